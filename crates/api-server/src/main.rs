@@ -1,0 +1,2 @@
+//! The `api-server` binary.
+fn main() {}

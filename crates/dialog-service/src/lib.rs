@@ -1,0 +1,1 @@
+//! The RAG turn as one async generator.

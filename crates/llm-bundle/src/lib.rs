@@ -1,0 +1,1 @@
+//! One handle over async and synchronous models: dispatch, guards, routing, usage.

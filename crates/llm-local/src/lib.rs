@@ -1,0 +1,3 @@
+//! Local, synchronous models that need no download.
+pub mod static_table;
+pub mod word_piece;

@@ -1,0 +1,1 @@
+//! Natively async clients for language model providers.

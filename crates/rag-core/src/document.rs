@@ -1,0 +1,75 @@
+//! Documents as the store knows them.
+
+use serde::{Deserialize, Serialize};
+
+use crate::{ContentHash, DatasetId, DocumentId};
+
+/// A document of a dataset.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Document {
+    /// Its id.
+    pub id: DocumentId,
+    /// The dataset that it belongs to.
+    pub dataset: DatasetId,
+    /// Its name for people: the path below the ingested folder, or the uploaded file's name. Unique in the dataset.
+    pub name: String,
+    /// Hash of the file's bytes as last submitted.
+    pub content: ContentHash,
+    /// Size of the file in bytes.
+    pub bytes: u64,
+    /// Title as the parser found it.
+    pub title: Option<String>,
+    /// Pages, 0 for formats without.
+    pub pages: u32,
+    /// Chunks that can be found now.
+    pub chunks: u32,
+    /// How far its ingestion is.
+    pub status: DocumentStatus,
+    /// Milliseconds since the epoch.
+    pub updated_at: i64,
+}
+
+/// How far a document is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "state", rename_all = "snake_case")]
+pub enum DocumentStatus {
+    /// Accepted and waiting.
+    Queued,
+    /// Being worked on.
+    Running {
+        /// The step.
+        stage: IngestStage,
+    },
+    /// Searchable, all of it.
+    Ready,
+    /// Given up; the reason is for people. An earlier version, if any, stays searchable.
+    Failed {
+        /// One line.
+        reason: String,
+    },
+}
+
+/// The steps of ingestion.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[allow(missing_docs)]
+pub enum IngestStage {
+    Read,
+    Parse,
+    Chunk,
+    Embed,
+    Index,
+}
+
+impl IngestStage {
+    /// A stable name.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            IngestStage::Read => "read",
+            IngestStage::Parse => "parse",
+            IngestStage::Chunk => "chunk",
+            IngestStage::Embed => "embed",
+            IngestStage::Index => "index",
+        }
+    }
+}

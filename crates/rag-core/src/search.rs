@@ -1,0 +1,45 @@
+//! Searching an index.
+
+use serde::{Deserialize, Serialize};
+
+use crate::{ChunkId, DatasetId, DocumentId};
+
+/// Which chunks may be found. The datasets are always named: an empty list finds nothing, never everything.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ChunkFilter {
+    /// Datasets to search.
+    pub datasets: Vec<DatasetId>,
+    /// Only these documents; `None` is no restriction, an empty list finds nothing.
+    pub documents: Option<Vec<DocumentId>>,
+}
+
+/// What to look for. Text and vector are independent: neither gates the other.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct SearchQuery {
+    /// Words to find; `None` or blank searches no text.
+    pub text: Option<String>,
+    /// A vector to be near to; `None` searches no vectors.
+    pub vector: Option<Vec<f32>>,
+    /// Where.
+    pub filter: ChunkFilter,
+    /// The most hits of each kind.
+    pub limit: usize,
+}
+
+/// One chunk found.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ChunkHit {
+    /// Which.
+    pub chunk: ChunkId,
+    /// Its score: BM25 for text (≥ 0, unbounded), cosine for vectors (-1 to 1).
+    pub score: f32,
+}
+
+/// What was found, by kind, each best first with ties by chunk id.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct SearchResults {
+    /// Hits of the full-text index.
+    pub text: Vec<ChunkHit>,
+    /// Hits of the vector index.
+    pub vector: Vec<ChunkHit>,
+}

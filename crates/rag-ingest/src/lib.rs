@@ -1,0 +1,1 @@
+//! The durable ingestion pipeline: parse, chunk, embed, index.

@@ -1,0 +1,1 @@
+//! Files in, structured text with places out.

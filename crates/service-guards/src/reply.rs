@@ -1,0 +1,139 @@
+//! [`Reply`]: a stream of events that carries the guards which must outlive its head.
+
+use std::any::Any;
+use std::fmt;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use futures::Stream;
+use futures::stream::{BoxStream, FusedStream, StreamExt};
+
+/// Answers that can carry a guard until they have been consumed or dropped.
+pub trait Hold: Sized {
+    /// Keeps `guard` alive until this answer ends (its last item was taken, or it failed) or is dropped, whichever
+    /// comes first. Guards are released in the reverse order of being added, after the answer's source.
+    fn hold<G: Send + 'static>(self, guard: G) -> Self;
+}
+
+/// A stream of events `T` that fails at most once with `E`, and holds guards until then.
+///
+/// - After `None` or the first `Err` it is terminated: it yields nothing more, and its guards have been dropped.
+/// - Dropping it is cancellation: first the source is dropped (down to the socket), then the guards.
+pub struct Reply<T, E> {
+    source: Option<BoxStream<'static, Result<T, E>>>,
+    guards: Vec<Box<dyn Any + Send>>,
+}
+
+impl<T, E> Reply<T, E> {
+    /// A reply that yields what `source` yields, up to its first error.
+    pub fn new(source: impl Stream<Item = Result<T, E>> + Send + 'static) -> Self {
+        Self { source: Some(source.boxed()), guards: Vec::new() }
+    }
+
+    /// Replaces the source by `change(source)`; the guards stay.
+    pub fn map_source<U, F, S, V>(mut self, change: F) -> Reply<U, V>
+    where
+        F: FnOnce(BoxStream<'static, Result<T, E>>) -> S,
+        S: Stream<Item = Result<U, V>> + Send + 'static,
+    {
+        let source = self.source.take().map(|source| change(source).boxed());
+        Reply { source, guards: std::mem::take(&mut self.guards) }
+    }
+
+    fn release(&mut self) {
+        self.source = None;
+        while self.guards.pop().is_some() {}
+    }
+}
+
+impl<T, E> Hold for Reply<T, E> {
+    fn hold<G: Send + 'static>(mut self, guard: G) -> Self {
+        self.guards.push(Box::new(guard));
+        self
+    }
+}
+
+impl<T, E> Stream for Reply<T, E> {
+    type Item = Result<T, E>;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        let Some(source) = self.source.as_mut() else {
+            return Poll::Ready(None);
+        };
+        let item = std::task::ready!(source.as_mut().poll_next(cx));
+        if !matches!(item, Some(Ok(_))) {
+            self.release();
+        }
+        Poll::Ready(item)
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        self.source.as_ref().map_or((0, Some(0)), |source| source.size_hint())
+    }
+}
+
+impl<T, E> FusedStream for Reply<T, E> {
+    fn is_terminated(&self) -> bool {
+        self.source.is_none()
+    }
+}
+
+impl<T, E> Drop for Reply<T, E> {
+    fn drop(&mut self) {
+        self.release();
+    }
+}
+
+impl<T, E> Unpin for Reply<T, E> {}
+
+impl<T, E> fmt::Debug for Reply<T, E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Reply")
+            .field("live", &self.source.is_some())
+            .field("guards", &self.guards.len())
+            .finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{Arc, Mutex};
+
+    use futures::executor::block_on;
+    use futures::stream;
+
+    use super::*;
+
+    /// Appends its name to a log when dropped.
+    struct Trace(&'static str, Arc<Mutex<Vec<&'static str>>>);
+
+    impl Drop for Trace {
+        fn drop(&mut self) {
+            self.1.lock().unwrap().push(self.0);
+        }
+    }
+
+    #[test]
+    fn releases_after_the_source_and_in_reverse_order() {
+        let log = Arc::new(Mutex::new(Vec::new()));
+        let source = Trace("source", log.clone());
+        let reply = Reply::new(stream::iter([Ok::<_, ()>(1)]).inspect(move |_| {
+            let _keep = &source;
+        }))
+        .hold(Trace("inner", log.clone()))
+        .hold(Trace("outer", log.clone()));
+        drop(reply);
+        assert_eq!(*log.lock().unwrap(), ["source", "outer", "inner"]);
+    }
+
+    #[test]
+    fn an_error_ends_it_once_and_releases() {
+        let log = Arc::new(Mutex::new(Vec::new()));
+        let mut reply = Reply::new(stream::iter([Ok(1), Err("broken"), Ok(2)]))
+            .hold(Trace("guard", log.clone()));
+        let seen: Vec<_> = block_on(reply.by_ref().collect());
+        assert_eq!(seen, [Ok(1), Err("broken")]);
+        assert_eq!(*log.lock().unwrap(), ["guard"]);
+        assert!(reply.is_terminated());
+    }
+}

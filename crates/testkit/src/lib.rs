@@ -1,0 +1,1 @@
+//! Scripted models, a fake upstream with faults, a replay server, conformance suites.
