@@ -151,6 +151,8 @@ pub struct Capabilities {
     pub json_schema: Option<bool>,
     pub reasoning: Option<bool>,
     pub prompt_caching: Option<bool>,
+    /// Whether it follows instructions in the prompt; a model that only quotes does not.
+    pub instructions: Option<bool>,
     /// Whether an assistant message at the end is continued.
     pub prefix: Option<bool>,
 }

@@ -1,0 +1,92 @@
+//! [`DialogEvent`]: one step of a turn, as it happens.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use llm_core::{Annotation, FinishReason, ReasoningDelta, ToolCallDelta, Usage};
+use serde::{Deserialize, Serialize};
+
+use crate::{Citation, Passage};
+
+/// One event of a turn. Text is always a delta, never cumulative.
+///
+/// Order: `Started`; `Question` when the question was reworded; `Retrieved` when datasets were searched; then
+/// `Reasoning`, `Delta`, `Citation`, `Tool` as the model gives them; last `Done`. `Warning` may come anywhere between.
+/// A turn that fails ends with an `Err` of its stream instead of `Done`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum DialogEvent {
+    /// The turn was accepted.
+    Started {
+        /// Its id.
+        turn: String,
+        /// The model that will answer, as `provider/model`.
+        model: String,
+    },
+    /// The question that is searched for, reworded to stand alone.
+    Question {
+        /// The rewording.
+        text: String,
+    },
+    /// The evidence, in the order of the prompt. Citations refer to it by position.
+    Retrieved {
+        /// Passages that the model sees.
+        passages: Arc<[Passage]>,
+        /// Chunks in the searched datasets.
+        total: u64,
+    },
+    /// The model's reasoning.
+    Reasoning(ReasoningDelta),
+    /// Text of the answer, without citation markers.
+    Delta {
+        /// The delta.
+        text: String,
+    },
+    /// A piece of the answer so far is borne out by a source.
+    Citation(Citation),
+    /// A source that the model's provider names (its own web search, say).
+    Annotation(Annotation),
+    /// The model asks for a tool that the caller runs.
+    Tool(ToolCallDelta),
+    /// The turn goes on, but not quite as asked.
+    Warning {
+        /// One line.
+        message: String,
+    },
+    /// The turn is complete.
+    Done(Done),
+}
+
+/// The end of a turn.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Done {
+    /// Why the answer ended.
+    pub finish: FinishReason,
+    /// What the model consumed.
+    pub usage: Usage,
+    /// Time spent by stage.
+    pub timings: BTreeMap<Stage, Duration>,
+    /// Numbers of the passages that the answer cites.
+    pub cited: Vec<usize>,
+    /// Citation markers that named no passage and were left out.
+    pub dropped_citations: u32,
+}
+
+/// The stages of a turn.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Stage {
+    /// Rewording the question.
+    Rewrite,
+    /// Finding evidence.
+    Retrieve,
+    /// From asking the model to its first event.
+    FirstEvent,
+    /// From its first event to its last.
+    Generate,
+    /// The whole turn.
+    Total,
+}

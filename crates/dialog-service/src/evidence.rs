@@ -1,0 +1,43 @@
+//! [`EvidenceSource`]: where passages come from.
+
+use futures::future::BoxFuture;
+use rag_core::{Dataset, DocumentId};
+
+use crate::{DialogError, Passage};
+
+/// Finds passages for a question: the datasets, the web, a graph.
+pub trait EvidenceSource: Send + Sync {
+    /// The best passages, best first. The future borrows nothing; dropping it cancels.
+    ///
+    /// # Errors
+    /// [`DialogError::Retrieval`]. A part that failed while others found something is a warning.
+    fn find(&self, request: EvidenceRequest) -> BoxFuture<'static, Result<Evidence, DialogError>>;
+}
+
+/// What to look for, and where.
+#[derive(Clone, Debug)]
+pub struct EvidenceRequest {
+    /// The question, made to stand alone.
+    pub question: String,
+    /// Where to look.
+    pub datasets: Vec<Dataset>,
+    /// Only these documents; `None` is no restriction, an empty list finds nothing.
+    pub documents: Option<Vec<DocumentId>>,
+    /// The most passages.
+    pub top: usize,
+    /// Weight of the vectors against full text; `None` takes the one measured for the embedding model.
+    pub vector_weight: Option<f32>,
+    /// The least score, 0 to 1.
+    pub threshold: f32,
+}
+
+/// What was found.
+#[derive(Clone, Debug, Default)]
+pub struct Evidence {
+    /// Passages, best first.
+    pub passages: Vec<Passage>,
+    /// Chunks in the searched datasets.
+    pub total: u64,
+    /// What did not work, one line each.
+    pub warnings: Vec<String>,
+}

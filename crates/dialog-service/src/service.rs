@@ -1,0 +1,270 @@
+//! [`DialogService`]: the story of a turn.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Instant;
+
+use async_stream::try_stream;
+use futures::{Stream, TryStreamExt};
+use llm_core::{ChatEvent, ChatReply, ErrorKind, FinishReason, Role, Usage};
+
+use crate::compose::{Composed, TokenCount, compose};
+use crate::prompt::Prompts;
+use crate::{
+    Citer, DialogError, DialogEvent, Done, Evidence, EvidenceRequest, EvidenceSource, Passage,
+    Stage, Turn, rewrite,
+};
+
+/// Answers turns. Cheap to clone; one serves all dialogs.
+#[derive(Clone)]
+pub struct DialogService {
+    evidence: Arc<dyn EvidenceSource>,
+    prompts: Prompts,
+    count: TokenCount,
+}
+
+impl DialogService {
+    /// A service that finds evidence in `evidence` and counts tokens with `count`.
+    pub fn new(evidence: Arc<dyn EvidenceSource>, count: TokenCount) -> Self {
+        Self { evidence, prompts: Prompts::new(), count }
+    }
+
+    /// Answers one turn as a stream of events: begins when polled, ends with [`DialogEvent::Done`] or one error.
+    /// Dropping it cancels whatever stage is under way, down to the model's connection.
+    pub fn answer(
+        &self,
+        turn: Turn,
+    ) -> impl Stream<Item = Result<DialogEvent, DialogError>> + Send + use<> {
+        let mut flow = Flow::new(self.clone(), turn);
+        try_stream!({
+            flow.check()?;
+            yield flow.started();
+
+            let question = flow.question().await;
+            for event in flow.take_warnings() {
+                yield event;
+            }
+            if question != flow.asked() {
+                yield DialogEvent::Question { text: question.clone() };
+            }
+
+            if flow.searches() {
+                let found = flow.retrieve(question).await?;
+                for event in flow.take_warnings() {
+                    yield event;
+                }
+                yield found;
+            }
+            if let Some(text) = flow.empty_response() {
+                yield DialogEvent::Delta { text };
+                yield DialogEvent::Done(flow.done(Citer::off()));
+                return;
+            }
+
+            let mut reply = flow.ask().await?;
+            for event in flow.take_warnings() {
+                yield event;
+            }
+            let mut citer = flow.citer();
+            while let Some(event) = reply.try_next().await? {
+                for event in flow.take(event, &mut citer) {
+                    yield event;
+                }
+            }
+            for event in citer.finish() {
+                yield event;
+            }
+            yield DialogEvent::Done(flow.done(citer));
+        })
+    }
+}
+
+/// One turn under way.
+struct Flow {
+    service: DialogService,
+    turn: Turn,
+    passages: Arc<[Passage]>,
+    warnings: Vec<String>,
+    usage: Usage,
+    finish: FinishReason,
+    clock: Clock,
+}
+
+impl Flow {
+    fn new(service: DialogService, turn: Turn) -> Self {
+        Self {
+            service,
+            turn,
+            passages: Arc::new([]),
+            warnings: Vec::new(),
+            usage: Usage::default(),
+            finish: FinishReason::Stop,
+            clock: Clock::start(),
+        }
+    }
+
+    fn check(&self) -> Result<(), DialogError> {
+        let invalid = |reason: &str| Err(DialogError::Invalid(reason.into()));
+        match self.turn.messages.last() {
+            None => invalid("it has no message"),
+            Some(last) if !matches!(last.role, Role::User | Role::Tool) => {
+                invalid("its last message is not the user's")
+            }
+            Some(_) if self.searches() && self.asked().trim().is_empty() => {
+                invalid("its question is blank")
+            }
+            Some(_) => Ok(()),
+        }
+    }
+
+    fn started(&self) -> DialogEvent {
+        DialogEvent::Started {
+            turn: self.turn.id.clone(),
+            model: self.turn.model.info().name.to_string(),
+        }
+    }
+
+    fn searches(&self) -> bool {
+        !self.turn.dialog.datasets.is_empty()
+    }
+
+    /// The user's last words.
+    fn asked(&self) -> String {
+        let user = self.turn.messages.iter().rev().find(|message| message.role == Role::User);
+        user.map(|message| message.text()).unwrap_or_default()
+    }
+
+    /// The question that is searched for. A rewording that fails costs a warning, not the turn.
+    async fn question(&mut self) -> String {
+        if !rewrite::is_needed(&self.turn) {
+            return self.asked();
+        }
+        let reworded = rewrite::reword(&self.turn, &self.service.prompts).await;
+        self.clock.lap(Stage::Rewrite);
+        reworded.unwrap_or_else(|error| {
+            tracing::warn!(error = &error as &dyn std::error::Error, "question not reworded");
+            self.warnings.push("the question was searched for as it was asked".into());
+            self.asked()
+        })
+    }
+
+    async fn retrieve(&mut self, question: String) -> Result<DialogEvent, DialogError> {
+        let dialog = &self.turn.dialog;
+        let request = EvidenceRequest {
+            question,
+            datasets: dialog.datasets.clone(),
+            documents: dialog.documents.clone(),
+            top: dialog.top,
+            vector_weight: dialog.vector_weight,
+            threshold: dialog.threshold,
+        };
+        let Evidence { passages, total, warnings } = self.service.evidence.find(request).await?;
+        self.passages = passages.into();
+        self.warnings.extend(warnings);
+        self.passages = self.compose()?.passages;
+        self.clock.lap(Stage::Retrieve);
+        Ok(DialogEvent::Retrieved { passages: self.passages.clone(), total })
+    }
+
+    /// What to say instead of asking the model.
+    fn empty_response(&self) -> Option<String> {
+        let nothing = self.searches() && self.passages.is_empty();
+        self.turn.dialog.empty_response.clone().filter(|_| nothing)
+    }
+
+    /// Asks the model. When the prompt turns out too long, once more with half of the evidence, its numbering kept.
+    async fn ask(&mut self) -> Result<ChatReply, DialogError> {
+        let request = self.compose()?.request;
+        match self.turn.model.chat(request).await {
+            Ok(reply) => Ok(reply),
+            Err(error) if error.kind() == ErrorKind::ContextLength && self.passages.len() > 1 => {
+                let half = self.passages.len() / 2;
+                self.warnings.push(format!(
+                    "the prompt was too long for the model: it saw the best {half} of {} passages",
+                    self.passages.len()
+                ));
+                self.passages = self.passages[..half].into();
+                let request = self.compose()?.request;
+                Ok(self.turn.model.chat(request).await?)
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    fn compose(&self) -> Result<Composed, DialogError> {
+        let DialogService { prompts, count, .. } = &self.service;
+        compose(&self.turn, prompts, count, self.passages.clone())
+    }
+
+    fn citer(&self) -> Citer {
+        if self.searches() { Citer::new(self.passages.clone()) } else { Citer::off() }
+    }
+
+    /// What an event of the model means for the turn.
+    fn take(&mut self, event: ChatEvent, citer: &mut Citer) -> Vec<DialogEvent> {
+        self.clock.first_event();
+        match event {
+            ChatEvent::Text { text, .. } | ChatEvent::Refusal { text, .. } => citer.push(&text),
+            ChatEvent::Reasoning(delta) => vec![DialogEvent::Reasoning(delta)],
+            ChatEvent::ToolCall(delta) => vec![DialogEvent::Tool(delta)],
+            ChatEvent::Annotation { annotation, .. } => vec![DialogEvent::Annotation(annotation)],
+            ChatEvent::Warning(warning) => vec![DialogEvent::Warning { message: warning.message }],
+            ChatEvent::Usage(usage) => {
+                self.usage.merge(usage);
+                Vec::new()
+            }
+            ChatEvent::Finished { reason, .. } => {
+                self.finish = reason;
+                Vec::new()
+            }
+            _ => Vec::new(),
+        }
+    }
+
+    fn take_warnings(&mut self) -> Vec<DialogEvent> {
+        self.warnings.drain(..).map(|message| DialogEvent::Warning { message }).collect()
+    }
+
+    fn done(&mut self, citer: Citer) -> Done {
+        self.clock.lap(Stage::Generate);
+        Done {
+            finish: self.finish,
+            usage: std::mem::take(&mut self.usage),
+            timings: self.clock.finish(),
+            cited: citer.cited().iter().copied().collect(),
+            dropped_citations: citer.dropped(),
+        }
+    }
+}
+
+/// Times the stages of a turn.
+struct Clock {
+    began: Instant,
+    lap: Instant,
+    timings: BTreeMap<Stage, std::time::Duration>,
+}
+
+impl Clock {
+    fn start() -> Self {
+        let now = Instant::now();
+        Self { began: now, lap: now, timings: BTreeMap::new() }
+    }
+
+    /// Ends a stage, and begins the next.
+    fn lap(&mut self, stage: Stage) {
+        let now = Instant::now();
+        self.timings.insert(stage, now - self.lap);
+        self.lap = now;
+    }
+
+    fn first_event(&mut self) {
+        if !self.timings.contains_key(&Stage::FirstEvent) {
+            self.lap(Stage::FirstEvent);
+        }
+    }
+
+    fn finish(&mut self) -> BTreeMap<Stage, std::time::Duration> {
+        self.timings.insert(Stage::Total, self.began.elapsed());
+        std::mem::take(&mut self.timings)
+    }
+}

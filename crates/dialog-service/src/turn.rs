@@ -1,0 +1,60 @@
+//! What a turn is made of: the dialog's settings, the conversation, the model.
+
+use std::sync::Arc;
+
+use llm_core::{ChatModel, ChatRequest, Message};
+use rag_core::{Dataset, DocumentId};
+
+/// A question to a dialog, with all that is needed to answer it.
+#[derive(Clone)]
+pub struct Turn {
+    /// An id for this turn, unique to the caller.
+    pub id: String,
+    /// The conversation, oldest first; the last message is the user's question.
+    pub messages: Vec<Message>,
+    /// The model that answers.
+    pub model: Arc<dyn ChatModel>,
+    /// Model parameters (sampling, limits, tools …). Its messages are replaced, and its model name is kept.
+    pub request: ChatRequest,
+    /// The dialog's settings.
+    pub dialog: Dialog,
+}
+
+/// How a dialog answers.
+#[derive(Clone, Debug)]
+pub struct Dialog {
+    /// Datasets to search; none makes it a plain chat.
+    pub datasets: Vec<Dataset>,
+    /// Only these documents; `None` is no restriction, an empty list finds nothing.
+    pub documents: Option<Vec<DocumentId>>,
+    /// The most passages that the model sees.
+    pub top: usize,
+    /// Weight of the vectors against full text, 0 to 1; `None` takes the one measured for the embedding model.
+    pub vector_weight: Option<f32>,
+    /// Passages with a lower score (0 to 1) are left out.
+    pub threshold: f32,
+    /// The operator's own instructions, before ours.
+    pub instructions: Option<String>,
+    /// What to say when nothing was found; `None` lets the model answer without evidence.
+    pub empty_response: Option<String>,
+    /// Whether to reword a question that refers to the conversation before it.
+    pub rewrite: bool,
+    /// Tokens of the model's context, where its own limit is unknown.
+    pub fallback_context: u32,
+}
+
+impl Default for Dialog {
+    fn default() -> Self {
+        Self {
+            datasets: Vec::new(),
+            documents: None,
+            top: 8,
+            vector_weight: None,
+            threshold: 0.2,
+            instructions: None,
+            empty_response: None,
+            rewrite: true,
+            fallback_context: 8_192,
+        }
+    }
+}
