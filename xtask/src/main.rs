@@ -1,2 +1,46 @@
-//! The workspace's own commands.
-fn main() {}
+//! The workspace's own commands: `cargo xtask help` lists them.
+
+mod end_to_end;
+mod run;
+#[cfg(feature = "static-table")]
+mod static_table;
+mod tidy;
+
+use anyhow::Result;
+use clap::{Parser, Subcommand};
+
+#[derive(Parser)]
+#[command(name = "cargo xtask", about = "The workspace's own commands")]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Every test that needs nothing but this checkout
+    Test,
+    /// The crate edges of docs/architecture.md
+    Tidy,
+    /// The integration suite: the application over TCP, then the release binary with the official `openai` client
+    Integration,
+    /// Only the end-to-end part of `integration`
+    EndToEnd,
+    /// Rebuild the table of `local/static` (needs the feature `static-table`)
+    #[cfg(feature = "static-table")]
+    StaticTable(static_table::Args),
+}
+
+fn main() -> Result<()> {
+    match Cli::parse().command {
+        Command::Test => run::cargo(&["test", "--workspace", "--locked"]),
+        Command::Tidy => tidy::run(),
+        Command::Integration => {
+            run::cargo(&["test", "--package", "integration", "--locked"])?;
+            end_to_end::run()
+        }
+        Command::EndToEnd => end_to_end::run(),
+        #[cfg(feature = "static-table")]
+        Command::StaticTable(args) => static_table::run(args),
+    }
+}

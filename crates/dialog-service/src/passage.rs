@@ -15,10 +15,10 @@ pub struct Passage {
     pub title: Option<String>,
     /// The final score, 0 to 1.
     pub score: f32,
-    /// What full text gave, 0 to 1; `None` when it did not find the passage.
+    /// What full text gave (BM25); `None` when it did not find the passage.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub text_score: Option<f32>,
-    /// What the vectors gave, 0 to 1; `None` when they did not find the passage.
+    /// What the vectors gave (cosine); `None` when they did not find the passage.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub vector_score: Option<f32>,
     /// What a rerank model gave, 0 to 1.

@@ -1,1 +1,80 @@
-//! One handle over async and synchronous models: dispatch, guards, routing, usage.
+//! One handle over async and synchronous models. Callers ask by name and get an answer; whether the model awaits a
+//! vendor or computes on a thread, how it is limited, retried, metered and recorded, is decided here.
+//!
+//! | part | does |
+//! |---|---|
+//! | [`Bundle`] | the handle: chat, embed, rerank, speak, transcribe, describe, for one tenant |
+//! | [`Registry`] | from a name to a model, with its guards |
+//! | [`Guarded`], [`Call`] | a model behind tower layers that hold until its stream ends, as a model again |
+//! | [`Adapted`] | a synchronous model, run on a [`SyncPool`], as an async one |
+//! | [`Blocking`] | an async model for synchronous callers, from any thread that may wait |
+//! | [`CallRecord`] | what remains of a call: exactly one, completed, failed or cancelled |
+//!
+//! A synchronous, CPU-bound model is registered like any other, and then called without a difference:
+//!
+//! ```
+//! use llm_bundle::{Adapted, Bundle, Registry, SyncPool};
+//! use llm_core::*;
+//! use std::sync::Arc;
+//!
+//! struct Lengths(ModelInfo);
+//!
+//! impl SyncEmbeddingModel for Lengths {
+//!     fn info(&self) -> &ModelInfo {
+//!         &self.0
+//!     }
+//!
+//!     fn embed(&self, request: &EmbeddingRequest) -> Result<EmbeddingResponse, ModelError> {
+//!         let vectors = request.inputs.iter().map(|text| vec![text.len() as f32]).collect();
+//!         Ok(EmbeddingResponse { vectors, ..Default::default() })
+//!     }
+//! }
+//!
+//! # let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+//! # runtime.block_on(async {
+//! let models = SyncPool::builder().name("models").threads(2).models().build()?;
+//! let lengths = Lengths(ModelInfo::new(ModelName::new("local", "lengths"), ModelKind::Embedding));
+//! let registry =
+//!     Registry::builder().embedding(Arc::new(Adapted::new(Arc::new(lengths), models))).build();
+//!
+//! let bundle = Bundle::new(registry).for_tenant("acme");
+//! assert_eq!(bundle.embed_query("local/lengths", "four").await?, [4.0]);
+//!
+//! let error = bundle.embed_query("local/length", "four").await.unwrap_err();
+//! assert_eq!(error.message(), "there is no embedding model `local/length`; did you mean `local/lengths`?");
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! # })?;
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+
+mod adapted;
+mod blocking;
+mod bundle;
+mod call;
+mod embedder;
+mod guarded;
+mod misuse;
+mod modality;
+mod observe;
+mod pool;
+mod record;
+mod registry;
+mod reranker;
+mod tally;
+mod text_length;
+mod wait;
+
+pub use adapted::Adapted;
+pub use blocking::{Blocking, BlockingChat, BlockingOptions};
+pub use bundle::{Bundle, Defaults};
+pub use call::{Asked, Call, CallContext, Trail};
+pub use embedder::Embedder;
+pub use guarded::{GuardOptions, Guarded};
+pub use misuse::Misuse;
+pub use modality::{Asking, Modality, ModelReply};
+pub use pool::{Job, PoolError, PoolStatus, SyncPool, SyncPoolBuilder};
+pub use record::{CallRecord, RecordSink};
+pub use registry::{ListedModel, ModelSource, Registry, RegistryBuilder};
+pub use reranker::Reranker;
+pub use service_guards::{Outcome, RetryOptions};
+pub use tally::Tally;

@@ -222,6 +222,16 @@ pub struct Reasoning {
     pub extra: Extra,
 }
 
+impl Reasoning {
+    /// Whether there is nothing but readable text, so that nothing is lost when only that is kept.
+    pub fn is_plain(&self) -> bool {
+        self.signature.is_none()
+            && self.redacted.is_none()
+            && self.id.is_none()
+            && self.extra.is_empty()
+    }
+}
+
 /// A source that a model or provider names for a piece of its answer.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "snake_case")]

@@ -42,4 +42,7 @@ pub struct SearchResults {
     pub text: Vec<ChunkHit>,
     /// Hits of the vector index.
     pub vector: Vec<ChunkHit>,
+    /// Cosines of those text hits that are not among the vector hits, so that fusion need not guess them. Empty when
+    /// only one kind was searched for.
+    pub remaining_cosines: Vec<ChunkHit>,
 }

@@ -107,6 +107,13 @@ pub trait MetadataStore: Send + Sync {
     /// Only the engine's own.
     fn submit(&self, job: &IngestJob) -> Result<Submitted, StoreError>;
 
+    /// Accepts many files, in order; all or none. As [`submit`](Self::submit) one by one, but an engine may do it in one
+    /// transaction, which is faster by far when each waits for the disk.
+    ///
+    /// # Errors
+    /// As `submit`.
+    fn submit_all(&self, jobs: &[IngestJob]) -> Result<Vec<Submitted>, StoreError>;
+
     /// Takes the oldest job that nobody holds, for as long as `lease`. A job whose lease ran out (its worker died) is
     /// nobody's again, and after `max_attempts` takings its document is marked failed instead.
     ///

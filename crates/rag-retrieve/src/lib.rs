@@ -1,1 +1,31 @@
-//! Hybrid retrieval: full text and vectors, fused by calibrated weights.
+//! Hybrid retrieval: full text and vectors, searched independently and fused by calibrated weights.
+//!
+//! [`Retriever`] is synchronous and CPU-bound: run it on threads made for that. It reaches embedding models through
+//! their synchronous trait; an async model comes through a bridge such as `llm_bundle::Blocking`. It knows no engine
+//! and no vendor, only the traits of `rag-core` and `llm-core`.
+//!
+//! ```
+//! use rag_core::{ChunkHit, SearchResults};
+//! use rag_retrieve::fuse;
+//!
+//! let hit = |chunk: &str, score| ChunkHit { chunk: chunk.parse().unwrap(), score };
+//! let found = SearchResults {
+//!     text: vec![hit("a", 9.0), hit("b", 3.0)],
+//!     vector: vec![hit("b", 0.8), hit("c", 0.2)],
+//!     ..SearchResults::default()
+//! };
+//! let ranked = fuse(&found, 0.3);
+//! assert_eq!(ranked[0].chunk.as_str(), "a");
+//! assert_eq!(ranked[1].text, Some(3.0), "each hit tells what either side gave");
+//! ```
+
+mod error;
+mod fuse;
+mod likeness;
+mod retriever;
+mod weight;
+
+pub use error::RetrieveError;
+pub use fuse::{FusedHit, fuse};
+pub use retriever::{EmbedderFor, Retrieval, RetrieveRequest, RetrievedChunk, Retriever, Timings};
+pub use weight::default_vector_weight;

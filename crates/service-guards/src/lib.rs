@@ -5,6 +5,17 @@
 //! *begins*: a concurrency limit of two then admits any number of live streams. Here the answer is a [`Reply`], and
 //! whatever must outlast the head travels inside it ([`Hold::hold`]) until the reply is consumed or dropped.
 //!
+//! | layer | holds or ends |
+//! |---|---|
+//! | [`MeterLayer`] | reports once how a call ended: completed, failed, or dropped half-way |
+//! | [`DeadlineLayer`] | the whole call, its stream included |
+//! | [`InFlightLayer`] | how many answers live at once, and how many callers wait |
+//! | [`RetryLayer`] | tries again on a typed hint, within a budget, never after the first event |
+//! | [`AttemptLimitsLayer`] | the time to the first event, and the silence between two |
+//!
+//! They are listed in the order in which they should stand, outermost first. All of them are ready at any time and
+//! wait inside the call, so a call that is dropped leaves nothing behind.
+//!
 //! ```
 //! use futures::{StreamExt, executor::block_on, stream};
 //! use service_guards::{Hold, Reply};
@@ -19,8 +30,25 @@
 //! assert_eq!(Arc::strong_count(&permit), 1, "released when it ended");
 //! ```
 
+mod attempt_limits;
+mod clock;
+mod deadline;
+#[cfg(feature = "http-body")]
+mod held_body;
+mod in_flight;
+mod meter;
 mod reply;
+mod retry;
+mod retry_budget;
 mod retry_hint;
 
-pub use reply::{Hold, Reply};
+pub use attempt_limits::{AttemptLimits, AttemptLimitsLayer, ChooseLimits, LimitedAttempt};
+pub use deadline::{Deadline, DeadlineLayer};
+#[cfg(feature = "http-body")]
+pub use held_body::{HeldBody, Shed, ShedLayer};
+pub use in_flight::{InFlight, InFlightLayer, InFlightService, Permit};
+pub use meter::{Meter, MeterLayer, Observer, Outcome, Summary};
+pub use reply::{Hold, Reply, Source};
+pub use retry::{RetryLayer, RetryOptions, Retrying};
+pub use retry_budget::RetryBudget;
 pub use retry_hint::{Rejection, Retry, RetryHint};

@@ -20,23 +20,42 @@ pub trait Hold: Sized {
 /// - After `None` or the first `Err` it is terminated: it yields nothing more, and its guards have been dropped.
 /// - Dropping it is cancellation: first the source is dropped (down to the socket), then the guards.
 pub struct Reply<T, E> {
-    source: Option<BoxStream<'static, Result<T, E>>>,
+    source: Option<Source<T, E>>,
     guards: Vec<Box<dyn Any + Send>>,
 }
 
 impl<T, E> Reply<T, E> {
     /// A reply that yields what `source` yields, up to its first error.
     pub fn new(source: impl Stream<Item = Result<T, E>> + Send + 'static) -> Self {
-        Self { source: Some(source.boxed()), guards: Vec::new() }
+        Self { source: Some(Source { ahead: None, rest: source.boxed() }), guards: Vec::new() }
+    }
+
+    /// A reply of exactly one item: an answer in one piece. Costs no allocation.
+    pub fn one(item: T) -> Self
+    where
+        T: Send + 'static,
+        E: Send + 'static,
+    {
+        Self::new(futures::stream::empty()).unread(item)
+    }
+
+    /// Puts an item back, to be yielded next: the way to look at the first item before handing the reply on. One item
+    /// can be put back at a time (a second one replaces the first), and none into a terminated reply.
+    pub fn unread(mut self, item: T) -> Self {
+        if let Some(source) = self.source.as_mut() {
+            source.ahead = Some(item);
+        }
+        self
     }
 
     /// Replaces the source by `change(source)`; the guards stay.
     pub fn map_source<U, F, S, V>(mut self, change: F) -> Reply<U, V>
     where
-        F: FnOnce(BoxStream<'static, Result<T, E>>) -> S,
+        F: FnOnce(Source<T, E>) -> S,
         S: Stream<Item = Result<U, V>> + Send + 'static,
     {
-        let source = self.source.take().map(|source| change(source).boxed());
+        let change = |source| Source { ahead: None, rest: change(source).boxed() };
+        let source = self.source.take().map(change);
         Reply { source, guards: std::mem::take(&mut self.guards) }
     }
 
@@ -60,7 +79,7 @@ impl<T, E> Stream for Reply<T, E> {
         let Some(source) = self.source.as_mut() else {
             return Poll::Ready(None);
         };
-        let item = std::task::ready!(source.as_mut().poll_next(cx));
+        let item = std::task::ready!(source.poll_next_unpin(cx));
         if !matches!(item, Some(Ok(_))) {
             self.release();
         }
@@ -92,6 +111,38 @@ impl<T, E> fmt::Debug for Reply<T, E> {
             .field("live", &self.source.is_some())
             .field("guards", &self.guards.len())
             .finish()
+    }
+}
+
+/// The stream inside a [`Reply`], as [`Reply::map_source`] gives it out.
+pub struct Source<T, E> {
+    /// An item that was put back.
+    ahead: Option<T>,
+    rest: BoxStream<'static, Result<T, E>>,
+}
+
+impl<T, E> Stream for Source<T, E> {
+    type Item = Result<T, E>;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        match self.ahead.take() {
+            Some(item) => Poll::Ready(Some(Ok(item))),
+            None => self.rest.as_mut().poll_next(cx),
+        }
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        let ahead = usize::from(self.ahead.is_some());
+        let (low, high) = self.rest.size_hint();
+        (low.saturating_add(ahead), high.and_then(|high| high.checked_add(ahead)))
+    }
+}
+
+impl<T, E> Unpin for Source<T, E> {}
+
+impl<T, E> fmt::Debug for Source<T, E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Source").field("ahead", &self.ahead.is_some()).finish_non_exhaustive()
     }
 }
 
@@ -135,5 +186,16 @@ mod tests {
         assert_eq!(seen, [Ok(1), Err("broken")]);
         assert_eq!(*log.lock().unwrap(), ["guard"]);
         assert!(reply.is_terminated());
+    }
+
+    #[test]
+    fn an_item_put_back_comes_first_and_survives_a_change_of_source() {
+        let reply = Reply::new(stream::iter([Ok::<_, ()>(2), Ok(3)])).unread(1);
+        assert_eq!(reply.size_hint(), (3, Some(3)));
+        let doubled = reply.map_source(|source| source.map(|item| item.map(|n| n * 2)));
+        assert_eq!(block_on(doubled.collect::<Vec<_>>()), [Ok(2), Ok(4), Ok(6)]);
+
+        let one = Reply::<_, ()>::one("whole");
+        assert_eq!(block_on(one.collect::<Vec<_>>()), [Ok("whole")]);
     }
 }

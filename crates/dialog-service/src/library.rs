@@ -1,0 +1,70 @@
+//! [`Library`]: evidence from datasets.
+
+use std::sync::Arc;
+
+use futures::future::BoxFuture;
+use llm_bundle::SyncPool;
+use rag_retrieve::{Retrieval, RetrieveRequest, RetrievedChunk, Retriever};
+
+use crate::{DialogError, Evidence, EvidenceRequest, EvidenceSource, Passage};
+
+/// Hits of either kind that are fused.
+const CANDIDATES: usize = 64;
+
+/// The datasets as a source of evidence. Retrieval is synchronous and CPU-bound, so it runs on a pool of threads; from
+/// there it reaches async embedding models through its own bridge. The pool must not be one for models, since the
+/// threads wait for models.
+#[derive(Clone)]
+pub struct Library {
+    retriever: Arc<Retriever>,
+    threads: SyncPool,
+}
+
+impl Library {
+    /// Retrieves with `retriever`, on `threads`.
+    pub fn new(retriever: Arc<Retriever>, threads: SyncPool) -> Self {
+        Self { retriever, threads }
+    }
+}
+
+impl EvidenceSource for Library {
+    fn find(&self, request: EvidenceRequest) -> BoxFuture<'static, Result<Evidence, DialogError>> {
+        let Self { retriever, threads } = self.clone();
+        Box::pin(async move {
+            let request = RetrieveRequest {
+                question: request.question,
+                datasets: request.datasets,
+                documents: request.documents,
+                top: request.top,
+                candidates: CANDIDATES.max(request.top),
+                vector_weight: request.vector_weight,
+                threshold: request.threshold,
+            };
+            let retrieved = threads
+                .run(move || retriever.retrieve(&request))
+                .await
+                .map_err(|error| DialogError::Retrieval(Box::new(error)))?;
+            retrieved.map(evidence).map_err(|error| DialogError::Retrieval(Box::new(error)))
+        })
+    }
+}
+
+fn evidence(retrieval: Retrieval) -> Evidence {
+    Evidence {
+        passages: retrieval.chunks.into_iter().map(passage).collect(),
+        total: retrieval.total,
+        warnings: retrieval.warnings,
+    }
+}
+
+fn passage(found: RetrievedChunk) -> Passage {
+    Passage {
+        chunk: found.chunk,
+        document_name: found.document_name,
+        title: found.title,
+        score: found.score,
+        text_score: found.text_score,
+        vector_score: found.vector_score,
+        rerank_score: None,
+    }
+}

@@ -1,0 +1,184 @@
+//! [`Bundle`]: the one handle that callers hold.
+
+use std::sync::Arc;
+
+use llm_core::{
+    ChatModel, ChatReply, ChatRequest, ChatResponse, Description, EmbeddingModel, EmbeddingRequest,
+    EmbeddingResponse, ErrorKind, ModelError, ModelKind, Operation, RerankModel, RerankRequest,
+    RerankResponse, SpeechModel, SpeechReply, SpeechRequest, Transcript, TranscriptionModel,
+    TranscriptionRequest, VisionModel, VisionRequest,
+};
+
+use crate::call::CallContext;
+use crate::embedder::Embedder;
+use crate::guarded::Guarded;
+use crate::modality::Registered;
+use crate::registry::Registry;
+use crate::reranker::Reranker;
+
+/// Which model serves a request that names none, by kind.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[allow(missing_docs)]
+pub struct Defaults {
+    pub chat: Option<String>,
+    pub embedding: Option<String>,
+    pub rerank: Option<String>,
+    pub speech: Option<String>,
+    pub transcription: Option<String>,
+    pub vision: Option<String>,
+}
+
+impl Defaults {
+    /// The default of this kind.
+    pub fn of(&self, kind: ModelKind) -> Option<&str> {
+        match kind {
+            ModelKind::Chat => self.chat.as_deref(),
+            ModelKind::Embedding => self.embedding.as_deref(),
+            ModelKind::Rerank => self.rerank.as_deref(),
+            ModelKind::Speech => self.speech.as_deref(),
+            ModelKind::Transcription => self.transcription.as_deref(),
+            ModelKind::Vision => self.vision.as_deref(),
+        }
+    }
+}
+
+/// All models, for one tenant. Cheap to clone. A request's `model` is a name of the [`Registry`] or empty for the
+/// default of its kind; whether the model is async or synchronous makes no difference.
+///
+/// Every future and reply cancels its call when dropped, and every call ends as one
+/// [`CallRecord`](crate::CallRecord).
+///
+/// # Errors
+/// All methods: [`ErrorKind::NotFound`] for an unknown name, [`ErrorKind::InvalidRequest`] when no model is named and
+/// there is no default, and the errors of [`Guarded::ask`].
+#[derive(Clone, Debug)]
+pub struct Bundle {
+    registry: Registry,
+    defaults: Arc<Defaults>,
+    context: CallContext,
+}
+
+impl Bundle {
+    /// The models of this registry, on nobody's behalf and without defaults.
+    pub fn new(registry: Registry) -> Self {
+        Self { registry, defaults: Arc::default(), context: CallContext::default() }
+    }
+
+    /// The same with these defaults.
+    pub fn with_defaults(mut self, defaults: Defaults) -> Self {
+        self.defaults = Arc::new(defaults);
+        self
+    }
+
+    /// The same on behalf of a tenant, whom its records will name.
+    pub fn for_tenant(mut self, tenant: impl Into<Arc<str>>) -> Self {
+        self.context.tenant = Some(tenant.into());
+        self
+    }
+
+    /// The models behind it.
+    pub fn registry(&self) -> &Registry {
+        &self.registry
+    }
+
+    /// The defaults.
+    pub fn defaults(&self) -> &Defaults {
+        &self.defaults
+    }
+
+    /// Asks, and waits for the whole answer.
+    #[allow(clippy::missing_errors_doc)]
+    pub async fn chat(&self, mut request: ChatRequest) -> Result<ChatResponse, ModelError> {
+        request.stream = false;
+        ChatResponse::collect(self.ask_chat(request).await?).await
+    }
+
+    /// Asks for a stream of events. Resolves when the first one is there.
+    #[allow(clippy::missing_errors_doc)]
+    pub async fn chat_stream(&self, mut request: ChatRequest) -> Result<ChatReply, ModelError> {
+        request.stream = true;
+        self.ask_chat(request).await
+    }
+
+    async fn ask_chat(&self, request: ChatRequest) -> Result<ChatReply, ModelError> {
+        let model = self.resolve::<dyn ChatModel>(&request.model)?;
+        model.ask(request, self.context.clone()).await
+    }
+
+    /// Embeds any number of texts, blank and over-long ones too; see [`Embedder`].
+    #[allow(clippy::missing_errors_doc)]
+    pub async fn embed(&self, request: EmbeddingRequest) -> Result<EmbeddingResponse, ModelError> {
+        self.embedder(&request.model)?.embed(request).await
+    }
+
+    /// Embeds one question. `model` may be empty for the default.
+    #[allow(clippy::missing_errors_doc)]
+    pub async fn embed_query(
+        &self,
+        model: &str,
+        question: impl Into<String>,
+    ) -> Result<Vec<f32>, ModelError> {
+        let response = self.embedder(model)?.embed(EmbeddingRequest::query(question)).await?;
+        response.vectors.into_iter().next().ok_or_else(|| {
+            ModelError::new(ErrorKind::Malformed, Operation::Embed, "no vector came")
+        })
+    }
+
+    /// The embedding model of this name, empty for the default, to be used as an [`EmbeddingModel`]: for a
+    /// [`Blocking`](crate::Blocking) caller, say.
+    #[allow(clippy::missing_errors_doc)]
+    pub fn embedder(&self, model: &str) -> Result<Embedder, ModelError> {
+        Ok(Embedder::new(self.resolve(model)?, self.context.clone()))
+    }
+
+    /// Scores any number of passages; see [`Reranker`].
+    #[allow(clippy::missing_errors_doc)]
+    pub async fn rerank(&self, request: RerankRequest) -> Result<RerankResponse, ModelError> {
+        self.reranker(&request.model)?.rerank(request).await
+    }
+
+    /// The rerank model of this name, empty for the default, to be used as a [`RerankModel`].
+    #[allow(clippy::missing_errors_doc)]
+    pub fn reranker(&self, model: &str) -> Result<Reranker, ModelError> {
+        Ok(Reranker::new(self.resolve(model)?, self.context.clone()))
+    }
+
+    /// Speaks. Resolves when sound begins to arrive.
+    #[allow(clippy::missing_errors_doc)]
+    pub async fn speak(&self, request: SpeechRequest) -> Result<SpeechReply, ModelError> {
+        let model = self.resolve::<dyn SpeechModel>(&request.model)?;
+        model.ask(request, self.context.clone()).await
+    }
+
+    /// Transcribes sound.
+    #[allow(clippy::missing_errors_doc)]
+    pub async fn transcribe(
+        &self,
+        request: TranscriptionRequest,
+    ) -> Result<Transcript, ModelError> {
+        let model = self.resolve::<dyn TranscriptionModel>(&request.model)?;
+        model.ask_whole(request, self.context.clone()).await
+    }
+
+    /// Describes a picture.
+    #[allow(clippy::missing_errors_doc)]
+    pub async fn describe(&self, request: VisionRequest) -> Result<Description, ModelError> {
+        let model = self.resolve::<dyn VisionModel>(&request.model)?;
+        model.ask_whole(request, self.context.clone()).await
+    }
+
+    /// The model of this name or, if it is empty, the default of its kind.
+    fn resolve<M: Registered + ?Sized>(&self, name: &str) -> Result<Guarded<M>, ModelError> {
+        let name = match name {
+            "" => self.defaults.of(M::KIND).ok_or_else(|| {
+                let kind = M::KIND.as_str();
+                let message =
+                    format!("the request names no model, and there is no default {kind} model");
+                ModelError::new(ErrorKind::InvalidRequest, M::OPERATION, message)
+                    .with_param("model")
+            })?,
+            name => name,
+        };
+        self.registry.resolve(name)
+    }
+}

@@ -1,0 +1,224 @@
+//! [`Embedder`]: the one boundary between texts as they are and what embedding models take.
+
+use std::sync::Arc;
+
+use futures::future::BoxFuture;
+use futures::{StreamExt, TryStreamExt, stream};
+use llm_core::{
+    EmbeddingModel, EmbeddingRequest, EmbeddingResponse, ErrorKind, ModelError, ModelInfo,
+    Operation, Usage, Warning,
+};
+
+use crate::call::CallContext;
+use crate::guarded::Guarded;
+use crate::text_length::{shortened, tokens};
+
+/// What is embedded in place of a blank text. Providers refuse blank texts, each in its own way; with a stand-in every
+/// text has a vector, and one blank chunk does not fail a batch.
+const BLANK: &str = "-";
+
+/// Texts in one call, when the model does not say how many it takes.
+const DEFAULT_BATCH: usize = 64;
+
+/// Calls under way for one request.
+const CALLS_AT_ONCE: usize = 4;
+
+/// How often a batch is shortened further after the model said that it is too long.
+const SHORTENINGS: u32 = 3;
+
+/// A guarded embedding model that takes any texts: any number of them (batched to what the model takes, in order),
+/// blank ones (a stand-in is embedded), and over-long ones (cut at a character boundary, with a warning, where the
+/// model's limit is known or the model says so). The vectors are checked: as many as texts, of one length, finite.
+#[derive(Clone, Debug)]
+pub struct Embedder {
+    model: Guarded<dyn EmbeddingModel>,
+    context: CallContext,
+}
+
+impl Embedder {
+    /// Calls `model` on behalf of `context`.
+    pub fn new(model: Guarded<dyn EmbeddingModel>, context: CallContext) -> Self {
+        Self { model, context }
+    }
+
+    async fn embed_all(self, request: EmbeddingRequest) -> Result<EmbeddingResponse, ModelError> {
+        if request.inputs.is_empty() {
+            return Ok(EmbeddingResponse::default());
+        }
+        let (request, mut warnings) = self.prepare(request);
+        let size = self.info().limits.batch.map_or(DEFAULT_BATCH, |batch| batch.max(1) as usize);
+        let embedder = Arc::new(self);
+        let parts: Vec<EmbeddingResponse> = stream::iter(batches(request, size))
+            .map(|batch| embedder.clone().embed_batch(batch))
+            .buffered(CALLS_AT_ONCE)
+            .try_collect()
+            .await?;
+        let mut whole = join(parts);
+        warnings.append(&mut whole.warnings);
+        whole.warnings = warnings;
+        embedder.check_lengths(&whole)?;
+        Ok(whole)
+    }
+
+    /// Replaces blank texts and cuts over-long ones.
+    fn prepare(&self, mut request: EmbeddingRequest) -> (EmbeddingRequest, Vec<Warning>) {
+        let mut warnings = Vec::new();
+        let mut blank = 0_usize;
+        for input in request.inputs.iter_mut().filter(|input| input.trim().is_empty()) {
+            blank += 1;
+            BLANK.clone_into(input);
+        }
+        if blank > 0 {
+            let message = format!("{blank} blank texts were embedded as `{BLANK}`");
+            warnings.push(warning("blank_input", message));
+        }
+        if let Some(limit) = self.info().limits.context_tokens {
+            // The rest is for what the model adds around a text.
+            let limit = u64::from(limit - limit / 16);
+            warnings.extend(shorten(&mut request.inputs, limit));
+        }
+        (request, warnings)
+    }
+
+    /// One call to the model; again with shorter texts when it says that they are too long.
+    async fn embed_batch(
+        self: Arc<Self>,
+        mut batch: EmbeddingRequest,
+    ) -> Result<EmbeddingResponse, ModelError> {
+        let mut warnings = Vec::new();
+        for _ in 0..SHORTENINGS {
+            match self.model.ask_whole(batch.clone(), self.context.clone()).await {
+                Err(error) if error.kind() == ErrorKind::ContextLength => {
+                    let longest = batch.inputs.iter().map(|text| tokens(text)).max().unwrap_or(0);
+                    warnings = shorten(&mut batch.inputs, (longest / 2).max(1));
+                }
+                answer => return self.checked(answer?, batch.inputs.len(), warnings),
+            }
+        }
+        let count = batch.inputs.len();
+        let answer = self.model.ask_whole(batch, self.context.clone()).await?;
+        self.checked(answer, count, warnings)
+    }
+
+    fn checked(
+        &self,
+        mut response: EmbeddingResponse,
+        inputs: usize,
+        warnings: Vec<Warning>,
+    ) -> Result<EmbeddingResponse, ModelError> {
+        let vectors = response.vectors.len();
+        if vectors != inputs {
+            return Err(self.malformed(format!("{vectors} vectors came for {inputs} texts")));
+        }
+        let broken = |vector: &Vec<f32>| {
+            vector.is_empty() || vector.iter().any(|component| !component.is_finite())
+        };
+        if response.vectors.iter().any(broken) {
+            return Err(self.malformed("a vector is empty or has components that are no numbers"));
+        }
+        response.warnings.extend(warnings);
+        Ok(response)
+    }
+
+    fn check_lengths(&self, response: &EmbeddingResponse) -> Result<(), ModelError> {
+        let mut lengths = response.vectors.iter().map(Vec::len);
+        let first = lengths.next();
+        if lengths.any(|length| Some(length) != first) {
+            return Err(self.malformed("the vectors differ in length"));
+        }
+        Ok(())
+    }
+
+    fn malformed(&self, message: impl Into<String>) -> ModelError {
+        let name = &self.info().name;
+        ModelError::new(ErrorKind::Malformed, Operation::Embed, message)
+            .at(&name.provider, &name.model)
+    }
+}
+
+impl EmbeddingModel for Embedder {
+    fn info(&self) -> &ModelInfo {
+        self.model.info()
+    }
+
+    fn embed(
+        &self,
+        request: EmbeddingRequest,
+    ) -> BoxFuture<'static, Result<EmbeddingResponse, ModelError>> {
+        Box::pin(self.clone().embed_all(request))
+    }
+}
+
+/// The request in parts of at most `size` texts, in order.
+fn batches(mut request: EmbeddingRequest, size: usize) -> Vec<EmbeddingRequest> {
+    let inputs = std::mem::take(&mut request.inputs);
+    if inputs.len() <= size {
+        request.inputs = inputs;
+        return vec![request];
+    }
+    let mut inputs = inputs.into_iter().peekable();
+    let mut batches = Vec::new();
+    while inputs.peek().is_some() {
+        let part = inputs.by_ref().take(size).collect();
+        batches.push(EmbeddingRequest { inputs: part, ..request.clone() });
+    }
+    batches
+}
+
+/// Cuts the texts that have more than `limit` tokens, and says so.
+fn shorten(inputs: &mut [String], limit: u64) -> Vec<Warning> {
+    let mut cut = 0_usize;
+    for input in inputs {
+        if let Some(end) = shortened(input, limit).map(str::len) {
+            input.truncate(end);
+            cut += 1;
+        }
+    }
+    match cut {
+        0 => Vec::new(),
+        _ => {
+            let message = format!("{cut} texts were cut to about {limit} tokens");
+            vec![warning("truncated_input", message)]
+        }
+    }
+}
+
+fn warning(code: &str, message: String) -> Warning {
+    tracing::warn!(code, "{message}");
+    Warning { code: code.into(), param: Some("input".into()), message }
+}
+
+/// The parts' answers as one, in order.
+fn join(parts: Vec<EmbeddingResponse>) -> EmbeddingResponse {
+    let mut parts = parts.into_iter();
+    let mut whole = parts.next().unwrap_or_default();
+    for part in parts {
+        whole.vectors.extend(part.vectors);
+        whole.warnings.extend(part.warnings);
+        whole.usage = sum(whole.usage, part.usage);
+    }
+    whole
+}
+
+/// What two calls consumed together.
+pub(crate) fn sum(a: Usage, b: Usage) -> Usage {
+    fn add<T: std::ops::Add<Output = T>>(a: Option<T>, b: Option<T>) -> Option<T> {
+        match (a, b) {
+            (Some(a), Some(b)) => Some(a + b),
+            (a, b) => a.or(b),
+        }
+    }
+    Usage {
+        input_tokens: add(a.input_tokens, b.input_tokens),
+        output_tokens: add(a.output_tokens, b.output_tokens),
+        search_units: add(a.search_units, b.search_units),
+        cost: add(a.cost, b.cost),
+        cache_read_tokens: add(a.cache_read_tokens, b.cache_read_tokens),
+        cache_write_tokens: add(a.cache_write_tokens, b.cache_write_tokens),
+        reasoning_tokens: add(a.reasoning_tokens, b.reasoning_tokens),
+        audio_input_tokens: add(a.audio_input_tokens, b.audio_input_tokens),
+        audio_output_tokens: add(a.audio_output_tokens, b.audio_output_tokens),
+        estimated: a.estimated || b.estimated,
+        raw: None,
+    }
+}

@@ -1,0 +1,220 @@
+//! [`Guarded`]: a model behind its guards, as a model again.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::StreamExt;
+use futures::future::BoxFuture;
+use llm_core::{
+    ChatModel, ChatReply, ChatRequest, Description, EmbeddingModel, EmbeddingRequest,
+    EmbeddingResponse, ErrorKind, ModelError, ModelInfo, RerankModel, RerankRequest,
+    RerankResponse, SpeechModel, SpeechReply, SpeechRequest, Transcript, TranscriptionModel,
+    TranscriptionRequest, VisionModel, VisionRequest,
+};
+use service_guards::{
+    AttemptLimits, AttemptLimitsLayer, DeadlineLayer, InFlight, InFlightLayer, MeterLayer,
+    RetryBudget, RetryLayer, RetryOptions,
+};
+use tower::util::BoxCloneSyncService;
+use tower::{Service, ServiceBuilder};
+
+use crate::call::{Asked, Call, CallContext};
+use crate::modality::{Asking, Modality, ModelReply};
+use crate::observe::{CallObserver, Ledger};
+use crate::record::RecordSink;
+
+/// The limits of calls to one model. The defaults are safe to deploy.
+#[derive(Clone, Debug, PartialEq)]
+pub struct GuardOptions {
+    /// A whole call, with its waiting, its retries and its stream. Default 10 minutes.
+    pub deadline: Duration,
+    /// One attempt's time to its first event, when the answer is streamed. An answer in one piece has the whole
+    /// deadline, since it may take as long to make as a stream. Default 60 s.
+    pub first_event: Duration,
+    /// The longest silence between two events. Default 60 s.
+    pub idle: Duration,
+    /// How often and how soon to try again. Default two retries.
+    pub retry: RetryOptions,
+    /// How many retries there may be for each call, over many calls. Default 0.2: at most 20 % extra load.
+    pub retry_share: f64,
+    /// How many answers may live at once. Default 256.
+    pub in_flight: usize,
+    /// How many calls may wait for their turn. Default 1,024.
+    pub queue: usize,
+}
+
+impl Default for GuardOptions {
+    fn default() -> Self {
+        Self {
+            deadline: Duration::from_secs(600),
+            first_event: Duration::from_secs(60),
+            idle: Duration::from_secs(60),
+            retry: RetryOptions::default(),
+            retry_share: 0.2,
+            in_flight: 256,
+            queue: 1_024,
+        }
+    }
+}
+
+impl GuardOptions {
+    fn limits_of<M: Modality + ?Sized>(&self, asked: &Asked<M::Request>) -> AttemptLimits {
+        let at_once = M::answers_at_once(&asked.request);
+        let first_event = if at_once { self.deadline } else { self.first_event };
+        AttemptLimits { first_event, idle: self.idle }
+    }
+}
+
+/// A model behind its guards. Clones share them, and it implements the trait of its kind again:
+/// `Guarded<dyn ChatModel>` is a [`ChatModel`].
+///
+/// From the outside in: trace and meter, total deadline, in-flight limit, retries, limits of one attempt, the model.
+/// A reply carries its guards until it ends or is dropped, and every call ends as one
+/// [`CallRecord`](crate::CallRecord).
+pub struct Guarded<M: Modality + ?Sized> {
+    shared: Arc<Shared<M>>,
+}
+
+struct Shared<M: Modality + ?Sized> {
+    info: ModelInfo,
+    in_flight: InFlight,
+    service: Stack<M>,
+}
+
+type Stack<M> = BoxCloneSyncService<
+    Asked<<M as Modality>::Request>,
+    ModelReply<<M as Modality>::Event>,
+    ModelError,
+>;
+
+impl<M: Modality + ?Sized> Guarded<M> {
+    /// Puts the guards around `model`. Its calls end as records in `records`.
+    pub fn new(model: Arc<M>, options: &GuardOptions, records: Arc<dyn RecordSink>) -> Self {
+        let info = model.model_info().clone();
+        let in_flight = InFlight::new(options.in_flight, options.queue);
+        let ledger = Arc::new(Ledger {
+            model: Arc::new(info.name.clone()),
+            prices: info.prices.clone(),
+            records,
+        });
+        let service = stack(Call::new(model), options.clone(), in_flight.clone(), ledger);
+        Self { shared: Arc::new(Shared { info, in_flight, service }) }
+    }
+
+    /// What the model is and can do.
+    pub fn info(&self) -> &ModelInfo {
+        &self.shared.info
+    }
+
+    /// How many of its answers are alive, and how many calls wait.
+    pub fn load(&self) -> (usize, usize) {
+        (self.shared.in_flight.live(), self.shared.in_flight.waiting())
+    }
+
+    /// Asks, on behalf of `context`. The future resolves with the first event at hand; the rest is the reply. Dropping
+    /// either cancels the call.
+    ///
+    /// # Errors
+    /// The model's own, after retries where they can help; [`ErrorKind::Timeout`] and [`ErrorKind::Overloaded`] from
+    /// the guards.
+    pub fn ask(&self, request: M::Request, context: CallContext) -> Asking<M::Event> {
+        // The stack is always ready; waiting happens inside the call.
+        self.shared.service.clone().call(Asked::new(request, context))
+    }
+
+    /// Asks, and waits for the one item of an answer that comes in one piece.
+    pub(crate) fn ask_whole(
+        &self,
+        request: M::Request,
+        context: CallContext,
+    ) -> BoxFuture<'static, Result<M::Event, ModelError>> {
+        let reply = self.ask(request, context);
+        Box::pin(async move {
+            let answer = reply.await?.next().await;
+            answer.unwrap_or_else(|| {
+                let nothing = "the model ended without an answer";
+                Err(ModelError::new(ErrorKind::Malformed, M::OPERATION, nothing))
+            })
+        })
+    }
+}
+
+/// The guards, outermost first.
+fn stack<M: Modality + ?Sized>(
+    call: Call<M>,
+    options: GuardOptions,
+    in_flight: InFlight,
+    ledger: Arc<Ledger>,
+) -> Stack<M> {
+    let budget = Arc::new(RetryBudget::new(options.retry_share, 10));
+    let service = ServiceBuilder::new()
+        .layer(MeterLayer::new(move |asked: &Asked<M::Request>| {
+            CallObserver::<M>::new(&ledger, asked)
+        }))
+        .layer(DeadlineLayer::new(options.deadline))
+        .layer(InFlightLayer::new(in_flight))
+        .layer(RetryLayer::new(options.retry, budget))
+        .layer(AttemptLimitsLayer::new(move |asked: &Asked<M::Request>| {
+            options.limits_of::<M>(asked)
+        }))
+        .service(call);
+    BoxCloneSyncService::new(service)
+}
+
+impl<M: Modality + ?Sized> Clone for Guarded<M> {
+    fn clone(&self) -> Self {
+        Self { shared: self.shared.clone() }
+    }
+}
+
+impl<M: Modality + ?Sized> fmt::Debug for Guarded<M> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Guarded")
+            .field("model", &format_args!("{}", self.info().name))
+            .field("in_flight", &self.shared.in_flight)
+            .finish()
+    }
+}
+
+impl ChatModel for Guarded<dyn ChatModel> {
+    fn info(&self) -> &ModelInfo {
+        self.info()
+    }
+
+    fn chat(&self, request: ChatRequest) -> BoxFuture<'static, Result<ChatReply, ModelError>> {
+        self.ask(request, CallContext::default())
+    }
+}
+
+impl SpeechModel for Guarded<dyn SpeechModel> {
+    fn info(&self) -> &ModelInfo {
+        self.info()
+    }
+
+    fn speak(&self, request: SpeechRequest) -> BoxFuture<'static, Result<SpeechReply, ModelError>> {
+        self.ask(request, CallContext::default())
+    }
+}
+
+macro_rules! whole {
+    ($model:ident::$method:ident($request:ident) -> $response:ident) => {
+        impl $model for Guarded<dyn $model> {
+            fn info(&self) -> &ModelInfo {
+                self.info()
+            }
+
+            fn $method(
+                &self,
+                request: $request,
+            ) -> BoxFuture<'static, Result<$response, ModelError>> {
+                self.ask_whole(request, CallContext::default())
+            }
+        }
+    };
+}
+
+whole!(EmbeddingModel::embed(EmbeddingRequest) -> EmbeddingResponse);
+whole!(RerankModel::rerank(RerankRequest) -> RerankResponse);
+whole!(TranscriptionModel::transcribe(TranscriptionRequest) -> Transcript);
+whole!(VisionModel::describe(VisionRequest) -> Description);

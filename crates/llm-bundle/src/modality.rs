@@ -1,0 +1,196 @@
+//! [`Modality`]: what the six kinds of model have in common, so that guards and registry are written once.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use futures::future::BoxFuture;
+use llm_core::{
+    ChatEvent, ChatModel, ChatRequest, Description, EmbeddingModel, EmbeddingRequest,
+    EmbeddingResponse, ModelError, ModelInfo, ModelKind, Operation, Part, Reply, RerankModel,
+    RerankRequest, RerankResponse, SpeechModel, SpeechRequest, Transcript, TranscriptionModel,
+    TranscriptionRequest, VisionModel, VisionRequest,
+};
+
+use crate::registry::{ModelSource, Shelf, Shelves};
+use crate::tally::Tally;
+
+/// A reply of a model.
+pub type ModelReply<T> = Reply<T, ModelError>;
+
+/// A model on its way to answer.
+pub type Asking<T> = BoxFuture<'static, Result<ModelReply<T>, ModelError>>;
+
+/// A kind of model. Implemented for the trait objects of `llm-core` (`dyn ChatModel` …) and for nothing else.
+///
+/// An answer is always a reply: a stream of events for chat and speech, one item for the others. So all guards that
+/// hold until a stream ends serve every kind.
+pub trait Modality: sealed::Sealed + Send + Sync + 'static {
+    /// What is asked.
+    type Request: Clone + Send + 'static;
+    /// What an answer consists of.
+    type Event: Send + 'static;
+    /// Which kind this is.
+    const KIND: ModelKind;
+    /// What a call is called.
+    const OPERATION: Operation;
+
+    /// What the model is and can do.
+    fn model_info(&self) -> &ModelInfo;
+
+    /// Asks the model.
+    fn ask(&self, request: Self::Request) -> Asking<Self::Event>;
+
+    /// Puts the model's name, as its provider says it, into the request.
+    fn address(request: &mut Self::Request, model: &str);
+
+    /// Whether the answer comes in one piece, so that its first event is its end.
+    fn answers_at_once(request: &Self::Request) -> bool;
+
+    /// Roughly how many bytes of text the request has.
+    fn input_bytes(request: &Self::Request) -> u64;
+
+    /// Adds an event to what is known of the call.
+    fn count(event: &Self::Event, tally: &mut Tally);
+}
+
+/// How the registry finds models of a kind.
+pub(crate) trait Registered: Modality {
+    fn shelf(shelves: &Shelves) -> &Shelf<Self>;
+    fn from_source(source: &dyn ModelSource, model: &str) -> Option<Arc<Self>>;
+}
+
+mod sealed {
+    pub trait Sealed {}
+}
+
+macro_rules! modality {
+    (
+        $model:ident $kind:ident $operation:ident $field:ident
+        $request:ident -> $event:ident
+        ask: $ask:expr,
+        answers_at_once: $at_once:expr,
+        input_bytes: $input_bytes:expr,
+        count: $count:expr,
+    ) => {
+        impl sealed::Sealed for dyn $model {}
+
+        impl Modality for dyn $model {
+            type Request = $request;
+            type Event = $event;
+            const KIND: ModelKind = ModelKind::$kind;
+            const OPERATION: Operation = Operation::$operation;
+
+            fn model_info(&self) -> &ModelInfo {
+                self.info()
+            }
+
+            fn ask(&self, request: $request) -> Asking<$event> {
+                let ask: fn(&Self, $request) -> Asking<$event> = $ask;
+                ask(self, request)
+            }
+
+            fn address(request: &mut $request, model: &str) {
+                request.model.clear();
+                request.model.push_str(model);
+            }
+
+            fn answers_at_once(request: &$request) -> bool {
+                let at_once: fn(&$request) -> bool = $at_once;
+                at_once(request)
+            }
+
+            fn input_bytes(request: &$request) -> u64 {
+                let input_bytes: fn(&$request) -> usize = $input_bytes;
+                input_bytes(request) as u64
+            }
+
+            fn count(event: &$event, tally: &mut Tally) {
+                let count: fn(&$event, &mut Tally) = $count;
+                count(event, tally)
+            }
+        }
+
+        impl Registered for dyn $model {
+            fn shelf(shelves: &Shelves) -> &Shelf<Self> {
+                &shelves.$field
+            }
+
+            fn from_source(source: &dyn ModelSource, model: &str) -> Option<Arc<Self>> {
+                source.$field(model)
+            }
+        }
+    };
+}
+
+modality! {
+    ChatModel Chat Chat chat
+    ChatRequest -> ChatEvent
+    ask: |model, request| model.chat(request),
+    answers_at_once: |request| !request.stream,
+    input_bytes: |request| {
+        request.messages.iter().flat_map(|message| &message.parts).map(text_bytes).sum()
+    },
+    count: |event, tally| tally.chat(event),
+}
+
+modality! {
+    EmbeddingModel Embedding Embed embedding
+    EmbeddingRequest -> EmbeddingResponse
+    ask: |model, request| one(model.embed(request)),
+    answers_at_once: |_| true,
+    input_bytes: |request| request.inputs.iter().map(String::len).sum(),
+    count: |response, tally| tally.whole(&response.usage, 0),
+}
+
+modality! {
+    RerankModel Rerank Rerank rerank
+    RerankRequest -> RerankResponse
+    ask: |model, request| one(model.rerank(request)),
+    answers_at_once: |_| true,
+    input_bytes: |request| {
+        request.query.len() + request.documents.iter().map(String::len).sum::<usize>()
+    },
+    count: |response, tally| tally.whole(&response.usage, 0),
+}
+
+modality! {
+    SpeechModel Speech Speak speech
+    SpeechRequest -> Bytes
+    ask: |model, request| model.speak(request),
+    answers_at_once: |_| false,
+    input_bytes: |request| request.input.len(),
+    count: |_, _| {},
+}
+
+modality! {
+    TranscriptionModel Transcription Transcribe transcription
+    TranscriptionRequest -> Transcript
+    ask: |model, request| one(model.transcribe(request)),
+    answers_at_once: |_| true,
+    input_bytes: |_| 0,
+    count: |transcript, tally| tally.whole(&transcript.usage, transcript.text.len()),
+}
+
+modality! {
+    VisionModel Vision Describe vision
+    VisionRequest -> Description
+    ask: |model, request| one(model.describe(request)),
+    answers_at_once: |_| true,
+    input_bytes: |request| request.prompt.as_ref().map_or(0, String::len),
+    count: |description, tally| tally.whole(&description.usage, description.text.len()),
+}
+
+/// A whole answer as a reply of one item.
+fn one<T: Send + 'static>(answer: BoxFuture<'static, Result<T, ModelError>>) -> Asking<T> {
+    Box::pin(async move { Ok(Reply::one(answer.await?)) })
+}
+
+fn text_bytes(part: &Part) -> usize {
+    match part {
+        Part::Text(part) | Part::Refusal(part) => part.text.len(),
+        Part::Reasoning(block) => block.text.len(),
+        Part::ToolCall(call) => call.arguments.len(),
+        Part::ToolResult(result) => result.parts.iter().map(text_bytes).sum(),
+        _ => 0,
+    }
+}

@@ -1,0 +1,501 @@
+//! [`SyncPool`]: threads of our own for synchronous work, with bounded admission.
+
+use std::any::Any;
+use std::collections::BTreeMap;
+use std::fmt;
+use std::future::Future;
+use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::Pin;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use llm_core::{ErrorKind, ModelError, Operation, Retry};
+use tokio::sync::{Notify, oneshot};
+
+use crate::misuse::{self, Misuse, PoolThread};
+use crate::wait::wait;
+
+/// A pool of named threads that run synchronous jobs, first come, first served. Clones share it.
+///
+/// - A job occupies its thread until it returns, whether or not somebody still waits for it: a pool of two runs two
+///   jobs, never more.
+/// - A bounded number of jobs waits. A job whose caller leaves while it waits is taken out at once and never runs.
+/// - A panic ends its job with [`PoolError::Panicked`]; the thread goes on.
+/// - When the last clone is dropped, accepted jobs are finished and the threads end.
+///
+/// The server has two pools: `callers` for synchronous retrieval and parsing, `models` for local models. Callers may
+/// wait for models, never the other way round ([`SyncPoolBuilder::models`]), so there is no cycle to lock up.
+///
+/// ```
+/// use llm_bundle::SyncPool;
+///
+/// # let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+/// # runtime.block_on(async {
+/// let pool = SyncPool::builder().name("callers").threads(2).queue(64).build()?;
+/// assert_eq!(pool.run(|| 6 * 7).await?, 42);
+/// assert!(pool.run(|| -> u8 { panic!("broken") }).await.is_err());
+/// pool.shutdown(std::time::Duration::from_secs(5)).await?;
+/// # Ok::<(), llm_bundle::PoolError>(())
+/// # })?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone)]
+pub struct SyncPool {
+    owner: Arc<Owner>,
+}
+
+/// Why a pool did not run a job, or not to its end.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum PoolError {
+    /// As many jobs wait as may. Nothing was started; try again later.
+    #[error("the pool `{pool}` is busy and {queue} jobs wait already; try again later")]
+    Busy {
+        /// The pool's name.
+        pool: Arc<str>,
+        /// How many jobs may wait.
+        queue: usize,
+    },
+    /// The pool is shutting down, or has.
+    #[error("the pool `{pool}` is shutting down")]
+    Closed {
+        /// The pool's name.
+        pool: Arc<str>,
+    },
+    /// The job panicked.
+    #[error("a job on the pool `{pool}` panicked: {message}")]
+    Panicked {
+        /// The pool's name.
+        pool: Arc<str>,
+        /// What the panic said.
+        message: String,
+    },
+    /// A synchronous caller must not wait where it is.
+    #[error(transparent)]
+    Misuse(#[from] Misuse),
+    /// Jobs were still running when the time for shutting down was over. They go on; nothing waits for them.
+    #[error("{running} jobs on the pool `{pool}` did not end within {limit:?}")]
+    StillRunning {
+        /// The pool's name.
+        pool: Arc<str>,
+        /// How many jobs were running.
+        running: usize,
+        /// The time given.
+        limit: Duration,
+    },
+    /// A thread could not be started.
+    #[error("cannot start the threads of the pool `{pool}`")]
+    Threads {
+        /// The pool's name.
+        pool: Arc<str>,
+        /// The system's answer.
+        source: io::Error,
+    },
+}
+
+impl PoolError {
+    /// The same as the failure of a model call that was meant to run on the pool.
+    pub fn during(self, operation: Operation) -> ModelError {
+        let (kind, retry) = match &self {
+            PoolError::Busy { .. } => (ErrorKind::Overloaded, Retry::Now),
+            PoolError::Closed { .. } => (ErrorKind::Overloaded, Retry::No),
+            PoolError::Misuse(_) => (ErrorKind::Misuse, Retry::No),
+            _ => (ErrorKind::Internal, Retry::No),
+        };
+        ModelError::new(kind, operation, self.to_string()).with_retry(retry)
+    }
+}
+
+/// What a pool is doing.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct PoolStatus {
+    /// How many threads it has.
+    pub threads: usize,
+    /// Jobs that wait.
+    pub queued: usize,
+    /// Jobs that run.
+    pub running: usize,
+    /// Jobs that have ended, panics included.
+    pub finished: u64,
+    /// Jobs that panicked.
+    pub panicked: u64,
+    /// Jobs whose caller left before they began.
+    pub skipped: u64,
+    /// Jobs refused because the queue was full.
+    pub refused: u64,
+}
+
+/// Sets up a [`SyncPool`].
+#[derive(Clone, Debug)]
+pub struct SyncPoolBuilder {
+    name: String,
+    threads: usize,
+    queue: usize,
+    models: bool,
+}
+
+impl Default for SyncPoolBuilder {
+    fn default() -> Self {
+        let threads = std::thread::available_parallelism().map_or(1, usize::from);
+        Self { name: "sync".into(), threads, queue: 1_024, models: false }
+    }
+}
+
+impl SyncPoolBuilder {
+    /// The name of the pool and, with a number, of its threads. Default `sync`.
+    pub fn name(mut self, name: impl Into<String>) -> Self {
+        self.name = name.into();
+        self
+    }
+
+    /// How many threads, at least one. Default: as many as the machine runs at once.
+    pub fn threads(mut self, threads: usize) -> Self {
+        self.threads = threads.max(1);
+        self
+    }
+
+    /// How many jobs may wait. Default 1,024.
+    pub fn queue(mut self, queue: usize) -> Self {
+        self.queue = queue;
+        self
+    }
+
+    /// Marks the pool as one for models: jobs on it must not wait for models ([`Misuse::ModelThread`]).
+    pub fn models(mut self) -> Self {
+        self.models = true;
+        self
+    }
+
+    /// Starts the threads.
+    ///
+    /// # Errors
+    /// [`PoolError::Threads`] when the system refuses; those already started end.
+    pub fn build(self) -> Result<SyncPool, PoolError> {
+        static NEXT: AtomicU64 = AtomicU64::new(0);
+        let shared = Arc::new(Shared {
+            name: self.name.into(),
+            mark: PoolThread { pool: NEXT.fetch_add(1, Ordering::Relaxed), models: self.models },
+            threads: self.threads,
+            queue: self.queue,
+            state: Mutex::new(State { jobs: BTreeMap::new(), next: 0, open: true, workers: 0 }),
+            wanted: Condvar::new(),
+            ended: Notify::new(),
+            gauges: Gauges::default(),
+        });
+        let owner = Arc::new(Owner { shared: shared.clone() });
+        for number in 0..self.threads {
+            shared.lock().workers += 1;
+            let worker = shared.clone();
+            let started = std::thread::Builder::new()
+                .name(format!("{}-{number}", shared.name))
+                .spawn(move || worker.work());
+            if let Err(source) = started {
+                shared.lock().workers -= 1;
+                return Err(PoolError::Threads { pool: shared.name.clone(), source });
+            }
+        }
+        Ok(SyncPool { owner })
+    }
+}
+
+impl SyncPool {
+    /// Starts setting one up.
+    pub fn builder() -> SyncPoolBuilder {
+        SyncPoolBuilder::default()
+    }
+
+    /// Runs `work` on one of the threads. Dropping the future takes a waiting job out; a running one goes on, and keeps
+    /// its thread until it returns.
+    ///
+    /// # Errors
+    /// [`PoolError::Busy`] at once when the queue is full; [`PoolError::Closed`]; [`PoolError::Panicked`].
+    pub async fn run<T, F>(&self, work: F) -> Result<T, PoolError>
+    where
+        T: Send + 'static,
+        F: FnOnce() -> T + Send + 'static,
+    {
+        self.submit(work)?.await
+    }
+
+    /// Puts `work` into the queue now, without waiting for it. The [`Job`] is its result; dropping it is leaving.
+    ///
+    /// # Errors
+    /// [`PoolError::Busy`] when the queue is full; [`PoolError::Closed`].
+    pub fn submit<T, F>(&self, work: F) -> Result<Job<T>, PoolError>
+    where
+        T: Send + 'static,
+        F: FnOnce() -> T + Send + 'static,
+    {
+        let (send, result) = oneshot::channel();
+        let span = tracing::Span::current();
+        let task = move |shared: &Shared| {
+            let outcome = catch_unwind(AssertUnwindSafe(|| span.in_scope(work)));
+            // Before the result is sent, so that who has it sees the thread as free.
+            shared.count_finished(outcome.is_err());
+            let outcome = outcome.map_err(|panic| shared.panicked(&*panic));
+            // The caller may have left.
+            drop(send.send(outcome));
+        };
+        let shared = &self.owner.shared;
+        let ticket = shared.enqueue(Box::new(task))?;
+        Ok(Job { result, ticket: Some(ticket), shared: shared.clone() })
+    }
+
+    /// Runs `work` on one of the threads and waits for it: for synchronous callers. On a worker of a multi-thread
+    /// runtime the other tasks of that worker are moved away first.
+    ///
+    /// # Errors
+    /// As [`run`](Self::run), and [`PoolError::Misuse`] at once from a place that must not wait.
+    pub fn run_blocking<T, F>(&self, work: F) -> Result<T, PoolError>
+    where
+        T: Send + 'static,
+        F: FnOnce() -> T + Send + 'static,
+    {
+        let shared = &self.owner.shared;
+        if misuse::pool_thread().is_some_and(|thread| thread.pool == shared.mark.pool) {
+            return Err(Misuse::OwnPool.into());
+        }
+        let waited = misuse::wait_here(|| wait(self.submit(work)?, None).transpose())?;
+        waited?.ok_or_else(|| shared.closed())
+    }
+
+    /// What the pool is doing. Cheap: a few atomic reads that need not fit together exactly.
+    pub fn status(&self) -> PoolStatus {
+        let Shared { threads, gauges, .. } = &*self.owner.shared;
+        PoolStatus {
+            threads: *threads,
+            queued: gauges.queued.load(Ordering::Relaxed),
+            running: gauges.running.load(Ordering::Relaxed),
+            finished: gauges.finished.load(Ordering::Relaxed),
+            panicked: gauges.panicked.load(Ordering::Relaxed),
+            skipped: gauges.skipped.load(Ordering::Relaxed),
+            refused: gauges.refused.load(Ordering::Relaxed),
+        }
+    }
+
+    /// The pool's name.
+    pub fn name(&self) -> &str {
+        &self.owner.shared.name
+    }
+
+    /// Takes no more jobs and waits until those accepted have ended and the threads with them, or until `limit` is
+    /// over. Then jobs that still wait are given up ([`PoolError::Closed`] to their callers). May be called again.
+    ///
+    /// # Errors
+    /// [`PoolError::StillRunning`] when jobs ran longer.
+    pub async fn shutdown(&self, limit: Duration) -> Result<(), PoolError> {
+        let shared = &self.owner.shared;
+        shared.close();
+        if tokio::time::timeout(limit, shared.all_ended()).await.is_ok() {
+            return Ok(());
+        }
+        shared.give_up_queued();
+        match shared.gauges.running.load(Ordering::Relaxed) {
+            0 => Ok(()),
+            running => Err(PoolError::StillRunning { pool: shared.name.clone(), running, limit }),
+        }
+    }
+}
+
+impl fmt::Debug for SyncPool {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SyncPool")
+            .field("name", &self.name())
+            .field("status", &self.status())
+            .finish()
+    }
+}
+
+/// A job in the queue or running. Awaiting it gives its result. Dropping it takes it out of the queue if it has not
+/// begun.
+#[derive(Debug)]
+#[must_use = "dropping a job takes it out of the queue"]
+pub struct Job<T> {
+    result: oneshot::Receiver<Result<T, PoolError>>,
+    /// `None` once the result is there.
+    ticket: Option<u64>,
+    shared: Arc<Shared>,
+}
+
+impl<T> Future for Job<T> {
+    type Output = Result<T, PoolError>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let result = std::task::ready!(Pin::new(&mut self.result).poll(cx));
+        self.ticket = None;
+        Poll::Ready(result.unwrap_or_else(|_| Err(self.shared.closed())))
+    }
+}
+
+impl<T> Drop for Job<T> {
+    fn drop(&mut self) {
+        if let Some(ticket) = self.ticket {
+            self.shared.skip(ticket);
+        }
+    }
+}
+
+/// What all clones of a pool own together; the threads do not, so that the pool can end.
+struct Owner {
+    shared: Arc<Shared>,
+}
+
+impl Drop for Owner {
+    fn drop(&mut self) {
+        self.shared.close();
+    }
+}
+
+type Task = Box<dyn FnOnce(&Shared) + Send>;
+
+struct Shared {
+    name: Arc<str>,
+    mark: PoolThread,
+    threads: usize,
+    queue: usize,
+    state: Mutex<State>,
+    /// A job has come, or the pool has closed.
+    wanted: Condvar,
+    /// A thread has ended.
+    ended: Notify,
+    gauges: Gauges,
+}
+
+struct State {
+    /// Jobs that wait, by ticket: the first is the oldest, and any can be taken out.
+    jobs: BTreeMap<u64, Task>,
+    next: u64,
+    open: bool,
+    workers: usize,
+}
+
+#[derive(Default)]
+struct Gauges {
+    queued: AtomicUsize,
+    running: AtomicUsize,
+    finished: AtomicU64,
+    panicked: AtomicU64,
+    skipped: AtomicU64,
+    refused: AtomicU64,
+}
+
+impl Shared {
+    /// The life of a thread.
+    fn work(&self) {
+        misuse::mark_thread(self.mark);
+        while let Some(task) = self.next() {
+            // The job catches its own panics; this is for a result whose `Drop` panics.
+            drop(catch_unwind(AssertUnwindSafe(|| task(self))));
+        }
+        self.lock().workers -= 1;
+        self.ended.notify_waiters();
+    }
+
+    /// Waits for a job; `None` when the pool has closed and no job is left.
+    fn next(&self) -> Option<Task> {
+        let mut state = self.lock();
+        loop {
+            if let Some((_, task)) = state.jobs.pop_first() {
+                self.count_queued(&state);
+                self.gauges.running.fetch_add(1, Ordering::Relaxed);
+                return Some(task);
+            }
+            if !state.open {
+                return None;
+            }
+            state = self.wanted.wait(state).unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+
+    fn enqueue(&self, task: Task) -> Result<u64, PoolError> {
+        let mut state = self.lock();
+        if !state.open {
+            return Err(self.closed());
+        }
+        let idle = self.threads.saturating_sub(self.gauges.running.load(Ordering::Relaxed));
+        if state.jobs.len() >= self.queue.saturating_add(idle) {
+            self.gauges.refused.fetch_add(1, Ordering::Relaxed);
+            return Err(PoolError::Busy { pool: self.name.clone(), queue: self.queue });
+        }
+        let ticket = state.next;
+        state.next += 1;
+        state.jobs.insert(ticket, task);
+        self.count_queued(&state);
+        drop(state);
+        self.wanted.notify_one();
+        Ok(ticket)
+    }
+
+    /// Takes a job out if it still waits.
+    fn skip(&self, ticket: u64) {
+        let mut state = self.lock();
+        let task = state.jobs.remove(&ticket);
+        self.count_queued(&state);
+        drop(state);
+        // What the job holds is dropped here, without the lock.
+        if task.is_some() {
+            self.gauges.skipped.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    fn close(&self) {
+        self.lock().open = false;
+        self.wanted.notify_all();
+    }
+
+    fn give_up_queued(&self) {
+        let mut state = self.lock();
+        let jobs = std::mem::take(&mut state.jobs);
+        self.count_queued(&state);
+        drop(state);
+        drop(jobs);
+    }
+
+    async fn all_ended(&self) {
+        loop {
+            let ended = self.ended.notified();
+            let mut ended = std::pin::pin!(ended);
+            // Listen first, then look, so that no end is missed.
+            ended.as_mut().enable();
+            if self.lock().workers == 0 {
+                return;
+            }
+            ended.await;
+        }
+    }
+
+    fn count_queued(&self, state: &State) {
+        self.gauges.queued.store(state.jobs.len(), Ordering::Relaxed);
+    }
+
+    fn count_finished(&self, panicked: bool) {
+        self.gauges.running.fetch_sub(1, Ordering::Relaxed);
+        self.gauges.finished.fetch_add(1, Ordering::Relaxed);
+        self.gauges.panicked.fetch_add(u64::from(panicked), Ordering::Relaxed);
+    }
+
+    fn closed(&self) -> PoolError {
+        PoolError::Closed { pool: self.name.clone() }
+    }
+
+    fn panicked(&self, panic: &(dyn Any + Send)) -> PoolError {
+        let message = match panic.downcast_ref::<String>() {
+            Some(message) => message.as_str(),
+            None => panic.downcast_ref::<&str>().copied().unwrap_or("no message"),
+        };
+        PoolError::Panicked { pool: self.name.clone(), message: message.to_owned() }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl fmt::Debug for Shared {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Shared").field("name", &self.name).finish_non_exhaustive()
+    }
+}

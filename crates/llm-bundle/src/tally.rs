@@ -1,0 +1,151 @@
+//! [`Tally`]: what the events of a call tell about its cost.
+
+use llm_core::{ChatEvent, FinishReason, Prices, Usage};
+
+/// Roughly how many bytes of text a token is, for calls that end before their provider has counted.
+const BYTES_PER_TOKEN: u64 = 4;
+
+/// What is known of a call so far.
+#[derive(Clone, Debug, Default)]
+pub struct Tally {
+    usage: Usage,
+    finish: Option<FinishReason>,
+    output_bytes: u64,
+    whole: bool,
+}
+
+impl Tally {
+    /// Takes an event of a chat.
+    pub(crate) fn chat(&mut self, event: &ChatEvent) {
+        let bytes = match event {
+            ChatEvent::Usage(usage) => {
+                self.usage.merge(usage.clone());
+                0
+            }
+            ChatEvent::Finished { reason, .. } => {
+                self.finish = Some(*reason);
+                self.whole = true;
+                0
+            }
+            ChatEvent::Text { text, .. } | ChatEvent::Refusal { text, .. } => text.len(),
+            ChatEvent::Reasoning(delta) => delta.text.len(),
+            ChatEvent::ToolCall(delta) => delta.arguments.len(),
+            ChatEvent::Audio(delta) => delta.transcript.len(),
+            _ => 0,
+        };
+        self.output_bytes += bytes as u64;
+    }
+
+    /// Takes an answer in one piece, with this many bytes of text.
+    pub(crate) fn whole(&mut self, usage: &Usage, output_bytes: usize) {
+        self.usage.merge(usage.clone());
+        self.output_bytes += output_bytes as u64;
+        self.whole = true;
+    }
+
+    /// Whether the answer is complete.
+    pub(crate) fn is_whole(&self) -> bool {
+        self.whole
+    }
+
+    /// Why the answer ended, where it says.
+    pub(crate) fn finish(&self) -> Option<FinishReason> {
+        self.finish
+    }
+
+    /// The provider's count; estimated from the text and marked so where the provider has not told.
+    pub(crate) fn usage(&self, input_bytes: u64) -> Usage {
+        let mut usage = self.usage.clone();
+        let estimate = |bytes: u64| bytes.div_ceil(BYTES_PER_TOKEN);
+        if usage.input_tokens.is_none() && input_bytes > 0 {
+            usage.input_tokens = Some(estimate(input_bytes));
+            usage.estimated = true;
+        }
+        if usage.output_tokens.is_none() && self.output_bytes > 0 {
+            usage.output_tokens = Some(estimate(self.output_bytes));
+            usage.estimated = true;
+        }
+        usage
+    }
+}
+
+/// What a call cost in US dollars: what the provider says, or else its tokens at these prices. `None` when neither is
+/// known.
+pub(crate) fn cost(usage: &Usage, prices: Option<&Prices>) -> Option<f64> {
+    if usage.cost.is_some() {
+        return usage.cost;
+    }
+    let prices = prices?;
+    // Parts of the input and output that have a price of their own are taken out of the whole first.
+    let mut plain_input = usage.input_tokens.unwrap_or(0);
+    let mut plain_output = usage.output_tokens.unwrap_or(0);
+    let mut sum = 0.0;
+    let mut own = |tokens: Option<u64>, price: Option<f64>, whole: &mut u64| {
+        if let (Some(tokens), Some(price)) = (tokens, price) {
+            *whole = whole.saturating_sub(tokens);
+            sum += tokens as f64 * price;
+        }
+    };
+    own(usage.cache_read_tokens, prices.cache_read, &mut plain_input);
+    own(usage.cache_write_tokens, prices.cache_write, &mut plain_input);
+    own(usage.audio_input_tokens, prices.audio_input, &mut plain_input);
+    own(usage.reasoning_tokens, prices.reasoning, &mut plain_output);
+    own(usage.audio_output_tokens, prices.audio_output, &mut plain_output);
+    let units = usage.search_units.unwrap_or(0);
+    let rest =
+        [(plain_input, prices.input), (plain_output, prices.output), (units, prices.search_unit)];
+    let mut priced = sum > 0.0;
+    for (count, price) in rest {
+        if let Some(price) = price {
+            priced = true;
+            sum += count as f64 * price;
+        }
+    }
+    priced.then_some(sum)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_the_provider_counts_wins_and_the_rest_is_estimated() {
+        let mut tally = Tally::default();
+        tally.chat(&ChatEvent::text("eight by"));
+        let cut = tally.usage(40);
+        assert_eq!((cut.input_tokens, cut.output_tokens, cut.estimated), (Some(10), Some(2), true));
+
+        tally.chat(&ChatEvent::Usage(Usage {
+            input_tokens: Some(9),
+            output_tokens: Some(3),
+            ..Usage::default()
+        }));
+        let told = tally.usage(40);
+        assert_eq!(
+            (told.input_tokens, told.output_tokens, told.estimated),
+            (Some(9), Some(3), false)
+        );
+    }
+
+    #[test]
+    fn parts_with_a_price_of_their_own_are_not_paid_twice() {
+        let prices = Prices {
+            input: Some(1.0),
+            output: Some(10.0),
+            cache_read: Some(0.5),
+            ..Prices::default()
+        };
+        let usage = Usage {
+            input_tokens: Some(100),
+            cache_read_tokens: Some(40),
+            output_tokens: Some(2),
+            reasoning_tokens: Some(1),
+            ..Usage::default()
+        };
+        assert_eq!(cost(&usage, Some(&prices)), Some(60.0 + 20.0 + 20.0));
+        assert_eq!(cost(&usage, None), None);
+        assert_eq!(cost(&usage, Some(&Prices::default())), None);
+        let charged = Usage { cost: Some(7.0), ..usage };
+        assert_eq!(cost(&charged, Some(&prices)), Some(7.0));
+    }
+}

@@ -1,0 +1,85 @@
+"""Asks a running server with the official client, as a program of its users would.
+
+Usage: openai_client.py http://127.0.0.1:PORT
+"""
+
+import json
+import os
+import sys
+import urllib.request
+
+import openai
+
+url = sys.argv[1]
+client = openai.OpenAI(base_url=f"{url}/v1", api_key="none", max_retries=0, timeout=30)
+
+
+def get(path):
+    with urllib.request.urlopen(url + path, timeout=10) as reply:
+        return reply.status, reply.read().decode()
+
+
+def check(what, holds):
+    print(("ok    " if holds else "FAILED"), what)
+    if not holds:
+        sys.exit(1)
+
+
+check("healthz", get("/healthz")[0] == 200)
+check("readyz", get("/readyz")[0] == 200)
+check("the chat page", "<title>" in get("/")[1])
+
+models = [model.id for model in client.models.list()]
+check(f"models: {models}", {"dialog/default", "local/static", "local/extractive"} <= set(models))
+
+question = [{"role": "user", "content": "Which port does the server listen on by default?"}]
+answer = client.chat.completions.create(model="dialog/default", messages=question)
+message = answer.choices[0].message
+print("   ", message.content)
+check("a whole answer names the port", "9380" in message.content)
+annotations = message.model_extra.get("annotations") or message.annotations
+citation = json.loads(json.dumps(annotations, default=lambda value: value.model_dump()))[0]
+print("   ", json.dumps(citation))
+cited = citation["file_citation"]
+check("its citation is of a file", citation["type"] == "file_citation" and cited["filename"].endswith(".md"))
+check("its quote names the port", "9380" in cited["quote"])
+span = message.content[cited["start_index"] : cited["end_index"]]
+check(f"its span of the answer does: {span!r}", "9380" in span)
+check("no marker is left in the text", "[ID" not in message.content)
+
+text, citations, finish, usage = "", [], None, None
+stream = client.chat.completions.create(
+    model="dialog/default", messages=question, stream=True, stream_options={"include_usage": True}
+)
+for chunk in stream:
+    usage = chunk.usage or usage
+    for choice in chunk.choices:
+        text += choice.delta.content or ""
+        citations += (choice.delta.model_extra or {}).get("annotations") or []
+        finish = choice.finish_reason or finish
+check("a streamed answer says the same", text == message.content)
+check("with citations", len(citations) >= 1)
+check("finish reason and usage", finish == "stop" and usage.completion_tokens > 0)
+
+vectors = client.embeddings.create(model="local/static", input=["hot tea", "a hot cup of tea", "tax law"])
+similarity = lambda a, b: sum(x * y for x, y in zip(a, b))
+a, b, c = (item.embedding for item in vectors.data)
+check("embeddings: near is nearer than far", similarity(a, b) > similarity(a, c) + 0.1)
+same = client.embeddings.create(model="local/static", input="hot tea", encoding_format="float").data[0].embedding
+check("float and base64 are the same", max(abs(x - y) for x, y in zip(a, same)) < 1e-6)
+
+for what, call, status in [
+    ("an unknown model", lambda: client.chat.completions.create(model="nobody/nothing", messages=question), 404),
+    ("no messages", lambda: client.chat.completions.create(model="dialog/default", messages=[]), 400),
+]:
+    try:
+        call()
+        check(f"{what} is refused", False)
+    except openai.APIStatusError as error:
+        check(f"{what}: {error.status_code} {error.message}", error.status_code == status)
+
+metrics = get("/metrics")[1]
+check("metrics count requests", "colloquy_http_requests_total" in metrics)
+if os.environ.get("EXPECT_UNCHANGED"):
+    ingested = [line for line in metrics.splitlines() if line.startswith("colloquy_ingested_documents_total")]
+    check(f"nothing was ingested again: {ingested}", all(float(line.split()[-1]) == 0 for line in ingested if "outcome=\"added\"" in line))

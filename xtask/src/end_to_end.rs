@@ -1,0 +1,124 @@
+//! The end-to-end check: the release binary as a user runs it, asked with the official `openai` Python client.
+
+use std::fs;
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdout, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, ensure};
+
+use crate::run;
+
+/// The client that is checked against. A newer one is tried when this is raised.
+const OPENAI_CLIENT: &str = "openai>=2,<4";
+
+/// The goals of docs/evidence/first-run.md. They are printed, not enforced: the machine that runs this may be busy.
+const START_GOAL: Duration = Duration::from_millis(300);
+const IDLE_GOAL_MB: u64 = 120;
+
+/// Builds the binary, starts it on an empty data directory, asks it, stops it, and starts it once more.
+pub fn run() -> Result<()> {
+    run::cargo(&["build", "--release", "--locked", "--package", "api-server"])?;
+    let python = python_with_client()?;
+    let data = run::target_dir().join("end-to-end-data");
+    if data.exists() {
+        fs::remove_dir_all(&data)?;
+    }
+
+    let first = Server::start(&data)?;
+    println!("first start, docs ingested: ready after {:?}", first.ready_after);
+    run::command(Command::new(&python).arg("tests/end_to_end/openai_client.py").arg(&first.url))?;
+    first.stop()?;
+
+    let second = Server::start(&data)?;
+    let idle = second.resident_mb()?;
+    println!("second start: ready after {:?} (goal: {START_GOAL:?})", second.ready_after);
+    println!("idle resident memory: {idle} MB (goal: {IDLE_GOAL_MB} MB)");
+    run::command(
+        Command::new(&python)
+            .args(["tests/end_to_end/openai_client.py", &second.url])
+            .env("EXPECT_UNCHANGED", "1"),
+    )?;
+    println!("resident memory after questions: {} MB", second.resident_mb()?);
+    second.stop()?;
+    fs::remove_dir_all(&data)?;
+    println!("end to end: ok");
+    Ok(())
+}
+
+/// A Python with the client, in an environment of its own below the target directory.
+fn python_with_client() -> Result<PathBuf> {
+    let environment = run::target_dir().join("end-to-end-python");
+    let python = environment.join("bin/python");
+    if !python.exists() {
+        run::command(Command::new("python3").args(["-m", "venv"]).arg(&environment))
+            .context("the end-to-end check needs Python 3.9 or newer with venv")?;
+    }
+    let pip = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", OPENAI_CLIENT];
+    run::command(Command::new(&python).args(pip))?;
+    Ok(python)
+}
+
+/// A running server; killed when dropped.
+struct Server {
+    process: Child,
+    /// Kept open, so that the server can go on writing to it.
+    _stdout: BufReader<ChildStdout>,
+    url: String,
+    ready_after: Duration,
+}
+
+impl Server {
+    fn start(data: &Path) -> Result<Self> {
+        let begun = Instant::now();
+        let mut process = Command::new(run::target_dir().join("release/api-server"))
+            .args(["serve", "--ingest", "docs", "--listen", "127.0.0.1:0", "--data-dir"])
+            .arg(data)
+            .env_remove("OPENAI_API_KEY")
+            .current_dir(run::root())
+            .stdout(Stdio::piped())
+            .spawn()
+            .context("starting the release binary")?;
+        let stdout = process.stdout.take().context("its standard output is piped")?;
+        let mut stdout = BufReader::new(stdout);
+        let mut line = String::new();
+        stdout.read_line(&mut line)?;
+        let ready_after = begun.elapsed();
+        let url = line.trim().strip_prefix("listening on ").map(str::to_owned);
+        let mut server = Self { process, _stdout: stdout, url: String::new(), ready_after };
+        server.url = url.with_context(|| format!("unexpected first line: {line:?}"))?;
+        Ok(server)
+    }
+
+    fn resident_mb(&self) -> Result<u64> {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.process.id()))?;
+        let kilobytes = status
+            .lines()
+            .find_map(|line| line.strip_prefix("VmRSS:"))
+            .and_then(|rest| rest.split_whitespace().next())
+            .context("no VmRSS in the process's status")?;
+        Ok(kilobytes.parse::<u64>()? / 1024)
+    }
+
+    /// Asks it to stop, and sees that it does.
+    fn stop(mut self) -> Result<()> {
+        run::command(Command::new("kill").args(["-TERM", &self.process.id().to_string()]))?;
+        let deadline = Instant::now() + Duration::from_secs(30);
+        while Instant::now() < deadline {
+            if let Some(status) = self.process.try_wait()? {
+                ensure!(status.success(), "the server ended with {status}");
+                return Ok(());
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        anyhow::bail!("the server did not stop within 30 s of SIGTERM")
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
