@@ -1,5 +1,6 @@
 //! The workspace's own commands: `cargo xtask help` lists them.
 
+mod conformance;
 mod end_to_end;
 mod run;
 #[cfg(feature = "static-table")]
@@ -22,6 +23,8 @@ enum Command {
     Test,
     /// The crate edges of docs/architecture.md
     Tidy,
+    /// Recorded exchanges through the real clients
+    Conformance(conformance::Args),
     /// The integration suite: the application over TCP, then the release binary with the official `openai` client
     Integration,
     /// Only the end-to-end part of `integration`
@@ -35,6 +38,7 @@ fn main() -> Result<()> {
     match Cli::parse().command {
         Command::Test => run::cargo(&["test", "--workspace", "--locked"]),
         Command::Tidy => tidy::run(),
+        Command::Conformance(args) => conformance::run(args),
         Command::Integration => {
             run::cargo(&["test", "--package", "integration", "--locked"])?;
             end_to_end::run()

@@ -2,18 +2,26 @@
 //!
 //! `cargo run --release -p llm-bundle --example bridges`
 //!
-//! The model does nothing, so a figure is the bridge alone; the bare model's own line shows what is left of it.
+//! First with a model that does nothing, so that a figure is the bridge alone; then with one that asks a server on
+//! loopback, because what a runtime per call really costs is its connections.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use futures::future::BoxFuture;
+use futures::{StreamExt, stream};
 use llm_bundle::{Adapted, Blocking, Bundle, GuardOptions, Guarded, Registry, SyncPool};
 use llm_core::{
-    EmbeddingModel, EmbeddingRequest, EmbeddingResponse, ModelError, ModelInfo, ModelKind,
-    ModelName, SyncEmbeddingModel,
+    ChatEvent, ChatModel, ChatReply, ChatRequest, EmbeddingModel, EmbeddingRequest,
+    EmbeddingResponse, ErrorKind, ModelError, ModelInfo, ModelKind, ModelName, Operation,
+    SyncEmbeddingModel,
 };
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::{Builder, Runtime};
+use tokio::sync::Mutex;
 
 /// Answers at once.
 struct Nothing(ModelInfo);
@@ -51,6 +59,88 @@ impl SyncEmbeddingModel for Nothing {
     }
 }
 
+/// Says a number of words at once.
+struct Words(ModelInfo, u32);
+
+impl ChatModel for Words {
+    fn info(&self) -> &ModelInfo {
+        &self.0
+    }
+
+    fn chat(&self, _: ChatRequest) -> BoxFuture<'static, Result<ChatReply, ModelError>> {
+        let words = stream::iter(0..self.1).map(|_| Ok(ChatEvent::text("word ")));
+        Box::pin(async move { Ok(ChatReply::new(words)) })
+    }
+}
+
+/// Asks a server over a connection that it keeps.
+struct Remote {
+    info: ModelInfo,
+    server: SocketAddr,
+    connection: Arc<Mutex<Option<TcpStream>>>,
+}
+
+impl Remote {
+    fn new(server: SocketAddr) -> Self {
+        let info = ModelInfo::new(ModelName::new("example", "remote"), ModelKind::Embedding);
+        Self { info, server, connection: Arc::default() }
+    }
+}
+
+impl EmbeddingModel for Remote {
+    fn info(&self) -> &ModelInfo {
+        &self.info
+    }
+
+    fn embed(
+        &self,
+        _: EmbeddingRequest,
+    ) -> BoxFuture<'static, Result<EmbeddingResponse, ModelError>> {
+        let (server, connection) = (self.server, self.connection.clone());
+        Box::pin(async move {
+            let mut connection = connection.lock().await;
+            exchange(&mut connection, server).await.map_err(|error| {
+                ModelError::new(ErrorKind::Connection, Operation::Embed, "no echo")
+                    .with_source(error)
+            })?;
+            Ok(answer())
+        })
+    }
+}
+
+async fn exchange(connection: &mut Option<TcpStream>, server: SocketAddr) -> std::io::Result<()> {
+    let stream = match connection {
+        Some(stream) => stream,
+        None => {
+            let stream = TcpStream::connect(server).await?;
+            stream.set_nodelay(true)?;
+            connection.insert(stream)
+        }
+    };
+    let mut echo = [0; 16];
+    stream.write_all(&echo).await?;
+    stream.read_exact(&mut echo).await?;
+    Ok(())
+}
+
+/// A server on a runtime of its own that echoes, and counts its connections.
+fn echo_server(runtime: &Runtime) -> std::io::Result<(SocketAddr, Arc<AtomicU32>)> {
+    let connections = Arc::new(AtomicU32::new(0));
+    let counter = connections.clone();
+    let listener = runtime.block_on(TcpListener::bind("127.0.0.1:0"))?;
+    let address = listener.local_addr()?;
+    runtime.spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            counter.fetch_add(1, Ordering::Relaxed);
+            tokio::spawn(async move {
+                let (mut read, mut write) = stream.split();
+                let _ = tokio::io::copy(&mut read, &mut write).await;
+            });
+        }
+    });
+    Ok((address, connections))
+}
+
 fn request() -> EmbeddingRequest {
     EmbeddingRequest::query("what does a bridge cost?")
 }
@@ -70,7 +160,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let blocking = Arc::new(Blocking::new(bare.clone(), home.handle().clone()));
     let both = Arc::new(Blocking::new(adapted.clone(), home.handle().clone()));
 
-    println!("| bridge | µs per call (median of 5 rounds) |");
+    println!("| bridge | µs per call |");
     println!("|---|---|");
     on_runtime(&home, "async model, awaited (no bridge)", &bare);
     on_runtime(&home, "async model behind all guards, awaited", &guarded);
@@ -111,6 +201,54 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             call_with(&bare, runtime.worker_threads(2).enable_all().build());
         }
     });
+    streams(&home);
+    remote(&home)
+}
+
+/// What the guards cost for each event of a stream.
+fn streams(home: &Runtime) {
+    println!("\n| stream of 1,000 events | µs per event |");
+    println!("|---|---|");
+    let info = ModelInfo::new(ModelName::new("example", "words"), ModelKind::Chat);
+    let bare: Arc<dyn ChatModel> = Arc::new(Words(info, 1_000));
+    let guarded = Guarded::new(bare.clone(), &GuardOptions::default(), Arc::new(()));
+    for (name, model) in [("bare", bare), ("behind all guards", Arc::new(guarded) as _)] {
+        row(name, 500_000, |events| {
+            let model = model.clone();
+            let task = home.spawn(async move {
+                for _ in 0..events / 1_000 {
+                    let request = ChatRequest::default().streamed();
+                    let reply = model.chat(request).await.unwrap_or_else(|e| panic!("{e}"));
+                    assert_eq!(reply.count().await, 1_000);
+                }
+            });
+            home.block_on(task).unwrap_or_else(|error| panic!("{error}"));
+        });
+    }
+}
+
+/// The same bridges over a model that needs a connection.
+fn remote(home: &Runtime) -> Result<(), Box<dyn std::error::Error>> {
+    println!("\n| from a plain thread, over loopback | µs per call | connections |");
+    println!("|---|---|---|");
+    let far = Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
+    let (server, connections) = echo_server(&far)?;
+    let counted = |name: &str, calls: u32, round: &dyn Fn(u32)| {
+        connections.store(0, Ordering::Relaxed);
+        let cost = fastest(calls, round);
+        let connections = connections.load(Ordering::Relaxed);
+        println!("| {name} | {cost:.1} | {connections} |");
+    };
+    let shared: Arc<dyn EmbeddingModel> = Arc::new(Remote::new(server));
+    let blocking = Blocking::new(shared, home.handle().clone());
+    counted("`Blocking`: one home runtime", 2_000, &|calls| repeat(&blocking, calls));
+    counted("a single-thread runtime per call", 2_000, &|calls| {
+        for _ in 0..calls {
+            // A connection belongs to the runtime that it was opened on, so it cannot be kept.
+            let model: Arc<dyn EmbeddingModel> = Arc::new(Remote::new(server));
+            call_with(&model, Builder::new_current_thread().enable_all().build());
+        }
+    });
     Ok(())
 }
 
@@ -139,16 +277,18 @@ fn call_with(model: &Arc<dyn EmbeddingModel>, runtime: std::io::Result<Runtime>)
     answer.map(drop).unwrap_or_else(|error| panic!("{error}"));
 }
 
-/// Measures five rounds after one to warm up.
 fn row(name: &str, calls: u32, round: impl Fn(u32)) {
+    println!("| {name} | {:.2} |", fastest(calls, &round));
+}
+
+/// Microseconds per call in the fastest of five rounds, after one to warm up: other work may share the machine, and it
+/// only ever adds.
+fn fastest(calls: u32, round: &dyn Fn(u32)) -> f64 {
     round(calls / 10);
-    let mut rounds: Vec<Duration> = (0..5)
-        .map(|_| {
-            let start = Instant::now();
-            round(calls);
-            start.elapsed() / calls
-        })
-        .collect();
-    rounds.sort_unstable();
-    println!("| {name} | {:.2} |", rounds[2].as_secs_f64() * 1e6);
+    let rounds = (0..5).map(|_| {
+        let start = Instant::now();
+        round(calls);
+        start.elapsed()
+    });
+    rounds.min().unwrap_or(Duration::ZERO).as_secs_f64() * 1e6 / f64::from(calls)
 }

@@ -6,11 +6,12 @@ use futures::future::BoxFuture;
 use futures::{StreamExt, TryStreamExt, stream};
 use llm_core::{
     EmbeddingModel, EmbeddingRequest, EmbeddingResponse, ErrorKind, ModelError, ModelInfo,
-    Operation, Usage, Warning,
+    Operation, Warning,
 };
 
 use crate::call::CallContext;
 use crate::guarded::Guarded;
+use crate::tally::sum;
 use crate::text_length::{shortened, tokens};
 
 /// What is embedded in place of a blank text. Providers refuse blank texts, each in its own way; with a stand-in every
@@ -198,27 +199,4 @@ fn join(parts: Vec<EmbeddingResponse>) -> EmbeddingResponse {
         whole.usage = sum(whole.usage, part.usage);
     }
     whole
-}
-
-/// What two calls consumed together.
-pub(crate) fn sum(a: Usage, b: Usage) -> Usage {
-    fn add<T: std::ops::Add<Output = T>>(a: Option<T>, b: Option<T>) -> Option<T> {
-        match (a, b) {
-            (Some(a), Some(b)) => Some(a + b),
-            (a, b) => a.or(b),
-        }
-    }
-    Usage {
-        input_tokens: add(a.input_tokens, b.input_tokens),
-        output_tokens: add(a.output_tokens, b.output_tokens),
-        search_units: add(a.search_units, b.search_units),
-        cost: add(a.cost, b.cost),
-        cache_read_tokens: add(a.cache_read_tokens, b.cache_read_tokens),
-        cache_write_tokens: add(a.cache_write_tokens, b.cache_write_tokens),
-        reasoning_tokens: add(a.reasoning_tokens, b.reasoning_tokens),
-        audio_input_tokens: add(a.audio_input_tokens, b.audio_input_tokens),
-        audio_output_tokens: add(a.audio_output_tokens, b.audio_output_tokens),
-        estimated: a.estimated || b.estimated,
-        raw: None,
-    }
 }

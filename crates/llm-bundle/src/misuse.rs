@@ -103,8 +103,9 @@ pub(crate) fn wait_here<T>(wait: impl FnOnce() -> T) -> Result<T, Misuse> {
 }
 
 /// Whether this thread is polling a task, and not just inside a runtime's context as a `spawn_blocking` thread is.
-/// Tasks are polled with a budget of at most 255 steps; outside of them there is no limit. The steps taken to find out
-/// are given back, last one first.
+/// The runtime has no question for that. But it polls tasks with a budget of at most 255 steps, and outside of them there
+/// is no limit (nor inside `tokio::task::unconstrained`, which therefore goes unnoticed). The steps taken to find out are
+/// given back, last one first.
 fn is_inside_task() -> bool {
     let mut context = Context::from_waker(Waker::noop());
     let mut taken = Vec::new();

@@ -9,8 +9,8 @@ use llm_core::{
 };
 
 use crate::call::CallContext;
-use crate::embedder::sum;
 use crate::guarded::Guarded;
+use crate::tally::sum;
 
 /// What is scored in place of a blank passage, which providers refuse.
 const BLANK: &str = "-";

@@ -104,6 +104,29 @@ pub(crate) fn cost(usage: &Usage, prices: Option<&Prices>) -> Option<f64> {
     priced.then_some(sum)
 }
 
+/// What two calls consumed together.
+pub(crate) fn sum(a: Usage, b: Usage) -> Usage {
+    fn add<T: std::ops::Add<Output = T>>(a: Option<T>, b: Option<T>) -> Option<T> {
+        match (a, b) {
+            (Some(a), Some(b)) => Some(a + b),
+            (a, b) => a.or(b),
+        }
+    }
+    Usage {
+        input_tokens: add(a.input_tokens, b.input_tokens),
+        output_tokens: add(a.output_tokens, b.output_tokens),
+        search_units: add(a.search_units, b.search_units),
+        cost: add(a.cost, b.cost),
+        cache_read_tokens: add(a.cache_read_tokens, b.cache_read_tokens),
+        cache_write_tokens: add(a.cache_write_tokens, b.cache_write_tokens),
+        reasoning_tokens: add(a.reasoning_tokens, b.reasoning_tokens),
+        audio_input_tokens: add(a.audio_input_tokens, b.audio_input_tokens),
+        audio_output_tokens: add(a.audio_output_tokens, b.audio_output_tokens),
+        estimated: a.estimated || b.estimated,
+        raw: None,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

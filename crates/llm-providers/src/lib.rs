@@ -1,1 +1,55 @@
-//! Natively async clients for language model providers.
+//! Natively async clients for language model providers: requests and answers of [`llm_core`] on one side, the providers'
+//! wire dialects on the other.
+//!
+//! Each dialect is split into wire types, pure translation of requests, a pure decoder of answers, and the model that
+//! puts them on a socket. One [`OpenAi`] instance holds one pool of connections for all its models; providers that
+//! speak the same dialect differ by data ([`Quirks`], [`catalogue`]). Nothing here retries, limits or caches: that is
+//! the work of the layers above, which learn what they need from [`ModelError`](llm_core::ModelError).
+//!
+//! ```no_run
+//! use futures::TryStreamExt;
+//! use llm_core::{ChatEvent, ChatRequest, Message};
+//! use llm_providers::{OpenAi, catalogue};
+//!
+//! # async fn example(key: secrecy::SecretString) -> Result<(), Box<dyn std::error::Error>> {
+//! let groq = catalogue::find("groq").ok_or("not in the catalogue")?;
+//! let model = OpenAi::from_entry(groq).api_key(key).build()?.chat("openai/gpt-oss-20b");
+//! let request = ChatRequest::new(vec![Message::user("Why is the sky blue?")]).streamed();
+//! let mut reply = model.chat(request).await?;
+//! while let Some(event) = reply.try_next().await? {
+//!     if let ChatEvent::Text { text, .. } = event {
+//!         print!("{text}");
+//!     }
+//! }
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! The decoders work without a socket:
+//!
+//! ```
+//! use llm_providers::openai::chat::ChatDecoder;
+//! use llm_providers::{Quirks, stream::decode_chunks};
+//!
+//! let body = br#"data: {"choices":[{"delta":{"content":"hi"},"finish_reason":"stop"}]}
+//!
+//! data: [DONE]
+//!
+//! "#;
+//! let decoder = ChatDecoder::new(Quirks::default(), None);
+//! let (events, result) = decode_chunks([&body[..]], decoder, 1024);
+//! assert!(result.is_ok() && events.contains(&llm_core::ChatEvent::text("hi")));
+//! ```
+
+pub mod catalogue;
+mod notes;
+pub mod openai;
+mod quirks;
+pub mod retry_after;
+pub mod sse;
+pub mod stream;
+pub mod transport;
+
+pub use openai::OpenAi;
+pub use quirks::{ModelRule, OutputLimit, Quirks, ReasoningRequest, ReasoningReturn};
+pub use transport::{BuildError, TransportOptions};

@@ -138,6 +138,14 @@ pub trait MetadataStore: Send + Sync {
     /// [`StoreErrorKind::LeaseLost`] when the job is no longer held by this claim.
     fn fail(&self, job: &ClaimedJob, reason: &str) -> Result<(), StoreError>;
 
+    /// Gives a held job back undone: it is nobody's again at once.
+    ///
+    /// # Errors
+    /// [`StoreErrorKind::LeaseLost`] when the job is no longer held by this claim.
+    fn release(&self, job: &ClaimedJob) -> Result<(), StoreError> {
+        self.advance(job, IngestStage::Read, Duration::ZERO)
+    }
+
     /// Forgets all leases. For the one process of an embedded store, at start: whoever held a job is dead.
     ///
     /// # Errors

@@ -1,1 +1,36 @@
-//! Scripted models, a fake upstream with faults, a replay server, conformance suites.
+//! Parts for tests of programs that talk to language models, real where a real part can run:
+//!
+//! - [`FakeUpstream`]: an HTTP server that speaks the OpenAI dialect, with latency and faults on demand; it records
+//!   requests and notices when a client leaves.
+//! - [`ReplayServer`]: serves recorded exchanges ([`Exchange`]) over HTTP, cut into network chunks at will.
+//! - [`scripted`]: models, asynchronous and synchronous, that answer by a script.
+//! - [`store_suite`]: what every store must do, whatever its engine.
+//! - [`conformance`]: compares what a client made of a recorded exchange with what an independent reader made of it.
+//!
+//! ```
+//! use futures::executor::block_on;
+//! use llm_core::{ChatModel, ChatRequest, ChatResponse, Message};
+//! use testkit::scripted::{Script, ScriptedChat};
+//!
+//! let model = ScriptedChat::new(Script::text("to be or not to be"));
+//! let reply = block_on(model.chat(ChatRequest::new(vec![Message::user("what is the question?")])))?;
+//! assert_eq!(block_on(ChatResponse::collect(reply))?.text(), "to be or not to be");
+//! assert_eq!(model.requests()[0].messages[0].text(), "what is the question?");
+//! # Ok::<(), llm_core::ModelError>(())
+//! ```
+
+pub mod conformance;
+mod exchange;
+mod fake_upstream;
+mod random;
+mod replay;
+pub mod scripted;
+mod server;
+pub mod store_suite;
+
+pub use exchange::{
+    Exchange, ExchangeError, Expectation, ExpectedCall, RecordedRequest, RecordedResponse,
+};
+pub use fake_upstream::{Behaviour, FakeUpstream, SeenRequest, StreamEnd};
+pub use random::split;
+pub use replay::{Chunking, ReplayServer};

@@ -266,21 +266,35 @@ fn attention(
     let mut start = 0;
     for &length in lengths {
         let of_text = start * dims..(start + length) * dims;
-        for head in 0..heads {
-            let part = head * head_dims..(head + 1) * head_dims;
-            let keys: Vec<&[f32]> =
-                key[of_text.clone()].chunks_exact(dims).map(|row| &row[part.clone()]).collect();
-            let values = value[of_text.clone()].chunks_exact(dims);
-            let queries = query[of_text.clone()].chunks_exact(dims);
-            for (query, mixed) in queries.zip(mixed[of_text.clone()].chunks_exact_mut(dims)) {
-                let scores: Vec<f32> =
-                    keys.iter().map(|key| scale * dot(&query[part.clone()], key)).collect();
-                for (weight, value) in softmax(scores).into_iter().zip(values.clone()) {
-                    add_scaled(&mut mixed[part.clone()], &value[part.clone()], weight);
-                }
-            }
-        }
         start += length;
+        let view = |states| MatRef::from_column_major_slice(states, dims, length);
+        let (query, key, value) = (
+            view(&query[of_text.clone()]),
+            view(&key[of_text.clone()]),
+            view(&value[of_text.clone()]),
+        );
+        let mut mixed = MatMut::from_column_major_slice_mut(&mut mixed[of_text], dims, length);
+        let mut weights = vec![0.0; length * length];
+        for head in 0..heads {
+            let first = head * head_dims;
+            matmul(
+                MatMut::from_column_major_slice_mut(&mut weights, length, length),
+                Accum::Replace,
+                key.subrows(first, head_dims).transpose(),
+                query.subrows(first, head_dims),
+                scale,
+                Par::Seq,
+            );
+            weights.chunks_exact_mut(length).for_each(softmax);
+            matmul(
+                mixed.as_mut().subrows_mut(first, head_dims),
+                Accum::Replace,
+                value.subrows(first, head_dims),
+                MatRef::from_column_major_slice(&weights, length, length),
+                1.0,
+                Par::Seq,
+            );
+        }
     }
     mixed
 }
@@ -302,12 +316,11 @@ fn pooled(states: &[f32], lengths: &[usize], dims: usize) -> Vec<Vec<f32>> {
         .collect()
 }
 
-fn softmax(mut scores: Vec<f32>) -> Vec<f32> {
+fn softmax(scores: &mut [f32]) {
     let largest = scores.iter().copied().fold(f32::MIN, f32::max);
     scores.iter_mut().for_each(|score| *score = (*score - largest).exp());
     let total: f32 = scores.iter().sum();
     scores.iter_mut().for_each(|score| *score /= total);
-    scores
 }
 
 fn dot(left: &[f32], right: &[f32]) -> f32 {
@@ -326,8 +339,14 @@ fn add_scaled(total: &mut [f32], values: &[f32], factor: f32) {
 
 /// `x Φ(x)`, with the error function of Abramowitz and Stegun 7.1.28 (error below 3e-7).
 fn gelu(value: f32) -> f32 {
-    const COEFFICIENTS: [f32; 6] =
-        [0.000_043_063_8, 0.000_276_567_2, 0.000_152_014_3, 0.009_270_527_2, 0.042_282_012, 0.070_523_08];
+    const COEFFICIENTS: [f32; 6] = [
+        0.000_043_063_8,
+        0.000_276_567_2,
+        0.000_152_014_3,
+        0.009_270_527_2,
+        0.042_282_012,
+        0.070_523_08,
+    ];
     let x = (value * std::f32::consts::FRAC_1_SQRT_2).abs();
     let sum = COEFFICIENTS.iter().fold(0.0, |sum, coefficient| (sum + coefficient) * x) + 1.0;
     let error = (1.0 - sum.powi(16).recip()).copysign(value);

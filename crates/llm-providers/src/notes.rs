@@ -1,0 +1,57 @@
+//! [`Notes`]: what a translation could not carry over, as warnings or as a refusal.
+
+use llm_core::{ErrorKind, ModelError, Operation, Unsupported, Warning};
+
+/// Collects what a translation leaves out. With [`Unsupported::Refuse`] the first such thing is an error instead.
+#[derive(Debug)]
+pub(crate) struct Notes {
+    policy: Unsupported,
+    warnings: Vec<Warning>,
+}
+
+impl Notes {
+    pub(crate) fn new(policy: Unsupported) -> Self {
+        Self { policy, warnings: Vec::new() }
+    }
+
+    /// A parameter was left out.
+    pub(crate) fn dropped_parameter(&mut self, param: &str) -> Result<(), ModelError> {
+        self.note("dropped_parameter", param, format!("the model does not take `{param}`"))
+    }
+
+    /// A part of a message was left out.
+    pub(crate) fn dropped_content(&mut self, param: &str, what: &str) -> Result<(), ModelError> {
+        self.note("dropped_content", param, format!("the provider does not take {what}"))
+    }
+
+    /// A part of a message was put elsewhere; never refused, since nothing is lost.
+    pub(crate) fn moved_content(&mut self, param: &str, message: &str) {
+        self.push("moved_content", param, message.to_owned());
+    }
+
+    pub(crate) fn into_warnings(self) -> Vec<Warning> {
+        self.warnings
+    }
+
+    fn note(&mut self, code: &str, param: &str, message: String) -> Result<(), ModelError> {
+        match self.policy {
+            Unsupported::Refuse => {
+                Err(ModelError::new(ErrorKind::Unsupported, Operation::Chat, message)
+                    .with_param(param))
+            }
+            Unsupported::Warn => {
+                self.push(code, param, message);
+                Ok(())
+            }
+        }
+    }
+
+    /// Once per code and field, however often it happens.
+    fn push(&mut self, code: &str, param: &str, message: String) {
+        let param = Some(param.to_owned());
+        let is_known = self.warnings.iter().any(|known| known.code == code && known.param == param);
+        if !is_known {
+            self.warnings.push(Warning { code: code.to_owned(), param, message });
+        }
+    }
+}

@@ -1,0 +1,11 @@
+//! The OpenAI dialect, from both sides: a client for providers that speak it, and what a server of it reads and writes.
+
+pub mod chat;
+pub mod embeddings;
+pub mod errors;
+pub(crate) mod fields;
+mod provider;
+pub mod server;
+
+pub use fields::RequestError;
+pub use provider::{AvailableModel, OpenAi, OpenAiBuilder};

@@ -1,0 +1,273 @@
+//! [`OpenAi`]: one provider that speaks the OpenAI dialect, and its models.
+
+use std::fmt;
+use std::sync::Arc;
+
+use futures::future::BoxFuture;
+use http::{HeaderMap, HeaderName, HeaderValue};
+use llm_core::{
+    ChatModel, EmbeddingModel, ErrorKind, ModelError, ModelInfo, ModelKind, ModelName, Operation,
+};
+use reqwest::Response;
+use secrecy::SecretString;
+use serde::Deserialize;
+use serde_json::{Map, Value};
+
+use super::chat::OpenAiChat;
+use super::embeddings::OpenAiEmbedding;
+use super::errors;
+use crate::Quirks;
+use crate::catalogue::ProviderEntry;
+use crate::transport::{self, BuildError, Transport, TransportOptions};
+
+/// A provider instance: one base URL, one key, one pool of connections, any number of models. Cheap to clone.
+#[derive(Clone)]
+pub struct OpenAi {
+    shared: Arc<Shared>,
+}
+
+/// What all models of one instance share.
+pub(super) struct Shared {
+    pub(super) name: String,
+    pub(super) transport: Transport,
+    pub(super) quirks: Quirks,
+}
+
+impl OpenAi {
+    /// Begins a provider called `name` (the first half of its models' names) at `base_url` (what comes before
+    /// `/chat/completions`).
+    pub fn builder(name: impl Into<String>, base_url: impl Into<String>) -> OpenAiBuilder {
+        OpenAiBuilder {
+            name: name.into(),
+            base_url: base_url.into(),
+            api_key: None,
+            headers: Vec::new(),
+            quirks: Quirks::default(),
+            options: TransportOptions::default(),
+        }
+    }
+
+    /// Begins a provider of the [catalogue](crate::catalogue).
+    pub fn from_entry(entry: &ProviderEntry) -> OpenAiBuilder {
+        Self::builder(&entry.name, &entry.base_url).quirks(entry.quirks.clone())
+    }
+
+    /// Its name.
+    pub fn name(&self) -> &str {
+        &self.shared.name
+    }
+
+    /// A chat model by the provider's name for it. Nothing is sent.
+    pub fn chat(&self, model: impl Into<String>) -> Arc<dyn ChatModel> {
+        self.chat_with(self.info(model, ModelKind::Chat))
+    }
+
+    /// A chat model of which more is known.
+    pub fn chat_with(&self, info: ModelInfo) -> Arc<dyn ChatModel> {
+        Arc::new(OpenAiChat::new(self.shared.clone(), info))
+    }
+
+    /// An embedding model by the provider's name for it. Nothing is sent.
+    pub fn embedding(&self, model: impl Into<String>) -> Arc<dyn EmbeddingModel> {
+        self.embedding_with(self.info(model, ModelKind::Embedding))
+    }
+
+    /// An embedding model of which more is known.
+    pub fn embedding_with(&self, info: ModelInfo) -> Arc<dyn EmbeddingModel> {
+        Arc::new(OpenAiEmbedding::new(self.shared.clone(), info))
+    }
+
+    /// Asks which models there are (`GET …/models`). The future borrows nothing; dropping it cancels.
+    ///
+    /// # Errors
+    /// As any call.
+    pub fn list_models(&self) -> BoxFuture<'static, Result<Vec<AvailableModel>, ModelError>> {
+        let shared = self.shared.clone();
+        Box::pin(async move {
+            let operation = Operation::ListModels;
+            let list = async {
+                let response = shared.transport.get(operation, "models").await?;
+                let response = shared.accept(operation, response).await?;
+                let body = shared.transport.read_body(operation, response).await?;
+                parse_models(&body)
+            };
+            list.await.map_err(|error| error.at_if_unknown(&shared.name, ""))
+        })
+    }
+
+    fn info(&self, model: impl Into<String>, kind: ModelKind) -> ModelInfo {
+        ModelInfo::new(ModelName::new(self.name(), model), kind)
+    }
+}
+
+impl fmt::Debug for OpenAi {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("OpenAi")
+            .field("name", &self.shared.name)
+            .field("base_url", &self.shared.transport.base_url().as_str())
+            .finish()
+    }
+}
+
+impl Shared {
+    /// Sends a request for a model.
+    pub(super) async fn post(
+        &self,
+        operation: Operation,
+        path: &str,
+        headers: HeaderMap,
+        body: &Map<String, Value>,
+    ) -> Result<Response, ModelError> {
+        let body = serde_json::to_vec(body).map_err(|error| {
+            ModelError::new(ErrorKind::InvalidRequest, operation, "the request is no JSON")
+                .with_source(error)
+        })?;
+        let response = self.transport.post(operation, path, headers, body).await?;
+        self.accept(operation, response).await
+    }
+
+    /// The response if it is a success, else the failure that it tells.
+    async fn accept(
+        &self,
+        operation: Operation,
+        response: Response,
+    ) -> Result<Response, ModelError> {
+        let status = response.status();
+        if status.is_success() {
+            return Ok(response);
+        }
+        if status.is_redirection() {
+            let target = response.headers().get(http::header::LOCATION);
+            let target = target.and_then(|url| url.to_str().ok()).unwrap_or("elsewhere");
+            let message = format!("the provider redirects to {target}; use that as base URL");
+            return Err(ModelError::new(ErrorKind::InvalidRequest, operation, message)
+                .with_status(status.as_u16()));
+        }
+        let headers = response.headers().clone();
+        let body = self.transport.read_error_body(operation, response).await;
+        let now = transport::now();
+        Err(errors::from_response(operation, status.as_u16(), &headers, &body, now))
+    }
+}
+
+/// Sets up an [`OpenAi`] provider.
+#[derive(Clone, Debug)]
+pub struct OpenAiBuilder {
+    name: String,
+    base_url: String,
+    api_key: Option<SecretString>,
+    headers: Vec<(String, String)>,
+    quirks: Quirks,
+    options: TransportOptions,
+}
+
+impl OpenAiBuilder {
+    /// The key, sent as `Authorization: Bearer`. Servers on the own machine often need none.
+    pub fn api_key(mut self, key: SecretString) -> Self {
+        self.api_key = Some(key);
+        self
+    }
+
+    /// Another base URL.
+    pub fn base_url(mut self, base_url: impl Into<String>) -> Self {
+        self.base_url = base_url.into();
+        self
+    }
+
+    /// A header for every request (`OpenAI-Organization`, `HTTP-Referer` …).
+    pub fn header(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
+        self.headers.push((name.into(), value.into()));
+        self
+    }
+
+    /// How the provider differs from the dialect.
+    pub fn quirks(mut self, quirks: Quirks) -> Self {
+        self.quirks = quirks;
+        self
+    }
+
+    /// Limits and options of its connections.
+    pub fn transport(mut self, options: TransportOptions) -> Self {
+        self.options = options;
+        self
+    }
+
+    /// Sets it up. Nothing is sent.
+    ///
+    /// # Errors
+    /// When the base URL, a header or TLS is not in order.
+    pub fn build(self) -> Result<OpenAi, BuildError> {
+        let mut headers = HeaderMap::new();
+        for (name, value) in &self.headers {
+            let error = || BuildError::Header { name: name.clone() };
+            let parsed = HeaderName::try_from(name.as_str()).map_err(|_| error())?;
+            headers.insert(parsed, HeaderValue::try_from(value).map_err(|_| error())?);
+        }
+        if let Some(key) = &self.api_key {
+            let (name, value) = transport::bearer(key)?;
+            headers.insert(name, value);
+        }
+        let transport = Transport::new(&self.base_url, headers, self.options)?;
+        Ok(OpenAi { shared: Arc::new(Shared { name: self.name, transport, quirks: self.quirks }) })
+    }
+}
+
+/// A model that a provider lists.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+pub struct AvailableModel {
+    /// The provider's name for it.
+    pub id: String,
+    /// When it appeared, in seconds since the epoch.
+    #[serde(default)]
+    pub created: Option<i64>,
+    /// Whose it is.
+    #[serde(default)]
+    pub owned_by: Option<String>,
+    /// Whatever else the provider tells (context length, prices …).
+    #[serde(flatten)]
+    pub extra: Map<String, Value>,
+}
+
+/// `{"data": [{"id": …}]}`, or the bare list as some providers send it. Entries without a name are left out.
+fn parse_models(body: &[u8]) -> Result<Vec<AvailableModel>, ModelError> {
+    let malformed = || {
+        ModelError::new(ErrorKind::Malformed, Operation::ListModels, "this is no list of models")
+    };
+    let list: Value =
+        serde_json::from_slice(body).map_err(|error| malformed().with_source(error))?;
+    let entries = match list {
+        Value::Array(entries) => entries,
+        Value::Object(mut fields) => match fields.remove("data") {
+            Some(Value::Array(entries)) => entries,
+            _ => return Err(malformed()),
+        },
+        _ => return Err(malformed()),
+    };
+    Ok(entries.into_iter().filter_map(|entry| serde_json::from_value(entry).ok()).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_shows_the_key() {
+        let builder = OpenAi::builder("a", "http://127.0.0.1:1").api_key("sk-secret".into());
+        assert!(!format!("{builder:?}").contains("sk-secret"));
+        let provider = builder.build().unwrap();
+        assert!(!format!("{provider:?}").contains("sk-secret"));
+    }
+
+    #[test]
+    fn reads_lists_of_models() {
+        let names = |body: &str| {
+            parse_models(body.as_bytes())
+                .map(|models| models.into_iter().map(|model| model.id).collect::<Vec<_>>())
+        };
+        let body =
+            r#"{"object":"list","data":[{"id":"a","created":1,"context_length":5},{"no":"id"}]}"#;
+        assert_eq!(names(body).unwrap(), ["a"]);
+        assert_eq!(names(r#"[{"id":"b","created":null}]"#).unwrap(), ["b"]);
+        assert_eq!(names("{}").unwrap_err().kind(), ErrorKind::Malformed);
+    }
+}

@@ -1,0 +1,182 @@
+//! From the bytes of a response to a [`ChatReply`], for every dialect that streams server-sent events.
+
+use std::time::Duration;
+
+use async_stream::try_stream;
+use bytes::Bytes;
+use futures::{Stream, StreamExt};
+use llm_core::{ChatEvent, ChatReply, ErrorKind, ModelError, Operation};
+
+use crate::sse::{SseDecoder, SseEvent};
+
+/// How long a connection may take to end its body after the answer is complete, so that it can serve the next call.
+/// Longer than a well-behaved server needs, shorter than a caller notices; after that the connection is given up.
+const DRAIN: Duration = Duration::from_millis(100);
+
+/// Turns server-sent events of one answer into [`ChatEvent`]s. Pure: one per dialect.
+pub trait EventDecoder: Send {
+    /// Takes the next event and appends what it means.
+    ///
+    /// # Errors
+    /// The provider's failure, or `Malformed`; nothing more may be fed then.
+    fn push(
+        &mut self,
+        event: SseEvent<'_>,
+        events: &mut Vec<ChatEvent>,
+    ) -> Result<Progress, ModelError>;
+
+    /// The stream is over. Appends what was still waiting.
+    ///
+    /// # Errors
+    /// When the answer is not complete.
+    fn end(&mut self, events: &mut Vec<ChatEvent>) -> Result<(), ModelError>;
+}
+
+/// Whether more events are expected.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Progress {
+    /// Go on.
+    More,
+    /// The provider said that this was the last.
+    Done,
+}
+
+/// Decodes a whole stream that is already in memory, in the given chunks.
+///
+/// # Errors
+/// As the stream itself would fail, together with the events before that.
+pub fn decode_chunks<'a>(
+    chunks: impl IntoIterator<Item = &'a [u8]>,
+    mut decoder: impl EventDecoder,
+    max_event_bytes: usize,
+) -> (Vec<ChatEvent>, Result<(), ModelError>) {
+    let mut frames = SseDecoder::new(max_event_bytes);
+    let mut events = Vec::new();
+    let decode = || {
+        for chunk in chunks {
+            if push_bytes(&mut frames, &mut decoder, chunk, &mut events)? == Progress::Done {
+                break;
+            }
+        }
+        end(&mut frames, &mut decoder, &mut events)
+    };
+    let result = decode();
+    (events, result)
+}
+
+/// The reply that a response's body makes. Dropping it drops the body, which closes the connection (HTTP/1.1) or resets
+/// the stream (HTTP/2).
+pub(crate) fn reply<S>(
+    first: Vec<ChatEvent>,
+    body: S,
+    mut decoder: impl EventDecoder + 'static,
+    max_event_bytes: usize,
+) -> ChatReply
+where
+    S: Stream<Item = Result<Bytes, ModelError>> + Send + 'static,
+{
+    ChatReply::new(try_stream!({
+        let mut body = std::pin::pin!(body);
+        let mut frames = SseDecoder::new(max_event_bytes);
+        let mut events = first;
+        let mut progress = Progress::More;
+        while progress == Progress::More {
+            for event in events.drain(..) {
+                yield event;
+            }
+            let chunk = match body.next().await {
+                None => break,
+                Some(Ok(chunk)) => chunk,
+                Some(Err(error)) => {
+                    // A connection that breaks after the answer was complete took nothing with it.
+                    if end(&mut frames, &mut decoder, &mut events).is_err() {
+                        Err(error)?;
+                    }
+                    for event in events.drain(..) {
+                        yield event;
+                    }
+                    return;
+                }
+            };
+            // Events before a failure count, so it waits until they have been handed out.
+            let pushed = push_bytes(&mut frames, &mut decoder, &chunk, &mut events);
+            if pushed.is_err() {
+                for event in events.drain(..) {
+                    yield event;
+                }
+            }
+            progress = pushed?;
+        }
+        let ended = end(&mut frames, &mut decoder, &mut events);
+        for event in events.drain(..) {
+            yield event;
+        }
+        ended?;
+        if progress == Progress::Done {
+            drain(body).await;
+        }
+    }))
+}
+
+/// Looks at the first byte that says something, and gives the body back whole.
+///
+/// # Errors
+/// The body's own, when it fails before that.
+pub(crate) async fn begins_as_json<S>(
+    body: S,
+) -> Result<(bool, impl Stream<Item = Result<Bytes, ModelError>> + Send + 'static), ModelError>
+where
+    S: Stream<Item = Result<Bytes, ModelError>> + Send + 'static,
+{
+    let mut body = Box::pin(body);
+    let mut seen = None;
+    let mut first = None;
+    while first.is_none() {
+        // Of white space alone nothing needs to be kept.
+        let Some(chunk) = body.next().await.transpose()? else {
+            break;
+        };
+        first = chunk.iter().find(|byte| !byte.is_ascii_whitespace()).copied();
+        seen = Some(Ok(chunk));
+    }
+    let is_json = matches!(first, Some(b'{' | b'['));
+    Ok((is_json, futures::stream::iter(seen).chain(body)))
+}
+
+fn push_bytes(
+    frames: &mut SseDecoder,
+    decoder: &mut impl EventDecoder,
+    mut bytes: &[u8],
+    events: &mut Vec<ChatEvent>,
+) -> Result<Progress, ModelError> {
+    loop {
+        let frame = frames.next(&mut bytes).map_err(|error| {
+            ModelError::new(ErrorKind::Malformed, Operation::Chat, error.to_string())
+        })?;
+        let Some(frame) = frame else {
+            return Ok(Progress::More);
+        };
+        if decoder.push(frame, events)? == Progress::Done {
+            return Ok(Progress::Done);
+        }
+    }
+}
+
+fn end(
+    frames: &mut SseDecoder,
+    decoder: &mut impl EventDecoder,
+    events: &mut Vec<ChatEvent>,
+) -> Result<(), ModelError> {
+    if let Some(frame) = frames.finish() {
+        decoder.push(frame, events)?;
+    }
+    decoder.end(events)
+}
+
+/// Reads to the end of a body that has nothing more to say, so that its connection goes back to the pool.
+async fn drain(mut body: impl Stream<Item = Result<Bytes, ModelError>> + Unpin) {
+    let rest = async { while let Some(Ok(_)) = body.next().await {} };
+    if tokio::time::timeout(DRAIN, rest).await.is_err() {
+        tracing::debug!("the provider keeps the body open after the end of its answer");
+    }
+}

@@ -1,0 +1,398 @@
+//! [`Transport`]: the one HTTP client of a provider instance, with everything about it bounded.
+
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use bytes::{Bytes, BytesMut};
+use futures::{Stream, StreamExt};
+use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE};
+use http::{HeaderMap, HeaderName, HeaderValue, Method};
+use llm_core::{ErrorKind, ModelError, Operation};
+use reqwest::{Client, Response};
+use rustls::crypto::CryptoProvider;
+use secrecy::{ExposeSecret, SecretString};
+use url::Url;
+
+/// Why a provider could not be set up.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum BuildError {
+    /// The base URL is none, or not of HTTP.
+    #[error("`{url}` is no base URL: {reason}")]
+    BaseUrl {
+        /// What was given.
+        url: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// A header has a name or value that HTTP does not allow; secrets are not shown.
+    #[error(
+        "the header `{name}` cannot be sent: its name or value holds characters that HTTP does not allow"
+    )]
+    Header {
+        /// Its name.
+        name: String,
+    },
+    /// TLS or the client could not be set up (no certificate authorities on this machine, a proxy that cannot be read …).
+    #[error("the HTTP client could not be set up")]
+    Client(#[source] llm_core::BoxError),
+}
+
+/// Limits and options of a [`Transport`]. `Default` is safe to deploy; limits on a call as a whole (first event, idle,
+/// total) are the guards' work in the layers above.
+#[derive(Clone, Debug)]
+pub struct TransportOptions {
+    /// How long a connection may take to be made, TLS included.
+    pub connect_timeout: Duration,
+    /// How long a provider may be silent: a last resort against connections that are dead without a sign.
+    pub read_timeout: Duration,
+    /// How long an unused connection is kept.
+    pub pool_idle_timeout: Duration,
+    /// The most bytes of an error's body that are read; the rest is left.
+    pub max_error_bytes: usize,
+    /// The most bytes of an answer in one piece; more is an error.
+    pub max_body_bytes: usize,
+    /// The most bytes of one event of a stream; more is an error.
+    pub max_event_bytes: usize,
+    /// Send everything through this proxy (`http://`, `https://`).
+    pub proxy: Option<String>,
+    /// Take the proxy from the system's settings (on Linux `HTTPS_PROXY` and its kin).
+    pub system_proxy: bool,
+    /// Further certificate authorities to trust, in PEM.
+    pub ca_certificates: Vec<u8>,
+}
+
+impl Default for TransportOptions {
+    fn default() -> Self {
+        Self {
+            connect_timeout: Duration::from_secs(10),
+            read_timeout: Duration::from_secs(600),
+            pool_idle_timeout: Duration::from_secs(90),
+            max_error_bytes: 1 << 20,
+            max_body_bytes: 256 << 20,
+            max_event_bytes: 8 << 20,
+            proxy: None,
+            system_proxy: false,
+            ca_certificates: Vec::new(),
+        }
+    }
+}
+
+/// One pool of connections to one base URL, shared by all models of a provider instance. Cheap to clone.
+///
+/// HTTP/2 where the provider offers it; redirects are not followed, since they could carry the key elsewhere.
+#[derive(Clone, Debug)]
+pub struct Transport {
+    client: Client,
+    base: Url,
+    headers: HeaderMap,
+    options: Arc<TransportOptions>,
+}
+
+impl Transport {
+    /// A transport to `base_url` that sends `headers` with every request.
+    ///
+    /// # Errors
+    /// When the URL is none or TLS cannot be set up.
+    pub fn new(
+        base_url: &str,
+        headers: HeaderMap,
+        options: TransportOptions,
+    ) -> Result<Self, BuildError> {
+        let base = parse_base(base_url)?;
+        let tls = tls_config(&base, &options)?;
+        let mut builder = Client::builder()
+            .tls_backend_preconfigured(tls)
+            .redirect(reqwest::redirect::Policy::none())
+            .retry(reqwest::retry::never())
+            .user_agent(concat!("colloquy/", env!("CARGO_PKG_VERSION")))
+            .connect_timeout(options.connect_timeout)
+            .read_timeout(options.read_timeout)
+            .pool_idle_timeout(options.pool_idle_timeout)
+            .tcp_nodelay(true)
+            .tcp_keepalive(Duration::from_secs(60))
+            .http2_keep_alive_interval(Duration::from_secs(30))
+            .http2_keep_alive_timeout(Duration::from_secs(20))
+            .http2_adaptive_window(true);
+        if let Some(proxy) = &options.proxy {
+            let proxy = reqwest::Proxy::all(proxy).map_err(client_error)?;
+            builder = builder.proxy(proxy);
+        } else if !options.system_proxy {
+            builder = builder.no_proxy();
+        }
+        let client = builder.build().map_err(client_error)?;
+        Ok(Self { client, base, headers, options: Arc::new(options) })
+    }
+
+    /// Its limits.
+    pub fn options(&self) -> &TransportOptions {
+        &self.options
+    }
+
+    /// Where it sends to.
+    pub fn base_url(&self) -> &Url {
+        &self.base
+    }
+
+    /// Sends a JSON body to `path` below the base URL and returns the response's head, whatever its status.
+    ///
+    /// # Errors
+    /// `Connection` or `Timeout` when no head came.
+    pub async fn post(
+        &self,
+        operation: Operation,
+        path: &str,
+        headers: HeaderMap,
+        body: Vec<u8>,
+    ) -> Result<Response, ModelError> {
+        let request = self
+            .client
+            .request(Method::POST, self.url(path))
+            .headers(self.headers.clone())
+            .header(CONTENT_TYPE, HeaderValue::from_static("application/json"))
+            .headers(headers)
+            .body(body);
+        request.send().await.map_err(|error| transport_error(operation, error))
+    }
+
+    /// Asks for `path` below the base URL and returns the response's head, whatever its status.
+    ///
+    /// # Errors
+    /// As [`Transport::post`].
+    pub async fn get(&self, operation: Operation, path: &str) -> Result<Response, ModelError> {
+        let request = self
+            .client
+            .request(Method::GET, self.url(path))
+            .headers(self.headers.clone())
+            .header(ACCEPT, HeaderValue::from_static("application/json"));
+        request.send().await.map_err(|error| transport_error(operation, error))
+    }
+
+    /// The whole body of a successful response.
+    ///
+    /// # Errors
+    /// `Malformed` when it exceeds [`TransportOptions::max_body_bytes`]; `Connection` when it breaks off.
+    pub async fn read_body(
+        &self,
+        operation: Operation,
+        response: Response,
+    ) -> Result<Bytes, ModelError> {
+        self.read_stream(operation, body_stream(operation, response)).await
+    }
+
+    /// The same for a body that has been opened already.
+    pub(crate) async fn read_stream(
+        &self,
+        operation: Operation,
+        body: impl Stream<Item = Result<Bytes, ModelError>>,
+    ) -> Result<Bytes, ModelError> {
+        let max = self.options.max_body_bytes;
+        let (body, is_whole) = read_at_most(body, max).await?;
+        if is_whole {
+            return Ok(body);
+        }
+        let message = format!("the answer is longer than {max} bytes");
+        Err(ModelError::new(ErrorKind::Malformed, operation, message))
+    }
+
+    /// The beginning of the body of a failed response; what cannot be read is left out.
+    pub async fn read_error_body(&self, operation: Operation, response: Response) -> Bytes {
+        let max = self.options.max_error_bytes;
+        match read_at_most(body_stream(operation, response), max).await {
+            Ok((body, _)) => body,
+            Err(_) => Bytes::new(),
+        }
+    }
+
+    fn url(&self, path: &str) -> Url {
+        let mut url = self.base.clone();
+        let base_path = url.path().trim_end_matches('/');
+        let path = format!("{base_path}/{}", path.trim_start_matches('/'));
+        url.set_path(&path);
+        url
+    }
+}
+
+/// The body of a response as a stream, with errors of this vocabulary.
+pub(crate) fn body_stream(
+    operation: Operation,
+    response: Response,
+) -> impl Stream<Item = Result<Bytes, ModelError>> + Send + 'static {
+    response
+        .bytes_stream()
+        .map(move |chunk| chunk.map_err(|error| transport_error(operation, error)))
+}
+
+/// The first `max` bytes of a body, and whether that is all of it.
+async fn read_at_most(
+    chunks: impl Stream<Item = Result<Bytes, ModelError>>,
+    max: usize,
+) -> Result<(Bytes, bool), ModelError> {
+    let mut body = BytesMut::new();
+    let mut chunks = std::pin::pin!(chunks);
+    while let Some(chunk) = chunks.next().await {
+        let chunk = chunk?;
+        let room = max - body.len();
+        if chunk.len() > room {
+            body.extend_from_slice(&chunk[..room]);
+            return Ok((body.freeze(), false));
+        }
+        body.extend_from_slice(&chunk);
+    }
+    Ok((body.freeze(), true))
+}
+
+/// A header that must not show up in logs.
+///
+/// # Errors
+/// When the secret holds characters that HTTP does not allow in a header.
+pub(crate) fn bearer(secret: &SecretString) -> Result<(HeaderName, HeaderValue), BuildError> {
+    let name = AUTHORIZATION;
+    let mut value = HeaderValue::try_from(format!("Bearer {}", secret.expose_secret().trim()))
+        .map_err(|_| BuildError::Header { name: name.to_string() })?;
+    value.set_sensitive(true);
+    Ok((name, value))
+}
+
+/// Headers of one request, as its caller named them.
+///
+/// # Errors
+/// `InvalidRequest` for headers that HTTP does not allow, and for those that frame the message.
+pub(crate) fn extra_headers<'a>(
+    operation: Operation,
+    headers: impl IntoIterator<Item = (&'a String, &'a String)>,
+) -> Result<HeaderMap, ModelError> {
+    const FRAMING: [&str; 4] = ["host", "content-length", "transfer-encoding", "connection"];
+    let mut map = HeaderMap::new();
+    for (name, value) in headers {
+        let parsed =
+            HeaderName::try_from(name.as_str()).ok().zip(HeaderValue::try_from(value).ok());
+        match parsed {
+            Some((name, value)) if !FRAMING.contains(&name.as_str()) => {
+                map.insert(name, value);
+            }
+            _ => {
+                let message = format!("the header `{name}` cannot be sent");
+                return Err(ModelError::new(ErrorKind::InvalidRequest, operation, message)
+                    .with_param("extra_headers"));
+            }
+        }
+    }
+    Ok(map)
+}
+
+/// The time, for headers that hold dates.
+pub(crate) fn now() -> SystemTime {
+    SystemTime::now()
+}
+
+fn parse_base(text: &str) -> Result<Url, BuildError> {
+    let error = |reason: String| BuildError::BaseUrl { url: text.to_owned(), reason };
+    let base = Url::parse(text).map_err(|problem| error(problem.to_string()))?;
+    if !matches!(base.scheme(), "http" | "https") {
+        return Err(error("it must begin with http:// or https://".into()));
+    }
+    if !base.username().is_empty() || base.password().is_some() {
+        return Err(BuildError::BaseUrl {
+            url: "[redacted]".into(),
+            reason: "it must not hold a user name or password".into(),
+        });
+    }
+    Ok(base)
+}
+
+/// TLS with the `ring` provider named outright: nobody needs to have installed a default for the process.
+///
+/// Over plain HTTP no certificate is ever looked at, so a machine without certificate authorities can still reach a
+/// local server.
+fn tls_config(base: &Url, options: &TransportOptions) -> Result<rustls::ClientConfig, BuildError> {
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let builder = rustls::ClientConfig::builder_with_provider(provider.clone())
+        .with_safe_default_protocol_versions()
+        .map_err(client_error)?;
+    let mut config = if base.scheme() == "https" || options.proxy.is_some() {
+        let verifier = verifier(provider, &options.ca_certificates)?;
+        builder
+            .dangerous()
+            .with_custom_certificate_verifier(Arc::new(verifier))
+            .with_no_client_auth()
+    } else {
+        builder.with_root_certificates(rustls::RootCertStore::empty()).with_no_client_auth()
+    };
+    config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+    Ok(config)
+}
+
+/// Trusts what the system trusts, and the given authorities.
+fn verifier(
+    provider: Arc<CryptoProvider>,
+    pem: &[u8],
+) -> Result<rustls_platform_verifier::Verifier, BuildError> {
+    use rustls::pki_types::CertificateDer;
+    use rustls::pki_types::pem::PemObject;
+    use rustls_platform_verifier::Verifier;
+    let extra: Vec<CertificateDer<'static>> = CertificateDer::pem_slice_iter(pem)
+        .collect::<Result<_, _>>()
+        .map_err(|error| BuildError::Client(Box::new(error)))?;
+    if extra.is_empty() {
+        Verifier::new(provider).map_err(client_error)
+    } else {
+        Verifier::new_with_extra_roots(extra, provider).map_err(client_error)
+    }
+}
+
+fn client_error(error: impl std::error::Error + Send + Sync + 'static) -> BuildError {
+    BuildError::Client(Box::new(error))
+}
+
+fn transport_error(operation: Operation, error: reqwest::Error) -> ModelError {
+    let (kind, message) = if error.is_connect() && error.is_timeout() {
+        (ErrorKind::Timeout, "the connection was not made in time")
+    } else if error.is_connect() {
+        (ErrorKind::Connection, "the connection could not be made")
+    } else if error.is_timeout() {
+        (ErrorKind::Timeout, "the provider fell silent")
+    } else if error.is_builder() {
+        (ErrorKind::InvalidRequest, "the request could not be put together")
+    } else {
+        (ErrorKind::Connection, "the connection broke")
+    };
+    ModelError::new(kind, operation, message).with_source(error.without_url())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_go_below_the_base() {
+        for (base, expected) in [
+            ("https://a.example/v1", "https://a.example/v1/models"),
+            ("https://a.example/v1/", "https://a.example/v1/models"),
+            ("http://127.0.0.1:1", "http://127.0.0.1:1/models"),
+            ("https://a.example/v1?api-version=2", "https://a.example/v1/models?api-version=2"),
+        ] {
+            let transport =
+                Transport::new(base, HeaderMap::new(), TransportOptions::default()).unwrap();
+            assert_eq!(transport.url("models").as_str(), expected);
+        }
+    }
+
+    #[test]
+    fn refuses_what_is_no_base() {
+        for base in ["", "localhost:80", "ftp://a.example", "https://me:secret@a.example"] {
+            let error =
+                Transport::new(base, HeaderMap::new(), TransportOptions::default()).unwrap_err();
+            assert!(matches!(error, BuildError::BaseUrl { .. }), "{base}");
+            assert!(!error.to_string().contains("secret"));
+        }
+    }
+
+    #[test]
+    fn keys_do_not_show() {
+        let (_, value) = bearer(&SecretString::from("sk-1")).unwrap();
+        assert_eq!(format!("{value:?}"), "Sensitive");
+        let error = bearer(&SecretString::from("sk\n1")).unwrap_err();
+        assert!(!format!("{error:?} {error}").contains("sk"));
+    }
+}

@@ -1,0 +1,16 @@
+//! Compares what a client made of a recorded exchange with what the recording implies: events, usage, finish reason and
+//! failure against the recording's `expect` block, and the request that the client sent against the recorded one.
+//!
+//! The client is somebody else's: it gives an [`Outcome`] and gets back the list of differences.
+
+mod answer;
+mod embedding;
+mod known;
+mod report;
+mod request;
+
+pub use answer::{Outcome, compare_answer, compare_failure};
+pub use embedding::compare_embedding;
+pub use known::{KnownDifferences, KnownError};
+pub use report::{Report, Verdict};
+pub use request::{compare_requests, normalise_chat_request};

@@ -1,0 +1,268 @@
+//! [`FakeUpstream`]: a provider of the OpenAI dialect that does what a test tells it.
+
+mod answer;
+mod behaviour;
+
+use std::collections::{BTreeMap, VecDeque};
+use std::io;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
+
+use axum::Router;
+use axum::extract::{Request, State};
+use axum::response::Response;
+use axum::routing::{get, post};
+use bytes::Bytes;
+use http::{HeaderMap, Method};
+use serde_json::Value;
+use tokio::sync::Notify;
+
+use crate::server::Server;
+pub use behaviour::Behaviour;
+
+/// The most bytes of a request that are read.
+const MAX_REQUEST: usize = 64 << 20;
+
+/// A real HTTP server that speaks `chat/completions` (streamed and not), `embeddings` and `models`.
+///
+/// By default it answers at once. Tell it otherwise for the next call ([`FakeUpstream::next`]), for a model
+/// ([`FakeUpstream::for_model`]) or for every call ([`FakeUpstream::always`]); the first of these that exists holds.
+/// Dropping it stops it, open connections included.
+///
+/// ```
+/// # tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
+/// use std::time::Duration;
+/// use testkit::{Behaviour, FakeUpstream};
+///
+/// let upstream = FakeUpstream::start().await?;
+/// upstream.next(Behaviour::status(429).header("retry-after", "1"));
+/// upstream.always(Behaviour::tokens(20).every(Duration::from_millis(5)).cut_after(10));
+/// assert!(upstream.base_url().starts_with("http://127.0.0.1:"));
+/// # std::io::Result::Ok(()) }).unwrap();
+/// ```
+#[derive(Debug)]
+pub struct FakeUpstream {
+    server: Server,
+    state: Arc<Shared>,
+}
+
+/// One request as it arrived.
+#[derive(Clone, Debug)]
+pub struct SeenRequest {
+    /// HTTP method.
+    pub method: Method,
+    /// Path with its slash.
+    pub path: String,
+    /// All headers.
+    pub headers: HeaderMap,
+    /// The body.
+    pub body: Bytes,
+    /// When it had arrived.
+    pub at: Instant,
+}
+
+impl SeenRequest {
+    /// The body as JSON; null when it is none.
+    pub fn json(&self) -> Value {
+        serde_json::from_slice(&self.body).unwrap_or(Value::Null)
+    }
+
+    pub(crate) async fn read(request: Request) -> Result<Self, axum::Error> {
+        let (head, body) = request.into_parts();
+        let body = axum::body::to_bytes(body, MAX_REQUEST).await?;
+        Ok(Self {
+            method: head.method,
+            path: head.uri.path().to_owned(),
+            headers: head.headers,
+            body,
+            at: Instant::now(),
+        })
+    }
+}
+
+/// How a streamed answer ended, seen from the server.
+#[derive(Clone, Copy, Debug)]
+pub struct StreamEnd {
+    /// When.
+    pub at: Instant,
+    /// How many tokens had been handed to the connection.
+    pub tokens: usize,
+    /// Whether the client left before the answer had ended.
+    pub by_client: bool,
+}
+
+#[derive(Debug, Default)]
+struct Shared {
+    inner: Mutex<Inner>,
+    /// Told whenever a stream ends or a request arrives.
+    changed: Notify,
+}
+
+#[derive(Debug, Default)]
+struct Inner {
+    next: VecDeque<Behaviour>,
+    by_model: BTreeMap<String, Behaviour>,
+    always: Behaviour,
+    requests: Vec<SeenRequest>,
+    ends: VecDeque<StreamEnd>,
+    live: usize,
+    most_live: usize,
+}
+
+impl FakeUpstream {
+    /// Starts a server on a free port of `127.0.0.1`.
+    ///
+    /// # Errors
+    /// When no port can be had.
+    pub async fn start() -> io::Result<Self> {
+        let state = Arc::new(Shared::default());
+        let router = Router::new()
+            .route("/v1/chat/completions", post(chat))
+            .route("/v1/embeddings", post(embeddings))
+            .route("/v1/models", get(models))
+            .with_state(state.clone());
+        Ok(Self { server: Server::start(router).await?, state })
+    }
+
+    /// The base URL for a client (`http://127.0.0.1:PORT/v1`).
+    pub fn base_url(&self) -> String {
+        format!("http://{}/v1", self.server.address())
+    }
+
+    /// Queues the behaviour of one call; calls take from the queue in the order of their arrival.
+    pub fn next(&self, behaviour: Behaviour) {
+        self.state.lock().next.push_back(behaviour);
+    }
+
+    /// Sets the behaviour of every call to a model that finds the queue empty.
+    pub fn for_model(&self, model: impl Into<String>, behaviour: Behaviour) {
+        self.state.lock().by_model.insert(model.into(), behaviour);
+    }
+
+    /// Sets the behaviour of every other call.
+    pub fn always(&self, behaviour: Behaviour) {
+        self.state.lock().always = behaviour;
+    }
+
+    /// All requests so far, in the order of their arrival.
+    pub fn requests(&self) -> Vec<SeenRequest> {
+        self.state.lock().requests.clone()
+    }
+
+    /// Waits until this many requests have arrived.
+    pub async fn requested(&self, count: usize) {
+        self.until(|inner| (inner.requests.len() >= count).then_some(())).await;
+    }
+
+    /// How many streamed answers are under way.
+    pub fn live_streams(&self) -> usize {
+        self.state.lock().live
+    }
+
+    /// The most streamed answers that were ever under way at once.
+    pub fn most_live_streams(&self) -> usize {
+        self.state.lock().most_live
+    }
+
+    /// How many connections clients have made.
+    pub fn connections(&self) -> usize {
+        self.server.accepted()
+    }
+
+    /// Waits for a streamed answer to end, or takes the earliest end that nobody has taken yet.
+    pub async fn closed(&self) -> StreamEnd {
+        self.until(|inner| inner.ends.pop_front()).await
+    }
+
+    async fn until<T>(&self, mut check: impl FnMut(&mut Inner) -> Option<T>) -> T {
+        loop {
+            // Listening begins before the look, so that no change falls between them.
+            let changed = self.state.changed.notified();
+            if let Some(found) = check(&mut self.state.lock()) {
+                return found;
+            }
+            changed.await;
+        }
+    }
+}
+
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Notes a request and decides what to do about it.
+    fn take(&self, seen: SeenRequest) -> (Behaviour, Value) {
+        let body = seen.json();
+        let model = body.get("model").and_then(Value::as_str).unwrap_or_default();
+        let mut inner = self.lock();
+        let behaviour = inner
+            .next
+            .pop_front()
+            .or_else(|| inner.by_model.get(model).cloned())
+            .unwrap_or_else(|| inner.always.clone());
+        inner.requests.push(seen);
+        drop(inner);
+        self.changed.notify_waiters();
+        (behaviour, body)
+    }
+}
+
+async fn chat(State(state): State<Arc<Shared>>, request: Request) -> Response {
+    match SeenRequest::read(request).await {
+        Ok(seen) => {
+            let (behaviour, body) = state.take(seen);
+            answer::chat(state, behaviour, &body).await
+        }
+        Err(_) => answer::broken_request(),
+    }
+}
+
+async fn embeddings(State(state): State<Arc<Shared>>, request: Request) -> Response {
+    match SeenRequest::read(request).await {
+        Ok(seen) => {
+            let (behaviour, body) = state.take(seen);
+            answer::embeddings(behaviour, &body).await
+        }
+        Err(_) => answer::broken_request(),
+    }
+}
+
+async fn models(State(state): State<Arc<Shared>>, request: Request) -> Response {
+    match SeenRequest::read(request).await {
+        Ok(seen) => {
+            let (behaviour, _) = state.take(seen);
+            answer::models(behaviour).await
+        }
+        Err(_) => answer::broken_request(),
+    }
+}
+
+/// Counts a streamed answer while it is under way, and tells when and how it ended.
+struct LiveStream {
+    state: Arc<Shared>,
+    tokens: usize,
+    is_over: bool,
+}
+
+impl LiveStream {
+    fn begin(state: Arc<Shared>) -> Self {
+        {
+            let mut inner = state.lock();
+            inner.live += 1;
+            inner.most_live = inner.most_live.max(inner.live);
+        }
+        Self { state, tokens: 0, is_over: false }
+    }
+}
+
+impl Drop for LiveStream {
+    fn drop(&mut self) {
+        let end = StreamEnd { at: Instant::now(), tokens: self.tokens, by_client: !self.is_over };
+        let mut inner = self.state.lock();
+        inner.live = inner.live.saturating_sub(1);
+        inner.ends.push_back(end);
+        drop(inner);
+        self.state.changed.notify_waiters();
+    }
+}

@@ -1,0 +1,142 @@
+//! [`ReplayServer`]: recorded exchanges over HTTP.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::{Request, State};
+use axum::response::Response;
+use bytes::Bytes;
+use http::{HeaderName, HeaderValue, StatusCode};
+
+use crate::Exchange;
+use crate::fake_upstream::SeenRequest;
+use crate::random::split;
+use crate::server::Server;
+
+/// Headers of a recording that describe its transfer, which is another one now.
+const TRANSFER: [&str; 6] =
+    ["connection", "content-encoding", "content-length", "date", "keep-alive", "transfer-encoding"];
+
+/// How a body is cut into network chunks.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Chunking {
+    /// Not at all.
+    #[default]
+    Whole,
+    /// As recorded where that is known, else not at all.
+    Recorded,
+    /// Into chunks of 1 to `longest` bytes at places that depend on `seed` alone.
+    Random {
+        /// The most bytes of a chunk.
+        longest: usize,
+        /// What the places depend on.
+        seed: u64,
+    },
+}
+
+/// Serves recorded exchanges, each below a base URL of its own, and keeps what was asked.
+///
+/// The answer does not depend on the request: whether that was the right one is for the test to judge
+/// ([`ReplayServer::taken`]).
+#[derive(Debug)]
+pub struct ReplayServer {
+    server: Server,
+    shelf: Arc<Shelf>,
+}
+
+#[derive(Debug, Default)]
+struct Shelf {
+    exchanges: Mutex<BTreeMap<String, (Exchange, Chunking)>>,
+    seen: Mutex<BTreeMap<String, Vec<SeenRequest>>>,
+}
+
+impl ReplayServer {
+    /// Starts a server with nothing to replay yet.
+    ///
+    /// # Errors
+    /// When no port can be had.
+    pub async fn start() -> io::Result<Self> {
+        let shelf = Arc::new(Shelf::default());
+        let router = Router::new().fallback(replay).with_state(shelf.clone());
+        Ok(Self { server: Server::start(router).await?, shelf })
+    }
+
+    /// Puts up an exchange and returns the URL that stands for its provider's origin: `https://api.example.com/v1/x` was
+    /// asked at `<returned>/v1/x`.
+    pub fn add(&self, exchange: Exchange, chunking: Chunking) -> String {
+        let origin = format!("http://{}/{}", self.server.address(), exchange.id);
+        lock(&self.shelf.exchanges).insert(exchange.id.clone(), (exchange, chunking));
+        origin
+    }
+
+    /// What was asked of an exchange since the last look, paths without the exchange's own prefix.
+    pub fn taken(&self, id: &str) -> Vec<SeenRequest> {
+        lock(&self.shelf.seen).remove(id).unwrap_or_default()
+    }
+}
+
+async fn replay(State(shelf): State<Arc<Shelf>>, request: Request) -> Response {
+    let path = request.uri().path().trim_start_matches('/').to_owned();
+    let (id, path) = path.split_once('/').unwrap_or((&path, ""));
+    let Some((exchange, chunking)) = lock(&shelf.exchanges).get(id).cloned() else {
+        return plain(StatusCode::NOT_FOUND, "no such exchange");
+    };
+    let mut seen = match SeenRequest::read(request).await {
+        Ok(seen) => seen,
+        Err(_) => return plain(StatusCode::BAD_REQUEST, "the request broke off"),
+    };
+    seen.path = format!("/{path}");
+    lock(&shelf.seen).entry(id.to_owned()).or_default().push(seen);
+    response(&exchange, chunking)
+}
+
+fn response(exchange: &Exchange, chunking: Chunking) -> Response {
+    let recorded = &exchange.response;
+    let mut response = Response::new(body(exchange, chunking));
+    *response.status_mut() = StatusCode::from_u16(recorded.status).unwrap_or(StatusCode::OK);
+    for (name, value) in &recorded.headers {
+        let name = HeaderName::try_from(name.as_str());
+        if let (Ok(name), Ok(value)) = (name, HeaderValue::try_from(value))
+            && !TRANSFER.contains(&name.as_str())
+        {
+            response.headers_mut().append(name, value);
+        }
+    }
+    response
+}
+
+fn body(exchange: &Exchange, chunking: Chunking) -> Body {
+    let bytes = exchange.response.bytes();
+    let lengths: Vec<usize> = match chunking {
+        Chunking::Whole => return Body::from(bytes),
+        Chunking::Recorded => exchange.response.chunk_lengths.clone().unwrap_or_default(),
+        Chunking::Random { longest, seed } => {
+            split(&bytes, longest, seed).iter().map(|chunk| chunk.len()).collect()
+        }
+    };
+    let mut rest = Bytes::from(bytes);
+    Body::from_stream(async_stream::stream! {
+        for length in lengths {
+            let chunk = rest.split_to(length.min(rest.len()));
+            if !chunk.is_empty() {
+                yield Ok::<_, io::Error>(chunk);
+                // Lets the server write this chunk before it gets the next.
+                tokio::task::yield_now().await;
+            }
+        }
+        yield Ok(rest);
+    })
+}
+
+fn plain(status: StatusCode, text: &'static str) -> Response {
+    let mut response = Response::new(Body::from(text));
+    *response.status_mut() = status;
+    response
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

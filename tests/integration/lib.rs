@@ -1,0 +1,1 @@
+//! The integration suite is a test; run it with `cargo xtask integration`.

@@ -1,0 +1,9 @@
+//! The real application on a free port, talked to over TCP.
+
+mod client;
+mod dialog;
+mod disconnect;
+mod openai;
+mod operations;
+mod shutdown;
+mod site;

@@ -1,0 +1,74 @@
+//! Health, readiness, metrics, the page, and who is let in.
+
+use crate::site::Site;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn orchestrators_and_prometheus_find_what_they_ask_for() {
+    let site = Site::start(&[]).await;
+    assert_eq!(site.client.get("/healthz").await.text, "ok");
+    assert_eq!(site.client.get("/readyz").await.json()["ready"], true);
+    site.client.get("/v1/models").await;
+    let counted =
+        "colloquy_http_requests_total{route=\"/v1/models\",method=\"GET\",status=\"200\"}";
+    site.until(&format!("{counted} 1")).await;
+    let metrics = site.client.get("/metrics").await;
+    assert!(metrics.header("content-type").starts_with("application/openmetrics-text"));
+    assert!(metrics.text.ends_with("# EOF\n"));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_page_takes_nothing_from_elsewhere() {
+    let site = Site::start(&[]).await;
+    let page = site.client.get("/").await;
+    assert!(page.text.contains("<title>Colloquy</title>"));
+    assert!(page.header("content-security-policy").contains("default-src 'none'"));
+    assert!(!page.text.contains("http://") && !page.text.contains("https://"));
+    assert!(
+        site.client.get("/page.js").await.header("content-type").starts_with("text/javascript")
+    );
+    let nothing = site.client.get("/nothing/here").await;
+    assert_eq!(
+        (nothing.status, nothing.json()["error"]["code"].as_str()),
+        (404, Some("not_found"))
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn pages_of_other_sites_and_other_names_are_refused() {
+    let site = Site::start(&[]).await;
+    for (header, value, status) in [
+        ("origin", "https://example.com", 403),
+        ("origin", "null", 403),
+        ("host", "example.com", 403),
+        ("origin", "http://localhost:3000", 200),
+        ("host", "localhost", 200),
+    ] {
+        let request =
+            site.client.http.get(format!("{}/v1/models", site.client.base)).header(header, value);
+        assert_eq!(request.send().await.unwrap().status(), status, "{header}: {value}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_request_keeps_its_id_and_one_too_many_is_shed() {
+    let site = Site::start_with(&[], |config| config.server.max_requests = 1).await;
+    let url = format!("{}/v1/models", site.client.base);
+    let named = site.client.http.get(&url).header("x-request-id", "mine-1").send().await.unwrap();
+    assert_eq!(named.headers()["x-request-id"], "mine-1");
+    drop(named);
+
+    let held = serde_json::json!({
+        "model": "fake/m", "stream": true, "messages": [{ "role": "user", "content": "Hi" }],
+    });
+    site.upstream.always(testkit::Behaviour::tokens(10).silent_after(1));
+    let live = site.client.open("/v1/chat/completions", &held).await;
+    let shed = site.client.get("/v1/models").await;
+    assert_eq!((shed.status, shed.header("retry-after")), (503, "1"));
+    assert_eq!(site.client.get("/healthz").await.status, 200);
+    drop(live);
+    site.upstream.closed().await;
+    let deadline = tokio::time::Instant::now() + std::time::Duration::from_secs(5);
+    while site.client.get("/v1/models").await.status != 200 {
+        assert!(tokio::time::Instant::now() < deadline, "the place is given back");
+    }
+}

@@ -1,0 +1,250 @@
+//! `cargo xtask conformance`: replays recorded exchanges through the real clients, over HTTP.
+//!
+//! For each exchange the recorded request is read the way our own server reads requests, sent by the client to a replay
+//! server, and compared with the recording; the answer that comes back is compared with what an independent reader made
+//! of the same bytes.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, bail};
+use llm_core::{EmbeddingRequest, Warning};
+use llm_providers::openai::chat::{parse_request_value, render_request};
+use llm_providers::openai::server::parse_embedding_request;
+use llm_providers::{OpenAi, Quirks, catalogue};
+use serde_json::Value;
+use testkit::conformance::{
+    KnownDifferences, Outcome, Report, compare_answer, compare_embedding, compare_failure,
+    compare_requests, normalise_chat_request,
+};
+use testkit::{Chunking, Exchange, ReplayServer};
+
+/// Where recordings are looked for unless told otherwise.
+const RECORDINGS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../shared/captures");
+
+/// Differences that are understood.
+const KNOWN: &str =
+    concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/conformance/known-differences.toml");
+
+/// What to replay.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// A folder of folders of recorded exchanges
+    #[arg(default_value = RECORDINGS)]
+    dir: PathBuf,
+    /// Only this folder (`openai-chat` …); repeatable
+    #[arg(long)]
+    dialect: Vec<String>,
+}
+
+/// Replays, prints the table, and fails unless every difference is known.
+pub(crate) fn run(args: Args) -> Result<()> {
+    if !args.dir.is_dir() {
+        println!("conformance: skipped, there are no recordings at {}", args.dir.display());
+        return Ok(());
+    }
+    let exchanges = Exchange::read_all(&args.dir, |folder| {
+        args.dialect.is_empty() || args.dialect.iter().any(|wanted| wanted == folder)
+    })?;
+    let known = KnownDifferences::read(Path::new(KNOWN))?;
+    let (covered, others): (Vec<_>, Vec<_>) = exchanges.into_iter().partition(is_covered);
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let report = runtime.block_on(replay_all(covered, &known))?;
+    if !others.is_empty() {
+        println!("not covered yet: {} exchanges of other wire formats", others.len());
+    }
+    println!("{report}");
+    if report.failed() > 0 {
+        bail!("{} exchanges differ from their recordings", report.failed());
+    }
+    Ok(())
+}
+
+/// Whether a client for the exchange's wire format exists, and its address has the form that the client uses.
+fn is_covered(exchange: &Exchange) -> bool {
+    wire(exchange).is_some_and(|wire| exchange.request.url.ends_with(wire.path()))
+}
+
+/// The wire formats that can be replayed.
+#[derive(Clone, Copy)]
+enum Wire {
+    Chat,
+    Embeddings,
+}
+
+impl Wire {
+    fn path(self) -> &'static str {
+        match self {
+            Wire::Chat => "/chat/completions",
+            Wire::Embeddings => "/embeddings",
+        }
+    }
+}
+
+fn wire(exchange: &Exchange) -> Option<Wire> {
+    match (exchange.wire.as_str(), exchange.op.as_str()) {
+        ("openai-chat", "chat") => Some(Wire::Chat),
+        ("openai-embeddings", "embedding") => Some(Wire::Embeddings),
+        _ => None,
+    }
+}
+
+async fn replay_all(exchanges: Vec<Exchange>, known: &KnownDifferences) -> Result<Report> {
+    let server = ReplayServer::start().await.context("starting the replay server")?;
+    let mut report = Report::default();
+    for mut exchange in exchanges {
+        name_model(&mut exchange);
+        let differences = match wire(&exchange) {
+            Some(Wire::Chat) => replay_chat(&server, &exchange).await?,
+            Some(Wire::Embeddings) => replay_embedding(&server, &exchange).await?,
+            None => continue,
+        };
+        report.add(&exchange, differences, known);
+    }
+    Ok(report)
+}
+
+/// Azure names the model in the address and reads no name in the body; our client sends one everywhere.
+fn name_model(exchange: &mut Exchange) {
+    if let (Some(Value::Object(body)), Some(model)) = (&mut exchange.request.body, &exchange.model)
+    {
+        body.entry("model").or_insert_with(|| model.as_str().into());
+    }
+}
+
+/// The client for an exchange, talking to the replay server.
+fn client(server: &ReplayServer, exchange: &Exchange, wire: Wire) -> Result<OpenAi> {
+    let origin = server.add(exchange.clone(), Chunking::Random { longest: 700, seed: 1 });
+    let url = exchange.request.url.trim_end_matches(wire.path());
+    let base_path = url.splitn(4, '/').nth(3).unwrap_or_default();
+    let provider = OpenAi::builder(&exchange.provider, format!("{origin}/{base_path}"))
+        .quirks(quirks(exchange))
+        .api_key("sk-replay".into())
+        .build()?;
+    Ok(provider)
+}
+
+fn quirks(exchange: &Exchange) -> Quirks {
+    catalogue::find(&exchange.provider).map(|entry| entry.quirks.clone()).unwrap_or_default()
+}
+
+async fn replay_chat(server: &ReplayServer, exchange: &Exchange) -> Result<Vec<String>> {
+    let is_error = exchange.response.status >= 400;
+    let body = exchange.request.body.clone();
+    let is_recorded = body.is_some();
+    let incoming = match body.map(parse_request_value).transpose() {
+        Ok(incoming) => incoming.unwrap_or_default(),
+        // A request that we refuse ourselves passes when its provider refused it for the same field.
+        Err(refusal) => {
+            let recorded: Value =
+                serde_json::from_slice(&exchange.response.bytes()).unwrap_or_default();
+            let their_param = recorded.pointer("/error/param").and_then(Value::as_str);
+            let same =
+                is_error && their_param.is_none_or(|param| Some(param) == refusal.param.as_deref());
+            return Ok(if same { Vec::new() } else { vec![format!("refused: {refusal}")] });
+        }
+    };
+    let mut request = incoming.request;
+    request.stream = exchange.kind == "chat-stream" || request.stream;
+    let warnings = match render_request(request.clone(), &quirks(exchange)) {
+        Ok(rendered) => rendered.warnings,
+        Err(error) => return Ok(vec![format!("not rendered: {error}")]),
+    };
+    let model = client(server, exchange, Wire::Chat)?.chat(request.model.clone());
+    let outcome = Outcome::of(model.chat(request).await).await;
+
+    let mut differences = if is_error {
+        compare_failure(exchange, &outcome)
+    } else {
+        exchange.expect.as_ref().map(|expect| compare_answer(expect, &outcome)).unwrap_or_default()
+    };
+    differences.extend(compare_sent(
+        server,
+        exchange,
+        &warnings,
+        is_recorded,
+        normalise_chat_request,
+    ));
+    Ok(differences)
+}
+
+async fn replay_embedding(server: &ReplayServer, exchange: &Exchange) -> Result<Vec<String>> {
+    let request = match &exchange.request.body {
+        Some(body) => match parse_embedding_request(body.to_string().as_bytes()) {
+            Ok(incoming) => incoming.request,
+            Err(_) if exchange.response.status >= 400 => return Ok(Vec::new()),
+            Err(refusal) => return Ok(vec![format!("refused: {refusal}")]),
+        },
+        // Any request with as many inputs as there are vectors.
+        None => EmbeddingRequest::documents(vec!["text"; expected_vectors(exchange)]),
+    };
+    let model = client(server, exchange, Wire::Embeddings)?.embedding(request.model.clone());
+    let result = model.embed(request).await;
+    let mut differences = if exchange.response.status >= 400 {
+        let outcome = Outcome { response: Default::default(), error: result.err() };
+        compare_failure(exchange, &outcome)
+    } else {
+        exchange
+            .expect
+            .as_ref()
+            .map(|expect| compare_embedding(expect, &result))
+            .unwrap_or_default()
+    };
+    let is_recorded = exchange.request.body.is_some();
+    differences.extend(compare_sent(
+        server,
+        exchange,
+        &[],
+        is_recorded,
+        normalise_embedding_request,
+    ));
+    Ok(differences)
+}
+
+fn expected_vectors(exchange: &Exchange) -> usize {
+    let dims = exchange.expect.as_ref().and_then(|expect| expect.dims.as_ref());
+    dims.and_then(Value::as_array).map_or(1, Vec::len)
+}
+
+fn compare_sent(
+    server: &ReplayServer,
+    exchange: &Exchange,
+    warnings: &[Warning],
+    is_recorded: bool,
+    normalise: fn(Value) -> Value,
+) -> Vec<String> {
+    match &server.taken(&exchange.id)[..] {
+        [sent] if is_recorded => compare_requests(exchange, sent, warnings, normalise),
+        [_] => Vec::new(),
+        sent => vec![format!("{} requests were sent", sent.len())],
+    }
+}
+
+/// One text or a list of one is the same, and so is how the numbers are written.
+fn normalise_embedding_request(mut body: Value) -> Value {
+    if let Some(fields) = body.as_object_mut() {
+        fields.remove("encoding_format");
+        fields.retain(|_, value| !value.is_null());
+        if let Some(input) = fields.get_mut("input")
+            && input.is_string()
+        {
+            *input = Value::Array(vec![input.take()]);
+        }
+    }
+    body
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The same as `cargo xtask conformance`, where there are recordings.
+    #[test]
+    fn recordings_replay() {
+        let args = Args { dir: RECORDINGS.into(), dialect: vec!["openai-chat".to_owned()] };
+        if !args.dir.is_dir() {
+            eprintln!("skipped: there are no recordings at {}", args.dir.display());
+            return;
+        }
+        run(args).unwrap();
+    }
+}
