@@ -1,1 +1,109 @@
-//! The Colloquy server: ingests documents, retrieves, and streams cited answers over any provider.
+//! The Colloquy server as a library: the binary is a thin shell around [`run`], and tests start a whole [`Server`] on a
+//! free port.
+//!
+//! ```no_run
+//! use api_server::{Server, config::Config};
+//!
+//! # async fn example() -> anyhow::Result<()> {
+//! let mut config = Config::default();
+//! config.server.listen = "127.0.0.1:0".parse()?;
+//! let server = Server::start(config, &Default::default()).await?;
+//! println!("listening on http://{}", server.address());
+//! server.stop().await;
+//! # Ok(())
+//! # }
+//! ```
+
+pub mod app;
+mod catalogue;
+pub mod cli;
+mod commands;
+pub mod config;
+mod dialogs;
+mod http;
+mod ingest;
+mod log;
+pub mod metrics;
+mod providers;
+mod readiness;
+mod records;
+mod server;
+
+use std::error::Error;
+use std::process::ExitCode;
+use std::time::Instant;
+
+use anyhow::{Context, Result};
+
+use cli::{Cli, Command};
+use config::{Config, Environment};
+pub use http::Shutdown;
+pub use ingest::{Ingested, ingest};
+pub use readiness::Readiness;
+pub use server::Server;
+
+/// Runs the command of a command line to its end. `began` is when the process did.
+///
+/// # Errors
+/// What is to be shown before the process ends with code 1; see [`error_line`].
+pub fn run(cli: Cli, environment: Environment, began: Instant) -> Result<ExitCode> {
+    let command = cli.command();
+    if matches!(command, Command::ParseWorker) {
+        rag_parse::isolated::worker_main(std::io::stdin().lock(), std::io::stdout().lock())?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    let common = command.common();
+    let mut config = config::load(common.config.as_deref(), &environment)?;
+    if let Some(data_dir) = common.data_dir {
+        config.server.data_dir = data_dir;
+    }
+    log::start(common.log_format, &command, &environment);
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .thread_name("runtime")
+        .build()
+        .context("starting the runtime")?;
+    let code = runtime.block_on(execute(command, config, environment, began));
+    runtime.shutdown_background();
+    code
+}
+
+async fn execute(
+    command: Command,
+    config: Config,
+    environment: Environment,
+    began: Instant,
+) -> Result<ExitCode> {
+    match command {
+        Command::Serve(args) => commands::serve(args, config, environment, began).await,
+        Command::Ask(args) => commands::ask(args, config, environment).await,
+        Command::Ingest(args) => commands::ingest(args, config, environment).await,
+        Command::Search(args) => commands::search(args, config, environment).await,
+        Command::Models(args) => commands::models(args, config, environment).await,
+        Command::ParseWorker => Ok(ExitCode::SUCCESS),
+    }
+}
+
+/// An error and its causes in one line.
+pub fn error_line(error: &anyhow::Error) -> String {
+    let mut parts: Vec<String> = Vec::new();
+    for cause in error.chain() {
+        let text = cause.to_string().replace('\n', " ");
+        // Some causes repeat what the error above them said.
+        if !parts.last().is_some_and(|above| above.contains(&text)) {
+            parts.push(text);
+        }
+    }
+    parts.join(": ")
+}
+
+/// As [`error_line`], for any error.
+pub(crate) fn causes_line(error: &dyn Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        text = format!("{text}: {cause}");
+        source = cause.source();
+    }
+    text.replace('\n', " ")
+}

@@ -1,2 +1,25 @@
-//! The `api-server` binary.
-fn main() {}
+//! The `api-server` binary: reads the command line and the environment once, and runs the command.
+
+use std::process::ExitCode;
+
+use api_server::cli::Cli;
+use api_server::config::Environment;
+use clap::Parser;
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+fn main() -> ExitCode {
+    let began = std::time::Instant::now();
+    let cli = Cli::parse();
+    let environment: Environment = std::env::vars_os()
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+        .collect();
+    match api_server::run(cli, environment, began) {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("error: {}", api_server::error_line(&error));
+            ExitCode::FAILURE
+        }
+    }
+}

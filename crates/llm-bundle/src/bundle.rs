@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use futures::future::BoxFuture;
 use llm_core::{
     ChatModel, ChatReply, ChatRequest, ChatResponse, Description, EmbeddingModel, EmbeddingRequest,
     EmbeddingResponse, ErrorKind, ModelError, ModelKind, Operation, RerankModel, RerankRequest,
@@ -12,7 +13,7 @@ use llm_core::{
 use crate::call::CallContext;
 use crate::embedder::Embedder;
 use crate::guarded::Guarded;
-use crate::modality::Registered;
+use crate::modality::{Asking, Registered};
 use crate::registry::Registry;
 use crate::reranker::Reranker;
 
@@ -88,21 +89,23 @@ impl Bundle {
 
     /// Asks, and waits for the whole answer.
     #[allow(clippy::missing_errors_doc)]
-    pub async fn chat(&self, mut request: ChatRequest) -> Result<ChatResponse, ModelError> {
+    pub fn chat(
+        &self,
+        mut request: ChatRequest,
+    ) -> BoxFuture<'static, Result<ChatResponse, ModelError>> {
         request.stream = false;
-        ChatResponse::collect(self.ask_chat(request).await?).await
+        let reply = self.ask::<dyn ChatModel>(&request.model.clone(), request);
+        Box::pin(async move { ChatResponse::collect(reply.await?).await })
     }
 
     /// Asks for a stream of events. Resolves when the first one is there.
     #[allow(clippy::missing_errors_doc)]
-    pub async fn chat_stream(&self, mut request: ChatRequest) -> Result<ChatReply, ModelError> {
+    pub fn chat_stream(
+        &self,
+        mut request: ChatRequest,
+    ) -> BoxFuture<'static, Result<ChatReply, ModelError>> {
         request.stream = true;
-        self.ask_chat(request).await
-    }
-
-    async fn ask_chat(&self, request: ChatRequest) -> Result<ChatReply, ModelError> {
-        let model = self.resolve::<dyn ChatModel>(&request.model)?;
-        model.ask(request, self.context.clone()).await
+        self.ask::<dyn ChatModel>(&request.model.clone(), request)
     }
 
     /// Embeds any number of texts, blank and over-long ones too; see [`Embedder`].
@@ -145,26 +148,49 @@ impl Bundle {
 
     /// Speaks. Resolves when sound begins to arrive.
     #[allow(clippy::missing_errors_doc)]
-    pub async fn speak(&self, request: SpeechRequest) -> Result<SpeechReply, ModelError> {
-        let model = self.resolve::<dyn SpeechModel>(&request.model)?;
-        model.ask(request, self.context.clone()).await
+    pub fn speak(
+        &self,
+        request: SpeechRequest,
+    ) -> BoxFuture<'static, Result<SpeechReply, ModelError>> {
+        self.ask::<dyn SpeechModel>(&request.model.clone(), request)
     }
 
     /// Transcribes sound.
     #[allow(clippy::missing_errors_doc)]
-    pub async fn transcribe(
+    pub fn transcribe(
         &self,
         request: TranscriptionRequest,
-    ) -> Result<Transcript, ModelError> {
-        let model = self.resolve::<dyn TranscriptionModel>(&request.model)?;
-        model.ask_whole(request, self.context.clone()).await
+    ) -> BoxFuture<'static, Result<Transcript, ModelError>> {
+        self.ask_whole::<dyn TranscriptionModel>(&request.model.clone(), request)
     }
 
     /// Describes a picture.
     #[allow(clippy::missing_errors_doc)]
-    pub async fn describe(&self, request: VisionRequest) -> Result<Description, ModelError> {
-        let model = self.resolve::<dyn VisionModel>(&request.model)?;
-        model.ask_whole(request, self.context.clone()).await
+    pub fn describe(
+        &self,
+        request: VisionRequest,
+    ) -> BoxFuture<'static, Result<Description, ModelError>> {
+        self.ask_whole::<dyn VisionModel>(&request.model.clone(), request)
+    }
+
+    // The futures are boxed here, where the kind of model is known: held across an `await` of an opaque future, a
+    // `Guarded<dyn …>` keeps that future from being seen as `Send`.
+    fn ask<M: Registered + ?Sized>(&self, name: &str, request: M::Request) -> Asking<M::Event> {
+        match self.resolve::<M>(name) {
+            Ok(model) => model.ask(request, self.context.clone()),
+            Err(error) => Box::pin(std::future::ready(Err(error))),
+        }
+    }
+
+    fn ask_whole<M: Registered + ?Sized>(
+        &self,
+        name: &str,
+        request: M::Request,
+    ) -> BoxFuture<'static, Result<M::Event, ModelError>> {
+        match self.resolve::<M>(name) {
+            Ok(model) => model.ask_whole(request, self.context.clone()),
+            Err(error) => Box::pin(std::future::ready(Err(error))),
+        }
     }
 
     /// The model of this name or, if it is empty, the default of its kind.

@@ -37,8 +37,8 @@ pub enum TableError {
 
 /// A static embedding: a vocabulary of word pieces and a quantised vector for each of them.
 ///
-/// The embedding of a text is the L2-normalised sum of its pieces' vectors; how much a piece
-/// counts is the length of its vector. A table is a value without interior state: it can be shared
+/// The embedding of a text is the L2-normalised sum of its pieces' vectors, repeated pieces damped
+/// ([`weighted_pieces`]); how much a piece counts otherwise is the length of its vector. A table is a value without interior state: it can be shared
 /// between threads and its embeddings depend on the text alone.
 ///
 /// ```
@@ -132,23 +132,37 @@ impl<'a> StaticTable<'a> {
 
     /// The embedding of one text; see [`embed`](Self::embed).
     pub fn embed_one(&self, text: &str) -> Vec<f32> {
-        self.embed_counted(text).0
+        self.embed_shortened(text, self.dims).0
     }
 
-    /// The embedding of one text, and how many word pieces the text has.
-    pub fn embed_counted(&self, text: &str) -> (Vec<f32>, usize) {
+    /// The first `dims` components of a text's embedding (all of them when there are fewer) at
+    /// length 1, and how many word pieces the text has.
+    pub fn embed_shortened(&self, text: &str, dims: usize) -> (Vec<f32>, usize) {
+        let (mut sum, pieces) = self.sum(text);
+        sum.truncate(dims);
+        (normalised(sum), pieces)
+    }
+
+    /// How much a text says, whatever it says: the length of the sum of its vectors. About 0 for
+    /// words that stand in every text, and the larger the rarer its words are.
+    pub fn salience(&self, text: &str) -> f32 {
+        let (sum, _) = self.sum(text);
+        sum.iter().map(|value| value * value).sum::<f32>().sqrt()
+    }
+
+    /// The weighted sum of a text's vectors, and how many pieces the text has.
+    fn sum(&self, text: &str) -> (Vec<f32>, usize) {
+        let mut pieces = self.vocabulary.split(text);
+        let count = pieces.len();
+        pieces.retain(|piece| Some(*piece) != self.vocabulary.unknown());
         let mut sum = vec![0.0; self.dims];
-        let mut count = 0;
-        self.vocabulary.for_each(text, |piece| {
-            count += 1;
-            if Some(piece) != self.vocabulary.unknown() {
-                self.add_row(piece, &mut sum);
-            }
-        });
-        (normalised(sum), count)
+        for (piece, weight) in weighted_pieces(pieces) {
+            self.add_row(piece, weight, &mut sum);
+        }
+        (sum, count)
     }
 
-    fn add_row(&self, piece: u32, sum: &mut [f32]) {
+    fn add_row(&self, piece: u32, weight: f32, sum: &mut [f32]) {
         let index = piece as usize;
         let (Some(scale), Some(row)) =
             (self.scales.get(index), self.rows.get(index * self.dims..(index + 1) * self.dims))
@@ -156,9 +170,17 @@ impl<'a> StaticTable<'a> {
             return;
         };
         for (total, &byte) in sum.iter_mut().zip(row) {
-            *total += scale * f32::from(byte.cast_signed());
+            *total += scale * weight * f32::from(byte.cast_signed());
         }
     }
+}
+
+/// Each piece of a text once, in the order of their indexes, with its weight: 1 + ln of how often
+/// it occurs. So a long text is not ruled by the words that it repeats.
+pub fn weighted_pieces(mut pieces: Vec<u32>) -> Vec<(u32, f32)> {
+    pieces.sort_unstable();
+    let runs = pieces.chunk_by(|left, right| left == right);
+    runs.filter_map(|run| Some((*run.first()?, 1.0 + (run.len() as f32).ln()))).collect()
 }
 
 struct Header {

@@ -57,6 +57,13 @@ impl<'a> WordPiece<'a> {
         pieces
     }
 
+    /// How many pieces `text` has.
+    pub fn count(&self, text: &str) -> usize {
+        let mut count = 0;
+        self.for_each(text, |_| count += 1);
+        count
+    }
+
     /// Calls `emit` with the index of each piece of `text`, in order.
     pub fn for_each(&self, text: &str, emit: impl FnMut(u32)) {
         let mut splitter =

@@ -40,6 +40,9 @@ pub struct ChunkHit {
 pub struct SearchResults {
     /// Hits of the full-text index.
     pub text: Vec<ChunkHit>,
+    /// A score that no text hit of this query reaches: what part of it a hit has tells how much of the question the hit
+    /// covers, which the score alone does not. 0 when no text was searched for.
+    pub text_ceiling: f32,
     /// Hits of the vector index.
     pub vector: Vec<ChunkHit>,
     /// Cosines of those text hits that are not among the vector hits, so that fusion need not guess them. Empty when

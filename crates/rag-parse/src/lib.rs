@@ -1,1 +1,40 @@
 //! Files in, structured text with places out.
+//!
+//! [`FileParser`] reads Markdown, plain text in any encoding, HTML and PDF into
+//! [`ParsedDocument`](rag_core::ParsedDocument)s; [`isolated::IsolatedParser`] does the same with the dangerous formats
+//! in processes of their own. [`StructuralChunker`] cuts what they give into chunks. No models, no storage, no runtime:
+//! bytes in, values out, all of it synchronous.
+//!
+//! ```
+//! use rag_core::{DocumentParser, ParseErrorKind};
+//! use rag_parse::FileParser;
+//!
+//! let parser = FileParser::default();
+//! let parsed = parser.parse("tea.md", b"# Tea\n\nBoil *water*.")?;
+//! assert_eq!(parsed.title.as_deref(), Some("Tea"));
+//! assert_eq!(parsed.block_text(&parsed.blocks[1]), "Boil *water*.");
+//!
+//! let refused = parser.parse("tea.pdf", b"").unwrap_err();
+//! assert_eq!(refused.kind, ParseErrorKind::Empty);
+//! # Ok::<(), rag_core::ParseError>(())
+//! ```
+
+mod chunk;
+mod cut;
+mod encoding;
+mod file_parser;
+mod format;
+mod html;
+pub mod isolated;
+mod limits;
+mod markdown;
+#[cfg(test)]
+mod outline;
+mod pdf;
+mod text;
+mod token_count;
+
+pub use chunk::StructuralChunker;
+pub use file_parser::FileParser;
+pub use limits::ParseLimits;
+pub use token_count::{EstimatedTokens, TokenCounter};

@@ -114,6 +114,7 @@ mod tests {
             text: hits(&[("a", f32::NAN), ("b", 5.0), ("c", 1.0)]),
             vector: hits(&[("a", -1.0), ("b", 1.0)]),
             remaining_cosines: hits(&[("c", -3.0)]),
+            ..SearchResults::default()
         };
         let fused = fuse(&found, 0.4);
         assert!(fused.iter().all(|hit| (0.0..=1.0).contains(&hit.score)), "{fused:?}");

@@ -1,1 +1,91 @@
 //! The embedded store: SQLite as the truth, full text and vector indexes derived from it.
+//!
+//! [`EmbeddedStore`] keeps datasets, documents, jobs, chunks and vectors in one SQLite database, and serves searches
+//! from two indexes beside it: full text by tantivy, and vectors as flat files of signs and bytes that are scanned.
+//! A write is one transaction of the database and is in both indexes before it is acknowledged; the indexes' files are
+//! written in the background, and what they lack after a crash comes from the database. So a crash costs time, never
+//! data, and the database alone is a backup.
+//!
+//! ```
+//! use std::time::Duration;
+//! use rag_core::{
+//!     Chunk, ChunkFilter, ChunkIndex, ChunkingOptions, ContentHash, DocumentSource, EmbeddedChunk,
+//!     EmbeddingIdentity, IngestJob, MetadataStore, SearchQuery, TenantId,
+//! };
+//! use rag_store::{EmbeddedStore, StoreOptions};
+//!
+//! # let directory = tempfile::tempdir()?;
+//! # let path = directory.path();
+//! let store = EmbeddedStore::open(path, StoreOptions::default())?;
+//! let embedding = EmbeddingIdentity { model: "local/static".into(), dimensions: 2 };
+//! let dataset = store.ensure_dataset(
+//!     &TenantId::local(), "default", &embedding, &ChunkingOptions::default(),
+//! )?;
+//!
+//! // A file is submitted, claimed by a worker, cut and embedded, and completed.
+//! store.submit(&IngestJob {
+//!     dataset: dataset.id.clone(),
+//!     name: "tea.md".into(),
+//!     source: DocumentSource::File { path: "/docs/tea.md".into() },
+//!     content: ContentHash([7; 32]),
+//!     bytes: 11,
+//! })?;
+//! let job = store.claim(Duration::from_secs(60), 3)?.ok_or("no job")?;
+//! let chunk = Chunk {
+//!     id: "tea-0".parse()?,
+//!     dataset: dataset.id.clone(),
+//!     document: job.document.clone(),
+//!     ordinal: 0,
+//!     text: "Boil water.".into(),
+//!     span: 0..11,
+//!     headings: vec!["Tea".into()],
+//!     places: vec![],
+//!     tokens: 3,
+//! };
+//! store.complete(&job, Some("Tea"), 0, vec![EmbeddedChunk { chunk, vector: vec![0.6, 0.8] }])?;
+//!
+//! let found = store.search(&SearchQuery {
+//!     text: Some("how is water boiled?".into()),
+//!     vector: None,
+//!     filter: ChunkFilter { datasets: vec![dataset.id], documents: None },
+//!     limit: 5,
+//! })?;
+//! assert_eq!(found.text[0].chunk.as_str(), "tea-0");
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+
+mod analysis;
+mod bm25;
+mod catch_up;
+mod chunk_file;
+mod chunk_file_writer;
+mod chunk_rows;
+mod chunks;
+mod clock;
+mod datasets;
+mod documents;
+mod embedded;
+mod failure;
+mod flush;
+mod full_text;
+mod jobs;
+mod kernel;
+mod key;
+mod language;
+mod lock;
+mod maintenance;
+mod options;
+mod prepared;
+mod readers;
+mod schema;
+mod search;
+mod search_index;
+mod snapshot;
+mod text_search;
+mod top;
+mod vector_search;
+mod vectors;
+mod write_queue;
+
+pub use embedded::EmbeddedStore;
+pub use options::{Durability, StoreOptions};

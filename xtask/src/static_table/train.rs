@@ -148,13 +148,8 @@ impl Student {
         for side in [&sentences, &paragraphs] {
             self.collect(side);
         }
-        let mut touched: Vec<u32> = [&sentences, &paragraphs]
-            .iter()
-            .flat_map(|side| &side.texts)
-            .copied()
-            .flatten()
-            .copied()
-            .collect();
+        let texts = sentences.texts.iter().chain(&paragraphs.texts);
+        let mut touched: Vec<u32> = texts.flatten().map(|(piece, _)| *piece).collect();
         touched.sort_unstable();
         touched.dedup();
         self.step(&touched, rate);

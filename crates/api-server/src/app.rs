@@ -1,0 +1,278 @@
+//! [`App`]: everything assembled.
+
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use dialog_service::{DialogService, Library};
+use futures::future::BoxFuture;
+use llm_bundle::{Adapted, Blocking, Bundle, Defaults, Registry, SyncPool};
+use llm_core::{ChatModel, EmbeddingModel, ErrorKind, ModelError, Operation, SyncEmbeddingModel};
+use llm_providers::openai::AvailableModel;
+use rag_core::{EmbeddingIdentity, TenantId};
+use rag_ingest::{Pipeline, PipelineOptions, PipelineParts};
+use rag_parse::isolated::IsolatedParser;
+use rag_parse::{ParseLimits, StructuralChunker};
+use rag_store::EmbeddedStore;
+use service_guards::InFlight;
+use tokio::runtime::Handle;
+
+use crate::config::{Config, Environment};
+use crate::http::Shutdown;
+use crate::metrics::Metrics;
+use crate::providers::{Provider, providers};
+use crate::readiness::Readiness;
+use crate::records::CountedCalls;
+
+/// The parts of a running server or command. Shared by everything that serves requests.
+pub struct App {
+    /// The configuration it was made from.
+    pub config: Config,
+    /// Datasets, documents, chunks.
+    pub store: Arc<EmbeddedStore>,
+    /// All models.
+    pub bundle: Bundle,
+    /// Finds evidence.
+    pub library: Arc<Library>,
+    /// Takes files in.
+    pub pipeline: Pipeline,
+    /// Answers turns.
+    pub dialogs: DialogService,
+    /// Threads for synchronous work that may wait for models: retrieval, parsing.
+    pub callers: SyncPool,
+    /// Threads for synchronous models.
+    pub models: SyncPool,
+    /// What is counted.
+    pub metrics: Arc<Metrics>,
+    /// What is missing.
+    pub readiness: Readiness,
+    /// Requests under way.
+    pub in_flight: InFlight,
+    /// When and how to stop.
+    pub shutdown: Shutdown,
+    pub(crate) providers: Vec<Provider>,
+    default_chat: OnceLock<String>,
+}
+
+/// The chat model that needs nothing.
+const EXTRACTIVE: &str = "local/extractive";
+
+/// How long threads may finish what they are at when everything ends.
+const LAST_JOBS: Duration = Duration::from_secs(10);
+
+impl App {
+    /// Opens the data directory and puts the parts together. Must be called on the runtime that shall own all I/O.
+    ///
+    /// # Errors
+    /// What is wrong with the configuration or the data directory, in one line with its causes.
+    pub async fn open(config: Config, environment: &Environment) -> Result<Arc<Self>> {
+        let metrics = Arc::new(Metrics::new());
+        let threads = std::thread::available_parallelism().map_or(2, usize::from);
+        let callers = SyncPool::builder().name("callers").threads(threads + 2).build()?;
+        let models = SyncPool::builder().name("models").threads(threads).models().build()?;
+
+        let data_dir = config.server.data_dir.clone();
+        let store = callers
+            .run(move || EmbeddedStore::open(&data_dir, rag_store::StoreOptions::default()))
+            .await?
+            .with_context(|| {
+                format!("cannot open the data directory `{}`", config.server.data_dir.display())
+            })?;
+
+        let providers = providers(&config.provider, environment)?;
+        let bundle = bundle(&config, &providers, &models, metrics.clone());
+        let library = Arc::new(library(&store, &bundle, callers.clone()));
+        let shutdown = Shutdown::new(config.server.drain());
+        let in_flight = InFlight::new(config.server.max_requests, 0);
+        Ok(Arc::new(Self {
+            dialogs: DialogService::new(library.clone(), Arc::new(estimated_tokens)),
+            library,
+            pipeline: pipeline(&config, &store, &bundle, callers.clone())?,
+            config,
+            store,
+            bundle,
+            callers,
+            models,
+            metrics,
+            readiness: Readiness::default(),
+            in_flight,
+            shutdown,
+            providers,
+            default_chat: OnceLock::new(),
+        }))
+    }
+
+    /// The chat model of this name, or the default one.
+    ///
+    /// # Errors
+    /// An unknown name; or, where the default is a provider's first model, its failure to list them.
+    pub async fn chat_model(&self, name: Option<&str>) -> Result<Arc<dyn ChatModel>, ModelError> {
+        let name = match name {
+            Some(name) => name,
+            None => self.default_chat_name().await?,
+        };
+        Ok(Arc::new(self.bundle.registry().chat(name)?))
+    }
+
+    /// What the default embedding model's vectors are.
+    ///
+    /// # Errors
+    /// An unknown model, or one that cannot be asked for the length of its vectors.
+    pub async fn embedding_identity(&self) -> Result<EmbeddingIdentity, ModelError> {
+        let name = &self.config.defaults.embedding;
+        let model = self.bundle.registry().embedding(name)?;
+        let dimensions = match model.info().limits.dimensions {
+            Some(dimensions) => dimensions,
+            None => {
+                let probe = self.bundle.embed_query(name, "How long is a vector?").await?;
+                probe.len() as u32
+            }
+        };
+        Ok(EmbeddingIdentity { model: model.info().name.to_string(), dimensions })
+    }
+
+    /// Runs work that blocks or computes on a thread of the callers. The future borrows nothing.
+    pub(crate) fn on_thread<T: Send + 'static>(
+        &self,
+        operation: Operation,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> BoxFuture<'static, Result<T, ModelError>> {
+        let job = self.callers.submit(work);
+        Box::pin(async move {
+            match job {
+                Ok(job) => job.await.map_err(|error| error.during(operation)),
+                Err(error) => Err(error.during(operation)),
+            }
+        })
+    }
+
+    /// Who owns the data of a server without accounts.
+    pub fn tenant(&self) -> TenantId {
+        TenantId::local()
+    }
+
+    /// Lets the threads finish. Call it when nothing serves requests any more.
+    pub async fn close(&self) {
+        for pool in [&self.callers, &self.models] {
+            if let Err(error) = pool.shutdown(LAST_JOBS).await {
+                tracing::warn!(%error, "a pool of threads did not end");
+            }
+        }
+    }
+
+    /// The configured default, else the default model of the first provider with a key (asked for its list where none
+    /// is known), else the one that needs nothing.
+    async fn default_chat_name(&self) -> Result<&str, ModelError> {
+        if let Some(name) = &self.config.defaults.chat {
+            return Ok(name);
+        }
+        let Some(provider) = self.providers.first() else {
+            return Ok(EXTRACTIVE);
+        };
+        if let Some(name) = self.default_chat.get() {
+            return Ok(name);
+        }
+        let name = first_chat_model(provider).await?;
+        Ok(self.default_chat.get_or_init(|| name))
+    }
+}
+
+/// The provider's default model, or the first of its list that seems to talk.
+async fn first_chat_model(provider: &Provider) -> Result<String, ModelError> {
+    if let Some(model) = &provider.default_model {
+        return Ok(format!("{}/{model}", provider.name));
+    }
+    const OTHER_KINDS: [&str; 10] = [
+        "embed",
+        "tts",
+        "whisper",
+        "rerank",
+        "moderation",
+        "image",
+        "audio",
+        "dall-e",
+        "realtime",
+        "transcribe",
+    ];
+    let models = provider.client.list_models().await?;
+    let talks = |model: &&AvailableModel| !OTHER_KINDS.iter().any(|kind| model.id.contains(kind));
+    let first = models.iter().find(talks).or(models.first());
+    let first = first.map(|model| format!("{}/{}", provider.name, model.id));
+    first.ok_or_else(|| {
+        let message = "it lists no model; name one with `default_model` or --model";
+        ModelError::new(ErrorKind::NotFound, Operation::ListModels, message).at(&provider.name, "")
+    })
+}
+
+fn bundle(
+    config: &Config,
+    providers: &[Provider],
+    models: &SyncPool,
+    metrics: Arc<Metrics>,
+) -> Bundle {
+    let embedding: Arc<dyn SyncEmbeddingModel> = Arc::new(llm_local::StaticEmbedding::new());
+    let rerank: Arc<dyn llm_core::SyncRerankModel> = Arc::new(llm_local::Lexical::new());
+    let extractive: Arc<dyn llm_core::SyncChatModel> = Arc::new(llm_local::Extractive::new());
+    let mut registry = Registry::builder()
+        .embedding(Arc::new(Adapted::new(embedding, models.clone())))
+        .rerank(Arc::new(Adapted::new(rerank, models.clone())))
+        .chat(Arc::new(Adapted::new(extractive, models.clone())))
+        .records(Arc::new(CountedCalls(metrics)));
+    for provider in providers {
+        registry = registry.source(provider.name.clone(), Arc::new(provider.clone()));
+    }
+    for model in &config.model {
+        for target in &model.targets {
+            registry = registry.alias(model.kind, model.name.clone(), target.clone());
+        }
+    }
+    let defaults = Defaults {
+        chat: config.defaults.chat.clone(),
+        embedding: Some(config.defaults.embedding.clone()),
+        ..Defaults::default()
+    };
+    Bundle::new(registry.build()).with_defaults(defaults).for_tenant(TenantId::local().as_str())
+}
+
+/// Retrieval on the callers' threads. It reaches the bundle's async embedding models through `Blocking`.
+fn library(store: &Arc<EmbeddedStore>, bundle: &Bundle, callers: SyncPool) -> Library {
+    let (home, bundle) = (Handle::current(), bundle.clone());
+    let embedder = move |identity: &EmbeddingIdentity| {
+        let model: Arc<dyn EmbeddingModel> = Arc::new(bundle.embedder(&identity.model)?);
+        Ok(Arc::new(Blocking::new(model, home.clone())) as Arc<dyn SyncEmbeddingModel>)
+    };
+    let retriever = rag_retrieve::Retriever::new(store.clone(), store.clone(), Arc::new(embedder));
+    Library::new(Arc::new(retriever), callers)
+}
+
+fn pipeline(
+    config: &Config,
+    store: &Arc<EmbeddedStore>,
+    bundle: &Bundle,
+    pool: SyncPool,
+) -> Result<Pipeline> {
+    let limits = ParseLimits::default();
+    let options = PipelineOptions {
+        // Two jobs at a time leave threads to questions that are asked meanwhile.
+        workers: Some(2),
+        file_bytes: limits.file_bytes(),
+        ..PipelineOptions::default()
+    };
+    // Formats whose parsers can crash are read by this same program, started again.
+    let program = std::env::current_exe().context("finding this program's own file")?;
+    let parts = PipelineParts {
+        store: store.clone(),
+        parser: Arc::new(IsolatedParser::new(program, ["parse-worker"], limits)),
+        chunker: Arc::new(StructuralChunker::default()),
+        embedding: Arc::new(bundle.embedder(&config.defaults.embedding)?),
+        pool,
+    };
+    Ok(Pipeline::with_options(parts, options))
+}
+
+/// Tokens of a text by its length; on the safe side for Latin scripts, and by characters for others.
+fn estimated_tokens(text: &str) -> usize {
+    let ascii = text.bytes().filter(u8::is_ascii).count();
+    let others = text.chars().count() - ascii;
+    ascii.div_ceil(3) + others
+}

@@ -1,0 +1,161 @@
+//! The command line.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// A RAG dialog server: ingests documents, retrieves, and streams cited answers over any provider.
+#[derive(Debug, Parser)]
+#[command(name = "api-server", version, args_conflicts_with_subcommands = true)]
+pub struct Cli {
+    /// What to do; `serve` when left out.
+    #[command(subcommand)]
+    pub command: Option<Command>,
+    /// Options of `serve` when no command is named.
+    #[command(flatten)]
+    pub serve: ServeArgs,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Serve the HTTP API and the chat page
+    Serve(ServeArgs),
+    /// Answer one question about documents, with sources
+    Ask(AskArgs),
+    /// Ingest files and folders
+    Ingest(IngestArgs),
+    /// Search without answering, and show scores
+    Search(SearchArgs),
+    /// List the models that can be reached
+    Models(ModelsArgs),
+    /// Reads files for a parent process over a pipe
+    #[command(hide = true)]
+    ParseWorker,
+}
+
+/// What every command takes.
+#[derive(Args, Clone, Debug, Default)]
+pub struct CommonArgs {
+    /// Configuration file [default: colloquy.toml, where there is one]
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// Where everything is kept [default: ./colloquy-data]
+    #[arg(long, value_name = "DIR")]
+    pub data_dir: Option<PathBuf>,
+    /// Form of the log on standard error
+    #[arg(long, value_enum, default_value_t)]
+    pub log_format: LogFormat,
+}
+
+/// Form of the log.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum LogFormat {
+    /// For people.
+    #[default]
+    Pretty,
+    /// One JSON object a line.
+    Json,
+}
+
+/// `serve`
+#[derive(Args, Clone, Debug, Default)]
+pub struct ServeArgs {
+    #[allow(missing_docs)]
+    #[command(flatten)]
+    pub common: CommonArgs,
+    /// Address to listen on; port 0 takes a free one [default: 127.0.0.1:9380]
+    #[arg(long, value_name = "ADDR")]
+    pub listen: Option<SocketAddr>,
+    /// File or folder to ingest into the dataset `default` (repeatable)
+    #[arg(long, value_name = "PATH")]
+    pub ingest: Vec<PathBuf>,
+}
+
+/// `ask`
+#[derive(Args, Clone, Debug)]
+pub struct AskArgs {
+    #[allow(missing_docs)]
+    #[command(flatten)]
+    pub common: CommonArgs,
+    /// The question
+    pub question: String,
+    /// File or folder to answer from (repeatable); what changed is ingested first. Left out, the whole dataset is used
+    #[arg(long, value_name = "PATH")]
+    pub docs: Vec<PathBuf>,
+    /// The dataset
+    #[arg(long, value_name = "NAME", default_value = "default")]
+    pub dataset: String,
+    /// The model: `provider/model`, or a name of the configuration
+    #[arg(long, value_name = "REF")]
+    pub model: Option<String>,
+    /// Print one JSON event a line
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `ingest`
+#[derive(Args, Clone, Debug)]
+pub struct IngestArgs {
+    #[allow(missing_docs)]
+    #[command(flatten)]
+    pub common: CommonArgs,
+    /// Files and folders
+    #[arg(required = true, value_name = "PATH")]
+    pub paths: Vec<PathBuf>,
+    /// The dataset
+    #[arg(long, value_name = "NAME", default_value = "default")]
+    pub dataset: String,
+}
+
+/// `search`
+#[derive(Args, Clone, Debug)]
+pub struct SearchArgs {
+    #[allow(missing_docs)]
+    #[command(flatten)]
+    pub common: CommonArgs,
+    /// What to look for
+    pub query: String,
+    /// The dataset
+    #[arg(long, value_name = "NAME", default_value = "default")]
+    pub dataset: String,
+    /// How many passages
+    #[arg(long, value_name = "N", default_value_t = 8)]
+    pub top: usize,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `models`
+#[derive(Args, Clone, Debug)]
+pub struct ModelsArgs {
+    #[allow(missing_docs)]
+    #[command(flatten)]
+    pub common: CommonArgs,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+impl Cli {
+    /// The command, `serve` where none was named.
+    pub fn command(self) -> Command {
+        self.command.unwrap_or(Command::Serve(self.serve))
+    }
+}
+
+impl Command {
+    /// What every command takes.
+    pub fn common(&self) -> CommonArgs {
+        match self {
+            Command::Serve(args) => args.common.clone(),
+            Command::Ask(args) => args.common.clone(),
+            Command::Ingest(args) => args.common.clone(),
+            Command::Search(args) => args.common.clone(),
+            Command::Models(args) => args.common.clone(),
+            Command::ParseWorker => CommonArgs::default(),
+        }
+    }
+}

@@ -1,0 +1,69 @@
+//! `serve`
+
+use std::io::Write;
+use std::process::ExitCode;
+use std::time::Instant;
+
+use anyhow::Result;
+use tokio::signal::unix::{SignalKind, signal};
+
+use super::progress::with_progress;
+use crate::cli::ServeArgs;
+use crate::config::{Config, Environment};
+use crate::{Server, ingest};
+
+/// The part of readiness that ingestion at start is.
+const INGEST: &str = "ingestion";
+
+/// Serves until SIGTERM or SIGINT. Requests are answered from the start; `listening on` is printed when what was to be
+/// ingested is there.
+pub(crate) async fn serve(
+    args: ServeArgs,
+    mut config: Config,
+    environment: Environment,
+    began: Instant,
+) -> Result<ExitCode> {
+    if let Some(listen) = args.listen {
+        config.server.listen = listen;
+    }
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let server = Server::start(config, &environment).await?;
+
+    let work = async {
+        start(&server, &args, began).await?;
+        std::future::pending::<Result<()>>().await
+    };
+    let result = tokio::select! {
+        result = work => result,
+        _ = terminate.recv() => Ok(()),
+        _ = interrupt.recv() => Ok(()),
+    };
+    tracing::info!("stopping");
+    tokio::select! {
+        () = server.stop() => {}
+        // A second signal does not wait for live streams.
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+    result.map(|()| ExitCode::SUCCESS)
+}
+
+async fn start(server: &Server, args: &ServeArgs, began: Instant) -> Result<()> {
+    let app = server.app();
+    app.readiness.lacks(INGEST, "documents are being ingested");
+    // The dataset is there even when nothing is ingested, so that `dialog/default` is.
+    let ingested = with_progress(app, ingest(app, "default", &args.ingest)).await?;
+    if !args.ingest.is_empty() {
+        eprintln!("{ingested}");
+    }
+    for (name, reason) in &ingested.failed {
+        eprintln!("not ingested: {name}: {reason}");
+    }
+    app.readiness.has(INGEST);
+    app.metrics.ready(began.elapsed());
+    let mut stdout = std::io::stdout().lock();
+    writeln!(stdout, "listening on http://{}", server.address())?;
+    stdout.flush()?;
+    Ok(())
+}

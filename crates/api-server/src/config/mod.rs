@@ -1,0 +1,210 @@
+//! The configuration: typed, read once at start, passed down as values.
+//!
+//! Flags win over environment (`COLLOQUY_SERVER__LISTEN`), environment over the file, the file over defaults. Unknown
+//! keys are refused with the nearest known name. Secrets are written as `env:NAME` or `file:PATH`.
+
+mod load;
+mod secret;
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use llm_core::{ModelKind, ModelName};
+use serde::Deserialize;
+
+pub use load::{ConfigError, Environment, load};
+pub use secret::SecretRef;
+
+/// The whole configuration. `Config::default()` needs no file, no key and no network.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Config {
+    /// How it is reached.
+    pub server: ServerConfig,
+    /// Who may use it.
+    pub auth: AuthConfig,
+    /// Where data lives.
+    pub storage: StorageConfig,
+    /// Model providers besides those whose well-known key variable is set.
+    pub provider: Vec<ProviderConfig>,
+    /// Names of the operator's own for models.
+    pub model: Vec<ModelConfig>,
+    /// Which models are used when none is named.
+    pub defaults: DefaultsConfig,
+    /// How questions about documents are answered.
+    pub dialog: DialogConfig,
+}
+
+/// `[server]`
+#[derive(Clone, Debug, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct ServerConfig {
+    /// Address to listen on; port 0 takes a free one.
+    pub listen: SocketAddr,
+    /// Where everything is kept.
+    pub data_dir: PathBuf,
+    /// The largest request body, in bytes.
+    pub max_body_bytes: usize,
+    /// Requests to `/v1` under way at once; more are refused with 503.
+    pub max_requests: usize,
+    /// How long live streams may go on after a stop signal, in seconds.
+    pub drain_seconds: u64,
+}
+
+impl Default for ServerConfig {
+    fn default() -> Self {
+        Self {
+            listen: SocketAddr::from(([127, 0, 0, 1], 9380)),
+            data_dir: PathBuf::from("colloquy-data"),
+            max_body_bytes: 32 << 20,
+            max_requests: 4_096,
+            drain_seconds: 20,
+        }
+    }
+}
+
+impl ServerConfig {
+    /// [`drain_seconds`](Self::drain_seconds) as a duration.
+    pub fn drain(&self) -> Duration {
+        Duration::from_secs(self.drain_seconds)
+    }
+}
+
+/// `[auth]`
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct AuthConfig {
+    /// Who may use the server.
+    pub mode: AuthMode,
+}
+
+/// Who may use the server.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum AuthMode {
+    /// Whoever is on this machine; no key is asked. Refuses to listen on any other address.
+    #[default]
+    Local,
+}
+
+/// `[storage]`
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct StorageConfig {
+    /// Datasets, documents, jobs.
+    pub metadata: MetadataEngine,
+    /// Full text and vectors.
+    pub index: IndexEngine,
+}
+
+/// Where datasets, documents and jobs live.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum MetadataEngine {
+    /// A file in the data directory.
+    #[default]
+    Sqlite,
+}
+
+/// Where full text and vectors live.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum IndexEngine {
+    /// Files in the data directory.
+    #[default]
+    Embedded,
+}
+
+/// `[[provider]]`
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ProviderConfig {
+    /// The name before the slash of its models. A well-known name fills in what is left out.
+    pub name: String,
+    /// How it talks.
+    #[serde(default)]
+    pub dialect: Dialect,
+    /// Base URL, up to and including the version (`https://api.openai.com/v1`). Any address is allowed.
+    pub base_url: Option<String>,
+    /// Its key; may be left out where none is asked.
+    pub api_key: Option<SecretRef>,
+    /// Further headers of every request.
+    #[serde(default)]
+    pub headers: BTreeMap<String, String>,
+    /// The model to use when a provider is configured, but no default chat model.
+    pub default_model: Option<String>,
+}
+
+/// How a provider talks.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Dialect {
+    /// OpenAI chat completions and embeddings.
+    #[default]
+    Openai,
+}
+
+/// `[[model]]`
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ModelConfig {
+    /// The name.
+    pub name: String,
+    /// What it does.
+    #[serde(default = "chat")]
+    pub kind: ModelKind,
+    /// What it stands for. One target for now.
+    pub targets: Vec<ModelName>,
+}
+
+fn chat() -> ModelKind {
+    ModelKind::Chat
+}
+
+/// `[defaults]`
+#[derive(Clone, Debug, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct DefaultsConfig {
+    /// Chat model: `provider/model` or the name of a `[[model]]`. Left out, it is the default model of the first
+    /// provider that has a key, else `local/extractive`.
+    pub chat: Option<String>,
+    /// Embedding model of new datasets.
+    pub embedding: String,
+}
+
+impl Default for DefaultsConfig {
+    fn default() -> Self {
+        Self { chat: None, embedding: "local/static".into() }
+    }
+}
+
+/// `[dialog]`: how `dialog/NAME` answers.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct DialogConfig {
+    /// The most passages that the model sees.
+    pub top: usize,
+    /// Passages with a lower score (0 to 1) are left out.
+    pub threshold: f32,
+    /// Weight of the vectors against full text, 0 to 1; left out, the one measured for the embedding model.
+    pub vector_weight: Option<f32>,
+    /// The operator's own instructions to the model.
+    pub instructions: Option<String>,
+    /// What to say when nothing was found; left out, the model answers that it found nothing.
+    pub empty_response: Option<String>,
+}
+
+impl Default for DialogConfig {
+    fn default() -> Self {
+        let dialog = dialog_service::Dialog::default();
+        Self {
+            top: dialog.top,
+            threshold: dialog.threshold,
+            vector_weight: None,
+            instructions: None,
+            empty_response: None,
+        }
+    }
+}

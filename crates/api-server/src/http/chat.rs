@@ -1,0 +1,136 @@
+//! `POST /v1/chat/completions`: any model, or a dialog, in the OpenAI dialect.
+
+use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use async_stream::stream;
+use axum::Json;
+use axum::extract::State;
+use axum::extract::rejection::BytesRejection;
+use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
+use futures::{Stream, StreamExt};
+use llm_core::{ChatEvent, ChatReply, ChatRequest, ChatResponse, ErrorKind, ModelError, Operation};
+use llm_providers::openai::chat::parse_request;
+use llm_providers::openai::server::{ChunkWriter, ReplyHead, chat_body, error_body};
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+
+use super::{Failure, sse};
+use crate::app::App;
+use crate::dialogs;
+
+/// A body that is larger than this is parsed on a thread of its own.
+const PARSE_INLINE: usize = 128 << 10;
+
+/// Answers, streamed or whole.
+pub(super) async fn completions(
+    State(app): State<Arc<App>>,
+    body: Result<Bytes, BytesRejection>,
+) -> Result<Response, Failure> {
+    let body = read(body)?;
+    let incoming = if body.len() > PARSE_INLINE {
+        app.on_thread(Operation::Chat, move || parse_request(&body)).await??
+    } else {
+        parse_request(&body)?
+    };
+    let model = incoming.request.model.clone();
+    let streamed = incoming.request.stream;
+    let head = ReplyHead {
+        id: format!("chatcmpl-{}", Uuid::new_v4().simple()),
+        model,
+        created: SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |age| age.as_secs() as i64),
+    };
+    if !streamed {
+        let response = ask_whole(app, incoming.request).await?;
+        return Ok(Json(chat_body(&response, &head)).into_response());
+    }
+    let reply = ask_streamed(app.clone(), incoming.request).await?;
+    let reply = begun(reply).await?;
+    let writer = ChunkWriter::new(head, incoming.include_usage);
+    let live = app.metrics.live_stream();
+    let texts = chunks(reply, writer, app.shutdown.cut.clone());
+    Ok(sse::response(texts.map(move |text| {
+        let _ = &live;
+        text
+    })))
+}
+
+/// The bytes of a body, or why they are not there.
+pub(super) fn read(body: Result<Bytes, BytesRejection>) -> Result<Bytes, Failure> {
+    body.map_err(|rejection| Failure::unreadable_body(rejection.status(), &rejection.body_text()))
+}
+
+/// Asks the dialog or model that the request names, for events.
+async fn ask_streamed(app: Arc<App>, request: ChatRequest) -> Result<ChatReply, ModelError> {
+    match dialogs::named(&request) {
+        Some(name) => {
+            let turn = dialogs::turn(app.clone(), name, request).await?;
+            Ok(dialogs::as_chat(app.dialogs.answer(turn)))
+        }
+        None => app.bundle.chat_stream(request).await,
+    }
+}
+
+/// Asks for the whole answer. A model behind a provider gives it in one piece; a dialog always streams inside.
+async fn ask_whole(app: Arc<App>, request: ChatRequest) -> Result<ChatResponse, ModelError> {
+    if dialogs::named(&request).is_some() {
+        return ChatResponse::collect(ask_streamed(app, request).await?).await;
+    }
+    app.bundle.chat(request).await
+}
+
+/// Waits for the first event that shows the answer to be under way, so that a failure before it is a status, and not
+/// an event of a stream that began well.
+async fn begun(mut reply: ChatReply) -> Result<ChatReply, ModelError> {
+    let mut first: Vec<Result<ChatEvent, ModelError>> = Vec::new();
+    while let Some(event) = reply.next().await {
+        let event = event?;
+        let under_way = !matches!(event, ChatEvent::Started(_) | ChatEvent::Warning(_));
+        first.push(Ok(event));
+        if under_way {
+            break;
+        }
+    }
+    Ok(reply.map_source(|rest| futures::stream::iter(first).chain(rest)))
+}
+
+/// The texts of the events. A failure half-way, and a server that must stop, end it with an error.
+fn chunks(
+    mut reply: ChatReply,
+    mut writer: ChunkWriter,
+    cut: CancellationToken,
+) -> impl Stream<Item = String> + Send {
+    stream! {
+        loop {
+            let event = tokio::select! {
+                biased;
+                event = reply.next() => event,
+                () = cut.cancelled() => {
+                    yield error_body(&stopping()).to_string();
+                    return;
+                }
+            };
+            match event {
+                Some(Ok(event)) => {
+                    if let Some(text) = writer.chunk(event) {
+                        yield text;
+                    }
+                }
+                Some(Err(error)) => {
+                    yield error_body(&error).to_string();
+                    return;
+                }
+                None => break,
+            }
+        }
+        for text in writer.end() {
+            yield text;
+        }
+    }
+}
+
+fn stopping() -> ModelError {
+    let message = "the server is stopping; ask again when it is back";
+    ModelError::new(ErrorKind::Overloaded, Operation::Chat, message)
+}

@@ -1,0 +1,35 @@
+//! `POST /v1/embeddings`, in the OpenAI dialect.
+
+use std::sync::Arc;
+
+use axum::extract::State;
+use axum::extract::rejection::BytesRejection;
+use axum::http::header;
+use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
+use llm_core::{ErrorKind, ModelError, Operation};
+use llm_providers::openai::server::{embeddings_body, parse_embedding_request};
+
+use super::{Failure, chat};
+use crate::app::App;
+
+const OPERATION: Operation = Operation::Embed;
+
+/// Embeds the inputs. Parsing and writing run on a thread, since both grow with the number of inputs.
+pub(super) async fn create(
+    State(app): State<Arc<App>>,
+    body: Result<Bytes, BytesRejection>,
+) -> Result<Response, Failure> {
+    let body = chat::read(body)?;
+    let incoming = app.on_thread(OPERATION, move || parse_embedding_request(&body)).await??;
+    let name = incoming.request.model.clone();
+    let response = app.bundle.embed(incoming.request).await?;
+    let encoding = incoming.encoding;
+    let text =
+        app.on_thread(OPERATION, move || embeddings_body(&response, &name, encoding)).await?;
+    let text = text.map_err(|error| {
+        ModelError::new(ErrorKind::Malformed, OPERATION, "the model gave no finite vector")
+            .with_source(error)
+    })?;
+    Ok(([(header::CONTENT_TYPE, "application/json")], text).into_response())
+}

@@ -1,0 +1,55 @@
+//! The HTTP surfaces.
+
+mod chat;
+mod connections;
+mod embeddings;
+mod failure;
+mod models;
+mod observe;
+mod operations;
+mod page;
+mod sse;
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::DefaultBodyLimit;
+use axum::middleware::{from_fn, from_fn_with_state};
+use axum::routing::{get, post};
+use tower_http::catch_panic::CatchPanicLayer;
+
+use crate::app::App;
+use failure::Failure;
+
+pub use connections::Shutdown;
+pub(crate) use connections::serve;
+
+/// Everything that is reachable. Clones share the application.
+pub(crate) fn router(app: Arc<App>) -> Router {
+    let limit = app.config.server.max_body_bytes;
+    let openai = Router::new()
+        .route("/v1/chat/completions", post(chat::completions))
+        .route("/v1/embeddings", post(embeddings::create))
+        .route("/v1/models", get(models::list))
+        .route("/v1/models/{*id}", get(models::one))
+        .layer(DefaultBodyLimit::max(limit))
+        .layer(from_fn_with_state(app.clone(), observe::admit));
+    let operations = Router::new()
+        .route("/healthz", get(operations::alive))
+        .route("/readyz", get(operations::ready))
+        .route("/metrics", get(operations::metrics));
+    let pages = Router::new()
+        .route("/", get(page::index))
+        .route("/page.js", get(page::script))
+        .layer(from_fn(page::security_headers));
+    Router::new()
+        .merge(openai)
+        .merge(operations)
+        .merge(pages)
+        .fallback(async || Failure::not_found("there is nothing at this address"))
+        .method_not_allowed_fallback(async || Failure::method_not_allowed())
+        .layer(CatchPanicLayer::custom(|_| Failure::internal().into()))
+        .layer(from_fn_with_state(app.clone(), observe::observe))
+        .layer(from_fn(observe::refuse_other_sites))
+        .with_state(app)
+}

@@ -1,0 +1,33 @@
+//! What orchestrators and Prometheus ask.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use serde_json::json;
+
+use crate::app::App;
+
+/// The process runs.
+pub(super) async fn alive() -> &'static str {
+    "ok"
+}
+
+/// Everything is there; or what is missing, with 503.
+pub(super) async fn ready(State(app): State<Arc<App>>) -> Response {
+    let missing = app.readiness.missing();
+    let status = if missing.is_empty() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    (status, Json(json!({ "ready": missing.is_empty(), "missing": missing }))).into_response()
+}
+
+/// All metrics, in the text format of OpenMetrics.
+pub(super) async fn metrics(State(app): State<Arc<App>>) -> Response {
+    for (name, pool) in [("callers", &app.callers), ("models", &app.models)] {
+        let status = pool.status();
+        app.metrics.pool(name, status.queued, status.running);
+    }
+    let format = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+    ([(header::CONTENT_TYPE, format)], app.metrics.render()).into_response()
+}

@@ -1,0 +1,233 @@
+//! The server's metrics, as `/metrics` shows them. Names are stable; docs/metrics.md lists them.
+
+use std::collections::HashSet;
+use std::sync::Mutex;
+use std::sync::atomic::AtomicU64;
+use std::time::Duration;
+
+use llm_bundle::{CallRecord, Outcome};
+use llm_core::ModelName;
+use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::encoding::text::encode;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
+use prometheus_client::registry::{Registry, Unit};
+
+/// Models with a label of their own; more are counted as `other`.
+const MODELS_LABELLED: usize = 500;
+
+/// The metrics of one server.
+#[derive(Debug)]
+pub struct Metrics {
+    registry: Registry,
+    requests: Family<RequestLabels, Counter>,
+    request_seconds: Family<RouteLabels, Histogram>,
+    live_streams: Gauge,
+    model_calls: Family<CallLabels, Counter>,
+    model_tokens: Family<TokenLabels, Counter>,
+    first_event_seconds: Family<ModelLabels, Histogram>,
+    ingested: Family<IngestLabels, Counter>,
+    pool_queued: Family<PoolLabels, Gauge>,
+    pool_running: Family<PoolLabels, Gauge>,
+    ready_seconds: Gauge<f64, AtomicU64>,
+    models_seen: Mutex<HashSet<ModelName>>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct RequestLabels {
+    route: String,
+    method: String,
+    status: u16,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct RouteLabels {
+    route: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct CallLabels {
+    provider: String,
+    model: String,
+    operation: String,
+    outcome: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct TokenLabels {
+    provider: String,
+    model: String,
+    kind: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ModelLabels {
+    provider: String,
+    model: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct IngestLabels {
+    outcome: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct PoolLabels {
+    pool: &'static str,
+}
+
+fn outcome(outcome: Outcome) -> &'static str {
+    match outcome {
+        Outcome::Completed => "completed",
+        Outcome::Failed => "failed",
+        Outcome::Cancelled => "cancelled",
+    }
+}
+
+/// 1 ms to about 2 minutes.
+fn seconds() -> Histogram {
+    Histogram::new(exponential_buckets(0.001, 2.0, 18))
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Metrics {
+    /// Nothing counted yet.
+    pub fn new() -> Self {
+        let mut metrics = Self {
+            registry: Registry::with_prefix("colloquy"),
+            requests: Family::default(),
+            request_seconds: Family::new_with_constructor(seconds),
+            live_streams: Gauge::default(),
+            model_calls: Family::default(),
+            model_tokens: Family::default(),
+            first_event_seconds: Family::new_with_constructor(seconds),
+            ingested: Family::default(),
+            pool_queued: Family::default(),
+            pool_running: Family::default(),
+            ready_seconds: Gauge::default(),
+            models_seen: Mutex::default(),
+        };
+        metrics.register();
+        metrics
+    }
+
+    fn register(&mut self) {
+        let registry = &mut self.registry;
+        registry.register("http_requests", "Requests answered", self.requests.clone());
+        registry.register_with_unit(
+            "http_request_duration",
+            "From a request's head to the end of its answer",
+            Unit::Seconds,
+            self.request_seconds.clone(),
+        );
+        registry.register("live_streams", "Streamed answers under way", self.live_streams.clone());
+        registry.register("model_calls", "Calls of models that ended", self.model_calls.clone());
+        registry.register(
+            "model_tokens",
+            "Tokens that models consumed, as providers count them",
+            self.model_tokens.clone(),
+        );
+        registry.register_with_unit(
+            "model_first_event",
+            "From a model call to its first event",
+            Unit::Seconds,
+            self.first_event_seconds.clone(),
+        );
+        registry.register("ingested_documents", "Documents ingested", self.ingested.clone());
+        registry.register("pool_queued", "Jobs waiting for a thread", self.pool_queued.clone());
+        registry.register("pool_running", "Jobs on a thread", self.pool_running.clone());
+        registry.register_with_unit(
+            "start_to_ready",
+            "From the start of the process until it answered requests",
+            Unit::Seconds,
+            self.ready_seconds.clone(),
+        );
+    }
+
+    /// All of it in the text format of OpenMetrics.
+    pub fn render(&self) -> String {
+        let mut text = String::new();
+        // Writing to a string cannot fail.
+        let _ = encode(&mut text, &self.registry);
+        text
+    }
+
+    /// A request was answered to the end, or its client left.
+    pub fn request(&self, route: &str, method: &str, status: u16, took: Duration) {
+        let labels = RequestLabels { route: route.into(), method: method.into(), status };
+        self.requests.get_or_create(&labels).inc();
+        let labels = RouteLabels { route: route.into() };
+        self.request_seconds.get_or_create(&labels).observe(took.as_secs_f64());
+    }
+
+    /// Counts a live stream until the value is dropped.
+    pub fn live_stream(&self) -> LiveStream {
+        self.live_streams.inc();
+        LiveStream(self.live_streams.clone())
+    }
+
+    /// A model call ended.
+    pub(crate) fn model_call(&self, record: &CallRecord) {
+        let (provider, model) = (record.model.provider.clone(), self.model_label(&record.model));
+        let labels = CallLabels {
+            provider: provider.clone(),
+            model: model.clone(),
+            operation: record.operation.to_string(),
+            outcome: outcome(record.outcome),
+        };
+        self.model_calls.get_or_create(&labels).inc();
+        let usage = &record.usage;
+        for (kind, tokens) in [("input", usage.input_tokens), ("output", usage.output_tokens)] {
+            let labels = TokenLabels { provider: provider.clone(), model: model.clone(), kind };
+            self.model_tokens.get_or_create(&labels).inc_by(tokens.unwrap_or(0));
+        }
+        if let Some(first_event) = record.first_event {
+            let labels = ModelLabels { provider, model };
+            self.first_event_seconds.get_or_create(&labels).observe(first_event.as_secs_f64());
+        }
+    }
+
+    /// The model's name, while there are few: names come from callers, and every label is kept for ever.
+    fn model_label(&self, name: &ModelName) -> String {
+        let mut seen = self.models_seen.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        if seen.len() < MODELS_LABELLED || seen.contains(name) {
+            seen.insert(name.clone());
+            return name.model.clone();
+        }
+        "other".into()
+    }
+
+    /// Documents were ingested, with this outcome.
+    pub fn ingested(&self, outcome: &'static str, documents: u64) {
+        self.ingested.get_or_create(&IngestLabels { outcome }).inc_by(documents);
+    }
+
+    /// The load of a pool of threads.
+    pub fn pool(&self, pool: &'static str, queued: usize, running: usize) {
+        let labels = PoolLabels { pool };
+        self.pool_queued.get_or_create(&labels).set(queued as i64);
+        self.pool_running.get_or_create(&labels).set(running as i64);
+    }
+
+    /// The server began to answer.
+    pub fn ready(&self, after: Duration) {
+        self.ready_seconds.set(after.as_secs_f64());
+    }
+}
+
+/// Counts one live stream while it exists.
+#[derive(Debug)]
+pub struct LiveStream(Gauge);
+
+impl Drop for LiveStream {
+    fn drop(&mut self) {
+        self.0.dec();
+    }
+}

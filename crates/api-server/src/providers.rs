@@ -1,0 +1,152 @@
+//! From configuration and environment to providers that can be asked.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use llm_providers::OpenAi;
+use llm_providers::catalogue::{self, ProviderEntry};
+use secrecy::SecretString;
+
+use crate::causes_line;
+use crate::config::{ConfigError, Environment, ProviderConfig};
+
+/// A provider that can be asked.
+#[derive(Clone)]
+pub(crate) struct Provider {
+    /// The name before the slash of its models.
+    pub(crate) name: String,
+    /// The client; clones share its connections.
+    pub(crate) client: OpenAi,
+    /// The chat model to use when none is named.
+    pub(crate) default_model: Option<String>,
+    /// Where its key comes from, for people; never the key.
+    pub(crate) key_source: String,
+}
+
+/// The providers of the configuration, then those whose well-known key variable is set.
+///
+/// # Errors
+/// A provider without a base URL, a secret that is not there, a name that is taken.
+pub(crate) fn providers(
+    configured: &[ProviderConfig],
+    environment: &Environment,
+) -> Result<Vec<Provider>, ConfigError> {
+    let mut providers = BTreeMap::new();
+    let mut order = Vec::new();
+    for config in configured {
+        let place = format!("[[provider]] `{}`", config.name);
+        let fail = |reason: String| ConfigError::new(place.clone(), reason);
+        if config.name.is_empty()
+            || config.name.contains('/')
+            || matches!(config.name.as_str(), "local" | "dialog")
+        {
+            return Err(fail(
+                "choose a name without a slash, other than `local` and `dialog`".into(),
+            ));
+        }
+        let provider = from_config(config, environment).map_err(fail)?;
+        if providers.insert(config.name.clone(), provider).is_some() {
+            return Err(ConfigError::new(place, "is there twice"));
+        }
+        order.push(config.name.clone());
+    }
+    for entry in catalogue::entries() {
+        let key = well_known_key(entry, environment);
+        if let (Some((variable, key)), false) = (key, providers.contains_key(&entry.name)) {
+            let provider = from_environment(entry, variable, key, environment)
+                .map_err(|reason| ConfigError::new(format!("variable {variable}"), reason))?;
+            providers.insert(entry.name.clone(), provider);
+            order.push(entry.name.clone());
+        }
+    }
+    Ok(order.iter().filter_map(|name| providers.remove(name)).collect())
+}
+
+fn from_config(config: &ProviderConfig, environment: &Environment) -> Result<Provider, String> {
+    let known = catalogue::find(&config.name);
+    let base_url = config
+        .base_url
+        .clone()
+        .or_else(|| known.map(|entry| entry.base_url.clone()))
+        .ok_or("needs a `base_url`, since its name is not a well-known one")?;
+    let (key, key_source) = match (&config.api_key, known) {
+        (Some(reference), _) => (Some(reference.resolve(environment)?), reference.to_string()),
+        (None, Some(entry)) => match well_known_key(entry, environment) {
+            Some((name, key)) => (Some(key), format!("env:{name}")),
+            None => (None, "none".into()),
+        },
+        (None, None) => (None, "none".into()),
+    };
+    let elsewhere = known.is_none_or(|entry| entry.base_url != base_url);
+    let default_model = config
+        .default_model
+        .clone()
+        .or_else(|| known.and_then(|entry| entry.default_chat.clone()).filter(|_| !elsewhere));
+    let client = client(&config.name, &base_url, key, known, &config.headers)?;
+    Ok(Provider { name: config.name.clone(), client, default_model, key_source })
+}
+
+fn from_environment(
+    entry: &ProviderEntry,
+    variable: &str,
+    key: SecretString,
+    environment: &Environment,
+) -> Result<Provider, String> {
+    let moved = entry.base_url_variable.as_ref().and_then(|name| environment.get(name));
+    let moved = moved.map(|url| url.trim().trim_end_matches('/')).filter(|url| !url.is_empty());
+    let base_url = moved.unwrap_or(&entry.base_url);
+    let default_model = entry.default_chat.clone().filter(|_| base_url == entry.base_url);
+    let client = client(&entry.name, base_url, Some(key), Some(entry), &BTreeMap::new())?;
+    let key_source = format!("env:{variable}");
+    Ok(Provider { name: entry.name.clone(), client, default_model, key_source })
+}
+
+fn client(
+    name: &str,
+    base_url: &str,
+    key: Option<SecretString>,
+    known: Option<&ProviderEntry>,
+    headers: &BTreeMap<String, String>,
+) -> Result<OpenAi, String> {
+    let mut builder = OpenAi::builder(name, base_url);
+    if let Some(key) = key {
+        builder = builder.api_key(key);
+    }
+    if let Some(entry) = known {
+        builder = builder.quirks(entry.quirks.clone());
+    }
+    for (header, value) in headers {
+        builder = builder.header(header, value);
+    }
+    builder.build().map_err(|error| causes_line(&error))
+}
+
+fn well_known_key<'a>(
+    entry: &'a ProviderEntry,
+    environment: &Environment,
+) -> Option<(&'a String, SecretString)> {
+    entry.key_variables.iter().find_map(|name| Some((name, secret(environment, name)?)))
+}
+
+fn secret(environment: &Environment, name: &str) -> Option<SecretString> {
+    environment
+        .get(name)
+        .map(|value| value.trim())
+        .filter(|value| !value.is_empty())
+        .map(Into::into)
+}
+
+impl llm_bundle::ModelSource for Provider {
+    fn chat(&self, model: &str) -> Option<Arc<dyn llm_core::ChatModel>> {
+        Some(self.client.chat(model))
+    }
+
+    fn embedding(&self, model: &str) -> Option<Arc<dyn llm_core::EmbeddingModel>> {
+        Some(self.client.embedding(model))
+    }
+
+    fn list(&self) -> Vec<llm_core::ModelInfo> {
+        let named = self.default_model.iter();
+        named.map(|model| self.client.chat(model).info().clone()).collect()
+    }
+}

@@ -1,0 +1,193 @@
+//! The binary as a person at a terminal sees it.
+
+use std::fs;
+use std::os::unix::fs::symlink;
+
+use std::process::{Command, Output};
+
+use tempfile::TempDir;
+
+/// A folder of documents and a data directory that nobody else uses.
+struct Desk {
+    folder: TempDir,
+}
+
+impl Desk {
+    fn new(files: &[(&str, &[u8])]) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        fs::create_dir(folder.path().join("docs")).unwrap();
+        for (name, content) in files {
+            fs::write(folder.path().join("docs").join(name), content).unwrap();
+        }
+        Self { folder }
+    }
+
+    fn docs(&self) -> std::path::PathBuf {
+        self.folder.path().join("docs")
+    }
+
+    fn run(&self, args: &[&str]) -> Output {
+        self.command(args).output().unwrap()
+    }
+
+    fn command(&self, args: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_api-server"));
+        command
+            .args(args)
+            .current_dir(self.folder.path())
+            .env_clear()
+            .env("PATH", std::env::var_os("PATH").unwrap_or_default())
+            .env("HOME", self.folder.path());
+        command
+    }
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+/// Runs and checks the code, that nothing panicked, and that some line of standard error says `expected`.
+fn check(desk: &Desk, args: &[&str], code: i32, expected: &str) -> String {
+    let output = desk.run(args);
+    let error = text(&output.stderr);
+    assert_eq!(output.status.code(), Some(code), "{args:?}: {error}");
+    assert!(!error.contains("panicked"), "{error}");
+    let said = error.lines().filter(|line| line.contains(expected)).count();
+    assert_eq!(said, 1, "{args:?} says {expected:?} in one line: {error}");
+    text(&output.stdout)
+}
+
+const TEA: &str = "# Tea\n\nGreen tea is made with water at 80 degrees.\n\n## Storage\n\nKeep the leaves dry and dark.\n";
+
+#[test]
+fn a_question_is_answered_with_numbered_sources() {
+    let desk =
+        Desk::new(&[("tea.md", TEA.as_bytes()), ("other.txt", b"Coffee beans are roasted.")]);
+    let output = desk.run(&["ask", "--docs", "docs", "How hot must the water for green tea be?"]);
+    let answer = text(&output.stdout);
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    assert!(answer.contains("Green tea is made with water at 80 degrees. [1]"), "{answer}");
+    assert!(answer.contains("Sources\n[1] docs/tea.md, Tea (bytes "), "{answer}");
+    assert!(answer.contains("“Green tea is made with water at 80 degrees.”"), "{answer}");
+
+    let output = desk.run(&["ask", "--json", "Where are the leaves kept?"]);
+    let events: Vec<serde_json::Value> =
+        text(&output.stdout).lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let kinds: Vec<_> = events.iter().map(|event| event["type"].as_str().unwrap()).collect();
+    assert_eq!((kinds[0], *kinds.last().unwrap()), ("started", "done"));
+    let citation = events.iter().find(|event| event["type"] == "citation").unwrap();
+    assert_eq!(citation["quote"], "Keep the leaves dry and dark.");
+    let span = &citation["source"];
+    let (start, end) = (span["start"].as_u64().unwrap(), span["end"].as_u64().unwrap());
+    assert_eq!(&TEA[start as usize..end as usize], "Keep the leaves dry and dark.");
+}
+
+#[test]
+fn a_second_ingestion_takes_only_what_changed() {
+    let desk = Desk::new(&[("tea.md", TEA.as_bytes()), ("b.txt", b"Coffee beans are roasted.")]);
+    check(&desk, &["ingest", "docs"], 0, "2 added, 0 unchanged, 0 failed");
+    check(&desk, &["ingest", "docs"], 0, "0 added, 2 unchanged, 0 failed");
+    fs::write(desk.docs().join("b.txt"), "Cocoa beans are fermented.").unwrap();
+    check(&desk, &["ingest", "docs"], 0, "1 added, 1 unchanged, 0 failed");
+    let found = check(&desk, &["search", "--json", "beans"], 0, "");
+    assert!(found.contains("Cocoa") && !found.contains("Coffee"), "{found}");
+}
+
+#[test]
+fn what_cannot_be_read_is_named_and_the_rest_goes_on() {
+    let large = vec![b'a'; 200 << 20];
+    let desk = Desk::new(&[("tea.md", TEA.as_bytes()), ("empty.pdf", b""), ("large.txt", &large)]);
+    symlink(desk.docs(), desk.docs().join("again")).unwrap();
+    let args = ["ingest", "docs"];
+    let output = desk.run(&args);
+    let error = text(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{error}");
+    for expected in ["empty.pdf: ", "large.txt: ", "again: ", "1 added, 0 unchanged"] {
+        assert_eq!(
+            error.lines().filter(|line| line.contains(expected)).count(),
+            1,
+            "{expected}: {error}"
+        );
+    }
+    assert!(!error.contains("panicked"), "{error}");
+}
+
+#[test]
+fn what_is_wrong_is_said_in_one_line() {
+    let desk = Desk::new(&[("tea.md", TEA.as_bytes())]);
+    check(&desk, &["serve", "--listen", "0.0.0.0:0"], 1, "refusing to listen on 0.0.0.0:0");
+    check(&desk, &["serve", "--listen", "nonsense"], 2, "invalid value 'nonsense'");
+    check(&desk, &["ingest", "nowhere"], 1, "nowhere");
+    check(&desk, &["ask", "--config", "missing.toml", "x"], 1, "missing.toml: cannot be read");
+    check(
+        &desk,
+        &["ask", "--docs", "docs", "--model", "local/extractiv", "x"],
+        1,
+        "did you mean local/extractive?",
+    );
+    check(&desk, &["ask", "   "], 1, "its question is blank");
+    fs::write(desk.folder.path().join("colloquy.toml"), "[server]\nlisen = 1\n").unwrap();
+    check(&desk, &["models"], 1, "colloquy.toml, line 2: unknown field `lisen`");
+}
+
+#[test]
+fn a_wrong_key_gives_one_clear_line() {
+    let desk = Desk::new(&[("tea.md", TEA.as_bytes())]);
+    let refusing = refusing_upstream();
+    let output = desk
+        .command(&["ask", "--docs", "docs", "How hot is tea?"])
+        .env("OPENAI_API_KEY", "sk-wrong-key-1234")
+        .env("OPENAI_BASE_URL", format!("http://{}/v1", refusing.address))
+        .env("COLLOQUY_DEFAULTS__CHAT", "openai/gpt-4o")
+        .output()
+        .unwrap();
+    let error = text(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{error}");
+    let lines: Vec<_> = error.lines().filter(|line| line.starts_with("error: ")).collect();
+    assert_eq!(lines.len(), 1, "{error}");
+    assert!(lines[0].contains("openai") && lines[0].contains("Incorrect API key"), "{error}");
+    assert!(!error.contains("sk-wrong-key-1234"), "{error}");
+}
+
+struct Refusing {
+    address: std::net::SocketAddr,
+}
+
+/// Answers every request with 401, as OpenAI does. Its thread ends with the process of the test.
+fn refusing_upstream() -> Refusing {
+    use std::io::{BufRead, BufReader, Read, Write};
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    std::thread::spawn(move || {
+        for stream in listener.incoming().take(8).flatten() {
+            let mut reader = BufReader::new(&stream);
+            let mut length = 0;
+            let mut line = String::new();
+            while reader.read_line(&mut line).is_ok_and(|read| read > 2) {
+                if let Some(value) = line.to_ascii_lowercase().strip_prefix("content-length:") {
+                    length = value.trim().parse().unwrap_or(0);
+                }
+                line.clear();
+            }
+            let mut body = vec![0; length];
+            let _ = reader.read_exact(&mut body);
+            let body = r#"{"error":{"message":"Incorrect API key provided.","type":"invalid_request_error","param":null,"code":"invalid_api_key"}}"#;
+            let _ = write!(
+                &stream,
+                "HTTP/1.1 401 Unauthorized\r\ncontent-type: application/json\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{body}",
+                body.len()
+            );
+        }
+    });
+    Refusing { address }
+}
+
+#[test]
+fn help_names_the_commands() {
+    let desk = Desk::new(&[]);
+    let help = text(&desk.run(&["--help"]).stdout);
+    for command in ["serve", "ask", "ingest", "search", "models"] {
+        assert!(help.contains(command), "{help}");
+    }
+    assert!(!help.contains("parse-worker"), "{help}");
+}

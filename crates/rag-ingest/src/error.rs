@@ -1,0 +1,16 @@
+//! Why the pipeline itself fails. Failures of single files are results, not errors.
+
+use llm_bundle::PoolError;
+use rag_core::StoreError;
+
+/// A failure that concerns all files.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum IngestError {
+    /// The store cannot be read or written.
+    #[error("the document store failed")]
+    Store(#[from] StoreError),
+    /// The pool for blocking work takes no more, or a part of the pipeline panicked on it.
+    #[error("the work could not be run")]
+    Pool(#[from] PoolError),
+}

@@ -1,0 +1,91 @@
+//! A claimed job while it is worked on: its lease is kept up, and it is given back when it is dropped undone.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use rag_core::{ClaimedJob, IngestStage, StoreError, StoreErrorKind};
+
+use crate::IngestEvent;
+use crate::pipeline::Shared;
+
+pub(crate) struct HeldJob {
+    shared: Arc<Shared>,
+    job: ClaimedJob,
+    stage: Mutex<IngestStage>,
+    settled: AtomicBool,
+}
+
+/// A sign of life is a write to the store: short jobs need none.
+const FIRST_SIGN: Duration = Duration::from_secs(2);
+
+impl HeldJob {
+    pub(crate) fn new(shared: Arc<Shared>, job: ClaimedJob) -> Self {
+        shared.active.fetch_add(1, Ordering::AcqRel);
+        shared.busy.store(true, Ordering::Release);
+        shared.progress.send_modify(|progress| progress.current = Some(job.job.name.clone()));
+        Self { shared, job, stage: Mutex::new(IngestStage::Read), settled: AtomicBool::new(false) }
+    }
+
+    pub(crate) fn job(&self) -> &ClaimedJob {
+        &self.job
+    }
+
+    /// Begins a step.
+    pub(crate) fn enter(&self, stage: IngestStage) {
+        if let Ok(mut current) = self.stage.lock() {
+            *current = stage;
+        }
+        self.shared.tell(IngestEvent::Stage {
+            document: self.job.document.clone(),
+            name: self.job.job.name.clone(),
+            stage,
+        });
+    }
+
+    /// The job is ended in the store, or is no longer ours.
+    pub(crate) fn settle(&self) {
+        self.settled.store(true, Ordering::Release);
+    }
+
+    /// Extends the lease for as long as this is polled. Returns only when the job cannot be held on to.
+    pub(crate) async fn keep(&self) -> StoreError {
+        let lease = self.shared.options.lease;
+        let mut pause = FIRST_SIGN.min(lease / 3);
+        loop {
+            tokio::time::sleep(pause).await;
+            pause = Duration::from_secs(5).min(lease / 3);
+            let stage = self.stage.lock().map_or(IngestStage::Read, |stage| *stage);
+            let job = self.job.clone();
+            let sign = self.shared.with_store(move |store| store.advance(&job, stage, lease)).await;
+            match sign {
+                Ok(Err(error)) if error.kind() == StoreErrorKind::LeaseLost => return error,
+                // The lease is long: the next sign may come through.
+                Ok(Err(error)) => tracing::warn!(%error, "a job's lease could not be extended"),
+                Err(error) => tracing::warn!(%error, "a job's lease could not be extended"),
+                Ok(Ok(())) => {}
+            }
+        }
+    }
+}
+
+impl Drop for HeldJob {
+    fn drop(&mut self) {
+        self.shared.active.fetch_sub(1, Ordering::AcqRel);
+        if self.settled.load(Ordering::Acquire) {
+            return;
+        }
+        // Without a runtime the lease runs out instead.
+        let Ok(runtime) = tokio::runtime::Handle::try_current() else { return };
+        let (shared, job) = (self.shared.clone(), self.job.clone());
+        let release = runtime.spawn(async move {
+            if let Err(error) = shared.with_store(move |store| store.release(&job)).await {
+                tracing::warn!(%error, "a job could not be given back; its lease will run out");
+            }
+        });
+        if let Ok(mut releases) = self.shared.releases.lock() {
+            releases.retain(|release| !release.is_finished());
+            releases.push(release);
+        }
+    }
+}

@@ -1,0 +1,81 @@
+//! [`FileParser`]: one parser for every format that is read here.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use rag_core::{DocumentParser, ParseError, ParseErrorKind, ParsedDocument};
+
+use crate::format::{self, Format};
+use crate::limits::size;
+use crate::{ParseLimits, encoding, html, markdown, pdf, text};
+
+/// Reads Markdown, plain text in any encoding, HTML and PDF within [`ParseLimits`], in the calling thread.
+///
+/// A panic of a parser becomes an error here; an endless loop, a stack overflow or exhausted memory does not. For PDF
+/// and HTML of strangers use [`IsolatedParser`](crate::isolated::IsolatedParser), which wraps this.
+#[derive(Clone, Debug, Default)]
+pub struct FileParser {
+    limits: ParseLimits,
+}
+
+impl FileParser {
+    /// A parser with these limits.
+    pub fn new(limits: ParseLimits) -> Self {
+        Self { limits }
+    }
+
+    /// Its limits.
+    pub fn limits(&self) -> &ParseLimits {
+        &self.limits
+    }
+
+    /// The format of a file that is not too large for it.
+    pub(crate) fn admit(&self, name: &str, bytes: &[u8]) -> Result<Format, ParseError> {
+        let format = format::of_file(name, bytes)?;
+        let (what, limit) = match format {
+            Format::Pdf => ("a PDF", self.limits.pdf_bytes),
+            Format::Html => ("an HTML page", self.limits.html_bytes),
+            Format::Markdown | Format::Text => ("a text", self.limits.text_bytes),
+        };
+        let length = bytes.len() as u64;
+        if length > limit {
+            let (length, limit) = (size(length), size(limit));
+            let reason = format!("the file has {length}, but {what} may have {limit} at most");
+            return Err(ParseError::new(ParseErrorKind::TooLarge, reason));
+        }
+        Ok(format)
+    }
+
+    fn read(&self, format: Format, bytes: &[u8]) -> Result<ParsedDocument, ParseError> {
+        let parsed = match format {
+            Format::Pdf => pdf::parse(bytes, &self.limits)?,
+            Format::Html => html::parse(bytes, &self.limits)?,
+            Format::Markdown => markdown::parse(encoding::decode(bytes, None)),
+            Format::Text => text::parse(encoding::decode(bytes, None)),
+        };
+        if parsed.text.len() as u64 > self.limits.output_bytes {
+            let limit = size(self.limits.output_bytes);
+            let reason = format!("the file expands to more than {limit} of text");
+            return Err(ParseError::new(ParseErrorKind::TooLarge, reason));
+        }
+        if parsed.blocks.is_empty() {
+            return Err(ParseError::new(ParseErrorKind::NoText, "the file holds only white space"));
+        }
+        Ok(parsed)
+    }
+}
+
+impl DocumentParser for FileParser {
+    fn parse(&self, name: &str, bytes: &[u8]) -> Result<ParsedDocument, ParseError> {
+        let format = self.admit(name, bytes)?;
+        // Nothing outlives the closure that a panic could leave half changed.
+        catch_unwind(AssertUnwindSafe(|| self.read(format, bytes))).unwrap_or_else(|_| {
+            tracing::warn!(name, ?format, "a parser panicked");
+            let reason = "reading the file brought the parser down; the file is broken in a way that it does not know";
+            Err(ParseError::new(ParseErrorKind::Crashed, reason))
+        })
+    }
+
+    fn takes(&self, name: &str) -> bool {
+        format::by_name(name).is_some()
+    }
+}

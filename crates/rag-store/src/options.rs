@@ -1,0 +1,40 @@
+//! How a store is opened.
+
+use std::time::Duration;
+
+/// How an [`EmbeddedStore`](crate::EmbeddedStore) trades memory, disk writes and safety. The defaults are safe to
+/// deploy.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StoreOptions {
+    /// What an acknowledged write survives.
+    pub durability: Durability,
+    /// Chunks that are kept in memory before they are written to the index files. More means fewer and larger writes,
+    /// and a longer scan of what is still in memory: about 1 µs per 10 chunks and query.
+    pub tail_chunks: usize,
+    /// Chunks in memory at which completing documents waits for the index files. Bounds memory when the disk is slow.
+    pub most_tail_chunks: usize,
+    /// How long after the last write the rest is written to the index files.
+    pub quiet_time: Duration,
+}
+
+impl Default for StoreOptions {
+    fn default() -> Self {
+        Self {
+            durability: Durability::PowerLoss,
+            tail_chunks: 4096,
+            most_tail_chunks: 32 * 1024,
+            quiet_time: Duration::from_secs(2),
+        }
+    }
+}
+
+/// What an acknowledged write survives.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Durability {
+    /// The death of the process and of the machine. Datasets, submissions and deletions reach the disk before they are
+    /// acknowledged. A completed document reaches it with the next of these or within seconds; when the machine dies
+    /// in between, its job is there again and is done again.
+    PowerLoss,
+    /// The death of the process alone; the operating system writes when it likes.
+    ProcessDeath,
+}

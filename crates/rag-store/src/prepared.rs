@@ -1,0 +1,147 @@
+//! A document in the forms in which it is indexed, made on the thread of whoever completes it, before the writer is
+//! asked for.
+
+use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher};
+
+use rag_core::{Chunk, EmbeddedChunk};
+
+use crate::analysis;
+use crate::chunk_rows::{ChunkIds, DocumentRows, OwnedIds};
+use crate::language::{Language, Votes};
+use crate::vectors::OwnedVectors;
+
+/// The fields of full text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum TextField {
+    /// The passage, with what stands above it.
+    Body,
+    /// The document's title and the headings above the passage.
+    Title,
+}
+
+impl TextField {
+    pub(crate) const ALL: [Self; 2] = [Self::Body, Self::Title];
+
+    /// What a match in this field counts, compared to the body.
+    pub(crate) fn boost(self) -> f32 {
+        match self {
+            Self::Body => 1.0,
+            Self::Title => 0.25,
+        }
+    }
+}
+
+/// A document ready to be indexed, but for its version.
+#[derive(Debug)]
+pub(crate) struct PreparedDocument {
+    ids: OwnedIds,
+    vectors: OwnedVectors,
+    /// One for each chunk.
+    pub(crate) words: Vec<ChunkWords>,
+}
+
+/// The terms of a chunk by field.
+#[derive(Debug)]
+pub(crate) struct ChunkWords([FieldWords; 2]);
+
+/// The terms of one field of a chunk.
+#[derive(Debug)]
+pub(crate) struct FieldWords {
+    /// All terms in order, separated by spaces.
+    pub(crate) joined: String,
+    /// How many there are.
+    pub(crate) length: u32,
+    /// How often each one occurs, by its hash, ascending.
+    counts: Box<[(u64, u32)]>,
+}
+
+impl PreparedDocument {
+    /// The vectors are of length `dimensions`.
+    pub(crate) fn new(title: Option<&str>, chunks: &[EmbeddedChunk], dimensions: usize) -> Self {
+        let mut vectors = OwnedVectors::new(dimensions);
+        chunks.iter().for_each(|chunk| vectors.push(&chunk.vector));
+        let votes: Vec<Votes> =
+            chunks.iter().map(|chunk| analysis::votes(&chunk.chunk.text)).collect();
+        let of_document = votes.iter().fold(Votes::default(), |sum, votes| sum.plus(votes));
+        let usual = of_document.winner().unwrap_or(Language::ENGLISH);
+        let words = chunks
+            .iter()
+            .zip(votes)
+            .map(|(chunk, votes)| {
+                ChunkWords::new(title, &chunk.chunk, votes.winner().unwrap_or(usual))
+            })
+            .collect();
+        let ids = chunks.iter().map(|chunk| chunk.chunk.id.as_str()).collect();
+        Self { ids, vectors, words }
+    }
+
+    /// The document as rows, at this place in the store.
+    pub(crate) fn rows(&self, no: u64, version: u64) -> DocumentRows<'_> {
+        let ids: ChunkIds<'_> = self.ids.all();
+        DocumentRows { no, version, tokens: self.tokens(), ids, vectors: self.vectors.rows() }
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.words.len()
+    }
+
+    /// Terms by field.
+    fn tokens(&self) -> [u64; 2] {
+        TextField::ALL
+            .map(|field| self.words.iter().map(|words| u64::from(words.of(field).length)).sum())
+    }
+}
+
+impl ChunkWords {
+    fn new(title: Option<&str>, chunk: &Chunk, language: Language) -> Self {
+        let headings = chunk.headings.iter().map(String::as_str);
+        let title = title.filter(|title| headings.clone().all(|heading| heading != *title));
+        let above = title.into_iter().chain(headings).collect::<Vec<_>>().join("\n");
+        Self([
+            FieldWords::new(&[&above, &chunk.text], language),
+            FieldWords::new(&[&above], language),
+        ])
+    }
+
+    pub(crate) fn of(&self, field: TextField) -> &FieldWords {
+        let [body, title] = &self.0;
+        match field {
+            TextField::Body => body,
+            TextField::Title => title,
+        }
+    }
+}
+
+impl FieldWords {
+    fn new(texts: &[&str], language: Language) -> Self {
+        let mut joined = String::new();
+        let mut hashes = Vec::new();
+        for text in texts {
+            analysis::passage_terms(text, language, |term| {
+                joined.push_str(term);
+                joined.push(' ');
+                hashes.push(term_hash(term));
+            });
+        }
+        hashes.sort_unstable();
+        let counts = hashes
+            .chunk_by(|left, right| left == right)
+            .map(|same| (same[0], same.len() as u32))
+            .collect();
+        Self { joined, length: hashes.len() as u32, counts }
+    }
+
+    /// How often the term of this hash occurs.
+    pub(crate) fn count(&self, hash: u64) -> u32 {
+        match self.counts.binary_search_by_key(&hash, |(hash, _)| *hash) {
+            Ok(at) => self.counts[at].1,
+            Err(_) => 0,
+        }
+    }
+}
+
+/// Stands for a term in memory. 64 bits: among a billion terms two meet with a chance of a few per cent, and then one
+/// passage scores a little wrong until it is written to the index.
+pub(crate) fn term_hash(term: &str) -> u64 {
+    BuildHasherDefault::<DefaultHasher>::default().hash_one(term)
+}

@@ -1,0 +1,128 @@
+//! The database's tables, and how connections to it are opened.
+
+use std::path::Path;
+use std::time::Duration;
+
+use rag_core::{StoreError, StoreErrorKind};
+use rusqlite::{Connection, OpenFlags};
+
+use crate::failure::database;
+
+/// Each entry brings the database from the version of its index to the next one.
+const MIGRATIONS: &[&str] = &["
+    -- Counts completed documents; each takes the next number as its version.
+    CREATE TABLE counter (sequence INTEGER NOT NULL);
+    INSERT INTO counter VALUES (0);
+
+    CREATE TABLE dataset (
+        no INTEGER PRIMARY KEY AUTOINCREMENT,
+        id TEXT NOT NULL UNIQUE,
+        tenant TEXT NOT NULL,
+        name TEXT NOT NULL,
+        model TEXT NOT NULL,
+        dimensions INTEGER NOT NULL,
+        chunking TEXT NOT NULL,
+        created_at INTEGER NOT NULL,
+        UNIQUE (tenant, name)
+    );
+
+    CREATE TABLE document (
+        no INTEGER PRIMARY KEY AUTOINCREMENT,
+        id TEXT NOT NULL UNIQUE,
+        dataset INTEGER NOT NULL REFERENCES dataset (no) ON DELETE CASCADE,
+        name TEXT NOT NULL,
+        content BLOB NOT NULL,
+        bytes INTEGER NOT NULL,
+        title TEXT,
+        pages INTEGER NOT NULL DEFAULT 0,
+        chunks INTEGER NOT NULL DEFAULT 0,
+        state TEXT NOT NULL,
+        detail TEXT,
+        updated_at INTEGER NOT NULL,
+        -- The version that can be found; 0 before the first.
+        version INTEGER NOT NULL DEFAULT 0,
+        UNIQUE (dataset, name)
+    );
+    CREATE INDEX document_version ON document (version) WHERE version > 0;
+
+    CREATE TABLE job (
+        id INTEGER PRIMARY KEY AUTOINCREMENT,
+        document INTEGER NOT NULL UNIQUE REFERENCES document (no) ON DELETE CASCADE,
+        source TEXT NOT NULL,
+        attempts INTEGER NOT NULL DEFAULT 0,
+        -- Milliseconds since the epoch; a job is nobody's from then on.
+        leased_until INTEGER NOT NULL DEFAULT 0
+    );
+
+    -- key = version << 24 | position, so that the chunks of a version lie together.
+    CREATE TABLE chunk (
+        key INTEGER PRIMARY KEY,
+        document INTEGER NOT NULL,
+        id TEXT NOT NULL,
+        ordinal INTEGER NOT NULL,
+        text TEXT NOT NULL,
+        span_start INTEGER NOT NULL,
+        span_end INTEGER NOT NULL,
+        headings TEXT NOT NULL,
+        places TEXT NOT NULL,
+        tokens INTEGER NOT NULL
+    );
+    CREATE INDEX chunk_id ON chunk (id);
+
+    -- Vectors as little-endian f32, apart from the texts so that reading texts does not read them.
+    CREATE TABLE vector (key INTEGER PRIMARY KEY, value BLOB NOT NULL);
+
+    -- Versions that nothing refers to; their chunks are deleted bit by bit.
+    CREATE TABLE garbage (version INTEGER PRIMARY KEY);
+"];
+
+/// Opens the connection that writes, makes or migrates the tables.
+pub(crate) fn open_writer(path: &Path) -> Result<Connection, StoreError> {
+    let mut connection = Connection::open(path).map_err(database)?;
+    configure(&connection)?;
+    connection
+        .pragma_update_and_check(None, "journal_mode", "WAL", |row| row.get::<_, String>(0))
+        .map_err(database)?;
+    connection.pragma_update(None, "foreign_keys", true).map_err(database)?;
+    // Large enough that the background checkpoints come first.
+    connection.pragma_update(None, "wal_autocheckpoint", 16_384).map_err(database)?;
+    migrate(&mut connection)?;
+    Ok(connection)
+}
+
+/// Opens a connection that only reads.
+pub(crate) fn open_reader(path: &Path) -> Result<Connection, StoreError> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = Connection::open_with_flags(path, flags).map_err(database)?;
+    configure(&connection)?;
+    Ok(connection)
+}
+
+fn configure(connection: &Connection) -> Result<(), StoreError> {
+    connection.busy_timeout(Duration::from_secs(10)).map_err(database)?;
+    connection.set_prepared_statement_cache_capacity(64);
+    Ok(())
+}
+
+fn migrate(connection: &mut Connection) -> Result<(), StoreError> {
+    let version: usize = connection
+        .pragma_query_value(None, "user_version", |row| row.get::<_, i64>(0))
+        .map_err(database)?
+        .try_into()
+        .unwrap_or(usize::MAX);
+    let Some(outstanding) = MIGRATIONS.get(version..) else {
+        return Err(StoreError::new(
+            StoreErrorKind::Incompatible,
+            "the data directory was written by a newer version of this program; update it",
+        ));
+    };
+    for (index, migration) in outstanding.iter().enumerate() {
+        let transaction = connection.transaction().map_err(database)?;
+        transaction.execute_batch(migration).map_err(database)?;
+        transaction
+            .pragma_update(None, "user_version", (version + index + 1) as i64)
+            .map_err(database)?;
+        transaction.commit().map_err(database)?;
+    }
+    Ok(())
+}

@@ -1,0 +1,28 @@
+//! Measures quality on labelled data.
+
+mod quality;
+mod retrieval;
+mod retrieval_set;
+
+use anyhow::Result;
+use clap::Subcommand;
+
+/// What to measure.
+#[derive(clap::Args)]
+pub struct Args {
+    #[command(subcommand)]
+    what: What,
+}
+
+#[derive(Subcommand)]
+enum What {
+    /// nDCG@10 and recall@5 of full text, vectors and both, for each labelled set
+    Retrieval(retrieval::Args),
+}
+
+/// Measures and prints.
+pub fn run(args: Args) -> Result<()> {
+    match args.what {
+        What::Retrieval(args) => retrieval::run(&args),
+    }
+}

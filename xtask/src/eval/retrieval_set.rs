@@ -1,0 +1,117 @@
+//! Labelled retrieval sets.
+
+use std::collections::HashMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, ensure};
+use serde::Deserialize;
+
+/// Documents, questions, and which documents answer which question: `corpus.jsonl`, `queries.jsonl` and `qrels.tsv` of
+/// one directory.
+pub struct RetrievalSet {
+    /// The directory's name.
+    pub name: String,
+    pub documents: Vec<Document>,
+    /// Those that at least one document answers.
+    pub questions: Vec<Question>,
+}
+
+#[derive(Deserialize)]
+pub struct Document {
+    #[serde(rename = "_id")]
+    id: String,
+    #[serde(default)]
+    pub title: String,
+    pub text: String,
+}
+
+pub struct Question {
+    pub text: String,
+    /// The answering documents' places in the corpus, and their grades.
+    pub relevant: HashMap<usize, f64>,
+}
+
+#[derive(Deserialize)]
+struct Query {
+    #[serde(rename = "_id")]
+    id: String,
+    text: String,
+}
+
+impl RetrievalSet {
+    pub fn load(directory: &Path) -> Result<Self> {
+        let documents: Vec<Document> = read_lines(&directory.join("corpus.jsonl"))?;
+        let queries: Vec<Query> = read_lines(&directory.join("queries.jsonl"))?;
+        let grades = read_grades(&directory.join("qrels.tsv"))?;
+        let places: HashMap<&str, usize> =
+            documents.iter().enumerate().map(|(place, document)| (&*document.id, place)).collect();
+        let questions: Vec<Question> = queries
+            .into_iter()
+            .map(|query| {
+                let graded = grades.get(&query.id).into_iter().flatten();
+                let relevant = graded
+                    .filter_map(|(document, grade)| Some((*places.get(&**document)?, *grade)))
+                    .collect();
+                Question { text: query.text, relevant }
+            })
+            .filter(|question| !question.relevant.is_empty())
+            .collect();
+        ensure!(!questions.is_empty(), "{} holds no answered question", directory.display());
+        let name = directory.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        Ok(Self { name, documents, questions })
+    }
+}
+
+/// The sets among these directories and directly below them, by name.
+pub fn find(directories: &[PathBuf]) -> Result<Vec<PathBuf>> {
+    let mut found = Vec::new();
+    for directory in directories {
+        if is_set(directory) {
+            found.push(directory.clone());
+            continue;
+        }
+        let entries = fs::read_dir(directory)
+            .with_context(|| format!("cannot read the directory {}", directory.display()))?;
+        for entry in entries {
+            found.extend(Some(entry?.path()).filter(|path| is_set(path)));
+        }
+    }
+    found.sort();
+    ensure!(!found.is_empty(), "there is no labelled set; name directories that hold a corpus.jsonl");
+    Ok(found)
+}
+
+fn is_set(directory: &Path) -> bool {
+    directory.join("corpus.jsonl").is_file()
+}
+
+fn read_lines<T: for<'de> Deserialize<'de>>(path: &Path) -> Result<Vec<T>> {
+    let text = fs::read_to_string(path).with_context(|| format!("reading {}", path.display()))?;
+    text.lines()
+        .enumerate()
+        .map(|(line, text)| {
+            serde_json::from_str(text)
+                .with_context(|| format!("line {} of {}", line + 1, path.display()))
+        })
+        .collect()
+}
+
+/// Positive grades of documents, by question.
+fn read_grades(path: &Path) -> Result<HashMap<String, Vec<(String, f64)>>> {
+    let text = fs::read_to_string(path).with_context(|| format!("reading {}", path.display()))?;
+    let mut grades: HashMap<String, Vec<(String, f64)>> = HashMap::new();
+    for line in text.lines().skip(1) {
+        let mut fields = line.split('\t');
+        let (Some(query), Some(document), Some(grade)) =
+            (fields.next(), fields.next(), fields.next())
+        else {
+            continue;
+        };
+        let grade: f64 = grade.trim().parse().with_context(|| format!("the grade in {line:?}"))?;
+        if grade > 0.0 {
+            grades.entry(query.into()).or_default().push((document.into(), grade));
+        }
+    }
+    Ok(grades)
+}
