@@ -1,5 +1,6 @@
 //! [`App`]: everything assembled.
 
+use std::path::Path;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -9,11 +10,11 @@ use futures::future::BoxFuture;
 use llm_bundle::{Adapted, Blocking, Bundle, Defaults, Registry, SyncPool};
 use llm_core::{ChatModel, EmbeddingModel, ErrorKind, ModelError, Operation, SyncEmbeddingModel};
 use llm_providers::openai::AvailableModel;
-use rag_core::{EmbeddingIdentity, TenantId};
+use rag_core::{EmbeddingIdentity, MetadataStore, StoreError, TenantId};
 use rag_ingest::{Pipeline, PipelineOptions, PipelineParts};
 use rag_parse::isolated::IsolatedParser;
 use rag_parse::{ParseLimits, StructuralChunker};
-use rag_store::EmbeddedStore;
+use rag_store::{EmbeddedStore, StoreOptions};
 use service_guards::InFlight;
 use tokio::runtime::Handle;
 
@@ -72,12 +73,9 @@ impl App {
         let models = SyncPool::builder().name("models").threads(threads).models().build()?;
 
         let data_dir = config.server.data_dir.clone();
-        let store = callers
-            .run(move || EmbeddedStore::open(&data_dir, rag_store::StoreOptions::default()))
-            .await?
-            .with_context(|| {
-                format!("cannot open the data directory `{}`", config.server.data_dir.display())
-            })?;
+        let store = callers.run(move || open_store(&data_dir)).await?.with_context(|| {
+            format!("cannot open the data directory `{}`", config.server.data_dir.display())
+        })?;
 
         let providers = providers(&config.provider, environment)?;
         let bundle = bundle(&config, &providers, &models, metrics.clone());
@@ -243,6 +241,13 @@ fn library(store: &Arc<EmbeddedStore>, bundle: &Bundle, callers: SyncPool) -> Li
     };
     let retriever = rag_retrieve::Retriever::new(store.clone(), store.clone(), Arc::new(embedder));
     Library::new(Arc::new(retriever), callers)
+}
+
+/// Opens the store of this process alone. Whoever held a job before is dead, so all jobs are free.
+fn open_store(data_dir: &Path) -> Result<Arc<EmbeddedStore>, StoreError> {
+    let store = EmbeddedStore::open(data_dir, StoreOptions::default())?;
+    store.release_leases()?;
+    Ok(store)
 }
 
 fn pipeline(

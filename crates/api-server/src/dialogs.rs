@@ -59,7 +59,8 @@ pub(crate) async fn turn_over(
         vector_weight: settings.vector_weight,
         threshold: settings.threshold,
         instructions: settings.instructions.clone(),
-        empty_response: settings.empty_response.clone(),
+        empty_response: Some(settings.empty_response.clone())
+            .filter(|text| !text.trim().is_empty()),
         ..Dialog::default()
     };
     let messages = std::mem::take(&mut request.messages);

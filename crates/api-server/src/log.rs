@@ -1,5 +1,7 @@
 //! The log, on standard error.
 
+use std::io::IsTerminal;
+
 use tracing_subscriber::EnvFilter;
 
 use crate::cli::{Command, LogFormat};
@@ -15,7 +17,10 @@ pub(crate) fn start(format: LogFormat, command: &Command, environment: &Environm
     let chosen = ["COLLOQUY_LOG", "RUST_LOG"].iter().find_map(|name| environment.get(*name));
     let filter = EnvFilter::try_new(chosen.map_or(default, String::as_str))
         .unwrap_or_else(|_| EnvFilter::new(default));
-    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let log = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_ansi(std::io::stderr().is_terminal())
+        .with_writer(std::io::stderr);
     // A second start (in tests) keeps the first.
     let _ = match format {
         LogFormat::Pretty => log.try_init(),

@@ -36,6 +36,7 @@ fn found(folder: &Path) -> BTreeMap<String, Vec<u64>> {
     let output = Command::new(env!("CARGO_BIN_EXE_api-server"))
         .args(["search", "--json", "--top", "1000", "keyword"])
         .current_dir(folder)
+        .env("COLLOQUY_DIALOG__THRESHOLD", "0")
         .env_remove("OPENAI_API_KEY")
         .output()
         .unwrap();

@@ -39,6 +39,7 @@ impl EvidenceSource for Library {
                 candidates: CANDIDATES.max(request.top),
                 vector_weight: request.vector_weight,
                 threshold: request.threshold,
+                ..RetrieveRequest::default()
             };
             let retrieved = threads
                 .run(move || retriever.retrieve(&request))

@@ -38,8 +38,8 @@ unsafe impl GlobalAlloc for Counted {
 #[global_allocator]
 static ALLOCATOR: Counted = Counted;
 
-const EVENTS: usize = 2000;
-const ROUNDS: u32 = 50;
+const EVENTS: usize = 500;
+const ROUNDS: u32 = 400;
 
 fn main() {
     let text = r#""delta":{"content":" word"}"#;
@@ -55,13 +55,16 @@ fn main() {
             black_box(events.len())
         };
         run();
-        let (before, begin) = (ALLOCATIONS.load(Ordering::Relaxed), Instant::now());
-        for _ in 0..ROUNDS {
+        let before = ALLOCATIONS.load(Ordering::Relaxed);
+        // The fastest round: the others measure what else the machine was doing.
+        let fastest = (0..ROUNDS).map(|_| {
+            let begin = Instant::now();
             run();
-        }
-        let events = f64::from(ROUNDS) * EVENTS as f64;
-        let nanoseconds = begin.elapsed().as_nanos() as f64 / events;
-        let allocations = (ALLOCATIONS.load(Ordering::Relaxed) - before) as f64 / events;
+            begin.elapsed()
+        });
+        let nanoseconds = fastest.min().unwrap_or_default().as_nanos() as f64 / EVENTS as f64;
+        let allocations = (ALLOCATIONS.load(Ordering::Relaxed) - before) as f64;
+        let allocations = allocations / f64::from(ROUNDS) / EVENTS as f64;
         println!(
             "openai-chat {name:<10} {nanoseconds:>7.0} ns/event {allocations:>6.2} allocations/event"
         );

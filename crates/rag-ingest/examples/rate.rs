@@ -101,7 +101,7 @@ fn page(number: usize) -> Result<String, std::fmt::Error> {
                 .wrapping_add(1_442_695_040_888_963_407);
             let word = state >> 50;
             write!(text, "w{word} ")?;
-            if word % 11 == 0 {
+            if word.is_multiple_of(11) {
                 text.push_str("end. Then ");
             }
         }

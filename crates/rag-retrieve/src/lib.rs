@@ -11,21 +11,24 @@
 //! let hit = |chunk: &str, score| ChunkHit { chunk: chunk.parse().unwrap(), score };
 //! let found = SearchResults {
 //!     text: vec![hit("a", 9.0), hit("b", 3.0)],
+//!     text_ceiling: 20.0,
 //!     vector: vec![hit("b", 0.8), hit("c", 0.2)],
 //!     ..SearchResults::default()
 //! };
-//! let ranked = fuse(&found, 0.3);
+//! let ranked = fuse(&found, 0.2);
 //! assert_eq!(ranked[0].chunk.as_str(), "a");
 //! assert_eq!(ranked[1].text, Some(3.0), "each hit tells what either side gave");
 //! ```
 
 mod error;
 mod fuse;
-mod likeness;
+mod request;
+mod rerank;
 mod retriever;
 mod weight;
 
 pub use error::RetrieveError;
 pub use fuse::{FusedHit, fuse};
-pub use retriever::{EmbedderFor, Retrieval, RetrieveRequest, RetrievedChunk, Retriever, Timings};
+pub use request::{Reranker, Retrieval, RetrieveRequest, RetrievedChunk, Timings};
+pub use retriever::{EmbedderFor, Retriever};
 pub use weight::default_vector_weight;

@@ -4,100 +4,27 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use llm_core::{EmbeddingRequest, ModelError, SyncEmbeddingModel};
+use llm_core::{EmbeddingRequest, ErrorKind, ModelError, Operation, SyncEmbeddingModel};
 use rag_core::{
-    Chunk, ChunkFilter, ChunkIndex, Dataset, DatasetId, Document, DocumentId, EmbeddingIdentity,
+    ChunkFilter, ChunkIndex, Dataset, DatasetId, Document, DocumentId, EmbeddingIdentity,
     MetadataStore, SearchQuery,
 };
 
-use crate::likeness::coverage;
-use crate::{FusedHit, RetrieveError, default_vector_weight, fuse};
+use crate::rerank::rerank;
+use crate::{FusedHit, Retrieval, RetrieveError, RetrieveRequest, RetrievedChunk};
+use crate::{default_vector_weight, fuse};
 
 /// Gives the embedding model of an identity.
 pub type EmbedderFor = Arc<
     dyn Fn(&EmbeddingIdentity) -> Result<Arc<dyn SyncEmbeddingModel>, ModelError> + Send + Sync,
 >;
 
-/// Finds passages for questions. Synchronous: a call takes milliseconds of CPU, and waits for the embedding model.
+/// Finds passages for questions. Synchronous: a call takes milliseconds of CPU, and waits for the models.
 #[derive(Clone)]
 pub struct Retriever {
     store: Arc<dyn MetadataStore>,
     index: Arc<dyn ChunkIndex>,
     embedder: EmbedderFor,
-}
-
-/// What to find, and where.
-#[derive(Clone, Debug)]
-pub struct RetrieveRequest {
-    /// The question.
-    pub question: String,
-    /// Where to look. None finds nothing.
-    pub datasets: Vec<Dataset>,
-    /// Only these documents; `None` is no restriction, an empty list finds nothing.
-    pub documents: Option<Vec<DocumentId>>,
-    /// The most passages.
-    pub top: usize,
-    /// Hits of either side that are fused.
-    pub candidates: usize,
-    /// Weight of vectors, 0 to 1; `None` takes the one measured for the embedding model.
-    pub vector_weight: Option<f32>,
-    /// The least score, 0 to 1.
-    pub threshold: f32,
-}
-
-impl Default for RetrieveRequest {
-    fn default() -> Self {
-        Self {
-            question: String::new(),
-            datasets: Vec::new(),
-            documents: None,
-            top: 8,
-            candidates: 64,
-            vector_weight: None,
-            threshold: 0.0,
-        }
-    }
-}
-
-/// What was found.
-#[derive(Clone, Debug, Default)]
-pub struct Retrieval {
-    /// Passages, best first.
-    pub chunks: Vec<RetrievedChunk>,
-    /// Chunks that the filter lets through.
-    pub total: u64,
-    /// What did not work, one line each.
-    pub warnings: Vec<String>,
-    /// Where the time went.
-    pub timings: Timings,
-}
-
-/// A passage with its source and why it was chosen.
-#[derive(Clone, Debug, PartialEq)]
-pub struct RetrievedChunk {
-    /// The passage and its place.
-    pub chunk: Chunk,
-    /// Its document's name.
-    pub document_name: String,
-    /// Its document's title, where it has one.
-    pub title: Option<String>,
-    /// The final score, 0 to 1: its rank among the hits, scaled by how well the best hit fits the question at all.
-    pub score: f32,
-    /// BM25; `None` when full text did not find it.
-    pub text_score: Option<f32>,
-    /// Cosine; `None` when the vectors did not find it.
-    pub vector_score: Option<f32>,
-}
-
-/// Where the time of a retrieval went.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Timings {
-    /// Embedding the question.
-    pub embed: Duration,
-    /// Searching the indexes.
-    pub search: Duration,
-    /// Fusing, and reading chunks and documents.
-    pub load: Duration,
 }
 
 /// Datasets whose vectors can be searched with one query.
@@ -116,14 +43,15 @@ impl Retriever {
         Self { store, index, embedder }
     }
 
-    /// The best passages for a question. Full text and vectors are searched independently; when the question cannot be
-    /// embedded, full text alone answers, with a warning.
+    /// The best passages for a question. Full text and vectors are searched independently, and neither gates the
+    /// other. A model that fails does not fail the retrieval: without the question's vector full text alone answers,
+    /// without the rerank model the fused order stays, each with a warning.
     ///
     /// # Errors
     /// The store's or the index's own.
     pub fn retrieve(&self, request: &RetrieveRequest) -> Result<Retrieval, RetrieveError> {
         let mut retrieval = Retrieval::default();
-        if request.question.trim().is_empty() || request.datasets.is_empty() || request.top == 0 {
+        if request.question.trim().is_empty() || request.datasets.is_empty() {
             return Ok(retrieval);
         }
         let mut hits = Vec::new();
@@ -131,11 +59,16 @@ impl Retriever {
             hits.extend(self.search(request, &group, &mut retrieval)?);
         }
         hits.sort_by(|a, b| b.score.total_cmp(&a.score).then_with(|| a.chunk.cmp(&b.chunk)));
-        hits.truncate(request.candidates.max(request.top));
-
-        let began = Instant::now();
-        retrieval.chunks = self.load(request, hits)?;
-        retrieval.timings.load = began.elapsed();
+        match &request.rerank {
+            None => self.page(request, hits, &mut retrieval)?,
+            Some(reranker) => {
+                let split = hits.len().min(reranker.hits);
+                let rest = hits.split_off(split);
+                let best = timed(|| self.load(hits), &mut retrieval.timings.load)?;
+                let best = rerank(&request.question, reranker, best, &mut retrieval);
+                self.reranked_page(request, best, rest, &mut retrieval)?;
+            }
+        }
         Ok(retrieval)
     }
 
@@ -146,20 +79,13 @@ impl Retriever {
         group: &Group,
         retrieval: &mut Retrieval,
     ) -> Result<Vec<FusedHit>, RetrieveError> {
-        let began = Instant::now();
-        let weight =
-            request.vector_weight.unwrap_or_else(|| default_vector_weight(&group.embedding.model));
-        let vector = match self.embed(request, group).transpose() {
-            Ok(vector) => vector.filter(|_| weight > 0.0),
-            Err(error) => {
-                tracing::warn!(error = &error as &dyn std::error::Error, "question not embedded");
-                let model = &group.embedding.model;
-                retrieval.warnings.push(format!("only full text was searched: {model} failed"));
-                None
-            }
+        let weight = request
+            .vector_weight
+            .unwrap_or_else(|| default_vector_weight(&group.embedding.model, &request.question));
+        let vector = match weight > 0.0 {
+            true => self.embed(&request.question, &group.embedding, retrieval),
+            false => None,
         };
-        retrieval.timings.embed += began.elapsed();
-
         let began = Instant::now();
         let filter =
             ChunkFilter { datasets: group.datasets.clone(), documents: request.documents.clone() };
@@ -168,79 +94,127 @@ impl Retriever {
             text: Some(request.question.clone()),
             vector,
             filter,
-            limit: request.candidates.max(request.top),
+            limit: request.candidates.max(request.skip.saturating_add(request.top)),
         };
-        let found = self.index.search(&query)?;
+        let fused = fuse(&self.index.search(&query)?, weight);
         retrieval.timings.search += began.elapsed();
-        Ok(fuse(&found, weight))
+        Ok(fused)
     }
 
-    /// The question's vector; `None` when vectors have no weight.
+    /// The question's vector; `None`, with a warning, when the model fails.
     fn embed(
         &self,
-        request: &RetrieveRequest,
-        group: &Group,
-    ) -> Option<Result<Vec<f32>, ModelError>> {
-        if request.vector_weight.is_some_and(|weight| weight <= 0.0) {
-            return None;
-        }
-        let embed = || {
-            let model = (self.embedder)(&group.embedding)?;
-            let mut query = EmbeddingRequest::query(request.question.clone());
-            query.dimensions = None;
+        question: &str,
+        identity: &EmbeddingIdentity,
+        retrieval: &mut Retrieval,
+    ) -> Option<Vec<f32>> {
+        let began = Instant::now();
+        let embedded = (self.embedder)(identity).and_then(|model| {
+            let mut query = EmbeddingRequest::query(question);
+            query.dimensions = shortened(identity, &*model);
             let response = model.embed(&query)?;
-            Ok(response.vectors.into_iter().next().unwrap_or_default())
-        };
-        Some(embed())
+            let vector = response.vectors.into_iter().next().unwrap_or_default();
+            check_length(vector, identity)
+        });
+        retrieval.timings.embed += began.elapsed();
+        embedded
+            .inspect_err(|error| {
+                tracing::warn!(error = error as &dyn std::error::Error, "question not embedded");
+                let warning = format!("only full text was searched: {} failed", identity.model);
+                retrieval.warnings.push(warning);
+            })
+            .ok()
     }
 
-    /// Reads the chunks of the hits, drops those under the threshold, and names their documents.
-    fn load(
+    /// Takes the page out of the hits.
+    fn page(
         &self,
         request: &RetrieveRequest,
-        hits: Vec<FusedHit>,
-    ) -> Result<Vec<RetrievedChunk>, RetrieveError> {
-        let hits: Vec<FusedHit> = hits.into_iter().take(request.top).collect();
+        mut hits: Vec<FusedHit>,
+        retrieval: &mut Retrieval,
+    ) -> Result<(), RetrieveError> {
+        hits.retain(|hit| hit.score >= request.threshold);
+        retrieval.matching = hits.len();
+        let page = hits.into_iter().skip(request.skip).take(request.top).collect();
+        retrieval.chunks = timed(|| self.load(page), &mut retrieval.timings.load)?;
+        Ok(())
+    }
+
+    /// Takes the page out of the reranked hits and the others behind them.
+    fn reranked_page(
+        &self,
+        request: &RetrieveRequest,
+        mut best: Vec<RetrievedChunk>,
+        mut rest: Vec<FusedHit>,
+        retrieval: &mut Retrieval,
+    ) -> Result<(), RetrieveError> {
+        best.retain(|chunk| chunk.score >= request.threshold);
+        rest.retain(|hit| hit.score >= request.threshold);
+        retrieval.matching = best.len() + rest.len();
+        let missing = request.skip.saturating_add(request.top).saturating_sub(best.len());
+        let skipped = request.skip.saturating_sub(best.len());
+        let more = rest.into_iter().skip(skipped).take(missing.min(request.top)).collect();
+        let more = timed(|| self.load(more), &mut retrieval.timings.load)?;
+        retrieval.chunks =
+            best.into_iter().skip(request.skip).take(request.top).chain(more).collect();
+        Ok(())
+    }
+
+    /// Reads the chunks of the hits and names their documents. Those deleted since the search are left out.
+    fn load(&self, hits: Vec<FusedHit>) -> Result<Vec<RetrievedChunk>, RetrieveError> {
         let ids: Vec<_> = hits.iter().map(|hit| hit.chunk.clone()).collect();
-        let chunks: HashMap<_, Chunk> =
-            self.store.chunks(&ids)?.into_iter().map(|chunk| (chunk.id.clone(), chunk)).collect();
-        let found: Vec<(FusedHit, Chunk)> = hits
-            .into_iter()
-            .filter_map(|hit| chunks.get(&hit.chunk).cloned().map(|chunk| (hit, chunk)))
-            .collect();
-        let fitness = fitness(&request.question, &found);
-        let mut documents: HashMap<DocumentId, Option<Document>> = HashMap::new();
-        let mut retrieved = Vec::new();
-        for (hit, chunk) in found {
-            let score = hit.score * fitness;
-            if score < request.threshold {
-                continue;
-            }
+        let chunks = self.store.chunks(&ids)?;
+        let mut documents: HashMap<DocumentId, Document> = HashMap::new();
+        for chunk in &chunks {
             if !documents.contains_key(&chunk.document) {
                 let document = self.store.document(&chunk.document)?;
-                documents.insert(chunk.document.clone(), document);
+                documents.extend(document.map(|document| (document.id.clone(), document)));
             }
-            let Some(Some(document)) = documents.get(&chunk.document) else { continue };
-            retrieved.push(RetrievedChunk {
+        }
+        let mut chunks: HashMap<_, _> =
+            chunks.into_iter().map(|chunk| (chunk.id.clone(), chunk)).collect();
+        let retrieved = hits.into_iter().filter_map(|hit| {
+            let chunk = chunks.remove(&hit.chunk)?;
+            let document = documents.get(&chunk.document)?;
+            Some(RetrievedChunk {
+                chunk,
                 document_name: document.name.clone(),
                 title: document.title.clone(),
-                score,
+                score: hit.score,
                 text_score: hit.text,
                 vector_score: hit.vector,
-                chunk,
-            });
-        }
-        Ok(retrieved)
+                coverage: hit.coverage,
+                fused_score: hit.score,
+                rerank_score: None,
+            })
+        });
+        Ok(retrieved.collect())
     }
 }
 
-/// How well the best of the hits fits the question: the larger of its share of the question's words and its cosine.
-fn fitness(question: &str, found: &[(FusedHit, Chunk)]) -> f32 {
-    let texts: Vec<String> = found.iter().map(|(_, chunk)| chunk.contextual_text()).collect();
-    let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
-    let covered = coverage(question, &texts).into_iter();
-    let cosines = found.iter().map(|(hit, _)| hit.vector.unwrap_or(0.0));
-    covered.chain(cosines).fold(0.0, f32::max).clamp(0.0, 1.0)
+/// The length to ask for, when the dataset's vectors are shorter than the model's own.
+fn shortened(identity: &EmbeddingIdentity, model: &dyn SyncEmbeddingModel) -> Option<u32> {
+    let own = model.info().limits.dimensions?;
+    (own != identity.dimensions).then_some(identity.dimensions)
+}
+
+fn check_length(vector: Vec<f32>, identity: &EmbeddingIdentity) -> Result<Vec<f32>, ModelError> {
+    if vector.len() == identity.dimensions as usize {
+        return Ok(vector);
+    }
+    let message = format!(
+        "the vector has {} numbers, the dataset's have {}",
+        vector.len(),
+        identity.dimensions
+    );
+    Err(ModelError::new(ErrorKind::Malformed, Operation::Embed, message))
+}
+
+fn timed<T>(work: impl FnOnce() -> T, time: &mut Duration) -> T {
+    let began = Instant::now();
+    let done = work();
+    *time += began.elapsed();
+    done
 }
 
 fn groups(datasets: &[Dataset]) -> Vec<Group> {

@@ -1,6 +1,6 @@
 //! Retrieval quality on labelled sets: nDCG@10 and recall@5 of ranking by cosine.
 
-use std::{collections::HashMap, fs, path::Path};
+use std::{collections::HashMap, fmt, fs, path::Path};
 
 use anyhow::{Context, Result};
 use rayon::prelude::*;
@@ -8,21 +8,28 @@ use serde::Deserialize;
 
 /// A labelled retrieval set: `corpus.jsonl`, `queries.jsonl` and `qrels.tsv` of one directory.
 pub struct RetrievalSet {
+    name: String,
     /// The texts to be found: title and body.
-    pub documents: Vec<String>,
+    documents: Vec<String>,
     /// The questions that have at least one relevant document.
-    pub questions: Vec<String>,
+    questions: Vec<String>,
     /// For each question the relevant documents and their grades.
     relevant: Vec<HashMap<usize, f64>>,
 }
 
 /// Means over the questions of a set.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug)]
 pub struct Quality {
-    /// Normalised discounted cumulative gain of the first ten.
-    pub ndcg_at_10: f64,
-    /// The share of the relevant documents that is among the first five.
-    pub recall_at_5: f64,
+    set: String,
+    ndcg_at_10: f64,
+    recall_at_5: f64,
+}
+
+impl fmt::Display for Quality {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { set, ndcg_at_10, recall_at_5 } = self;
+        write!(f, "{set}: nDCG@10 {ndcg_at_10:.3}, recall@5 {recall_at_5:.3}")
+    }
 }
 
 #[derive(Deserialize)]
@@ -57,22 +64,25 @@ impl RetrievalSet {
         }
         let documents =
             corpus.iter().map(|line| format!("{}\n{}", line.title, line.text)).collect();
-        Ok(Self { documents, questions, relevant })
+        let name = directory.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        Ok(Self { name, documents, questions, relevant })
     }
 
-    /// The quality of ranking the documents by the dot product of embeddings, which are given in
-    /// the order of [`documents`](Self::documents) and [`questions`](Self::questions).
-    pub fn quality(&self, documents: &[Vec<f32>], questions: &[Vec<f32>]) -> Quality {
+    /// The quality of ranking the documents by the dot product of their embeddings with the
+    /// question's.
+    pub fn measure(&self, embed: impl Fn(&[String]) -> Vec<Vec<f32>>) -> Quality {
+        let (documents, questions) = (embed(&self.documents), embed(&self.questions));
         let each: Vec<(f64, f64)> = questions
             .par_iter()
             .zip(&self.relevant)
             .map(|(question, relevant)| {
-                let ranking = nearest(question, documents, 10);
+                let ranking = nearest(question, &documents, 10);
                 (ndcg(&ranking, relevant), recall(&ranking[..ranking.len().min(5)], relevant))
             })
             .collect();
         let count = each.len().max(1) as f64;
         Quality {
+            set: self.name.clone(),
             ndcg_at_10: each.iter().map(|(ndcg, _)| ndcg).sum::<f64>() / count,
             recall_at_5: each.iter().map(|(_, recall)| recall).sum::<f64>() / count,
         }

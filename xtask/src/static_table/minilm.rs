@@ -4,7 +4,6 @@ use std::{fs, path::Path};
 
 use anyhow::{Context, Result, ensure};
 use faer::{Accum, MatMut, MatRef, Par, linalg::matmul::matmul};
-use llm_local::word_piece::WordPiece;
 use rayon::prelude::*;
 use safetensors::SafeTensors;
 use serde::Deserialize;
@@ -91,9 +90,9 @@ impl MiniLm {
         self.config.hidden_size
     }
 
-    /// The L2-normalised embeddings of texts given as word pieces, in order, on every core;
-    /// `progress` is told how many more texts are done.
-    pub fn embed(&self, texts: &[Vec<u32>], progress: impl Fn(usize) + Sync) -> Vec<Vec<f32>> {
+    /// The L2-normalised embeddings of texts given as word pieces, in order, on every core. Of a
+    /// long text only the beginning is read.
+    pub fn embed(&self, texts: &[Vec<u32>]) -> Vec<Vec<f32>> {
         let mut by_length: Vec<usize> = (0..texts.len()).collect();
         by_length.sort_by_key(|&index| texts[index].len());
         let batches: Vec<&[usize]> = by_length.chunks(BATCH_TEXTS).collect();
@@ -101,9 +100,7 @@ impl MiniLm {
             .into_par_iter()
             .flat_map_iter(|batch| {
                 let texts: Vec<&[u32]> = batch.iter().map(|&index| &texts[index][..]).collect();
-                let embeddings = self.embed_batch(&texts);
-                progress(batch.len());
-                batch.iter().copied().zip(embeddings)
+                batch.iter().copied().zip(self.embed_batch(&texts))
             })
             .collect();
         let mut ordered = vec![Vec::new(); texts.len()];
@@ -111,13 +108,6 @@ impl MiniLm {
             ordered[index] = embedding;
         }
         ordered
-    }
-
-    /// Splits a text as the model reads it.
-    pub fn split(&self, words: &WordPiece<'_>, text: &str) -> Vec<u32> {
-        let mut pieces = words.split(text);
-        pieces.truncate(MAX_PIECES - 2);
-        pieces
     }
 
     fn embed_batch(&self, texts: &[&[u32]]) -> Vec<Vec<f32>> {

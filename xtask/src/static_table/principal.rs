@@ -14,8 +14,8 @@ pub struct Projection {
 
 impl Projection {
     /// The first `count` components of equally long vectors.
-    pub fn fit(vectors: &[Vec<f32>], count: usize) -> Result<Self> {
-        let dims = vectors.first().map_or(0, Vec::len);
+    pub fn fit(vectors: &[&[f32]], count: usize) -> Result<Self> {
+        let dims = vectors.first().map_or(0, |vector| vector.len());
         let mean = mean(vectors, dims);
         let centred: Vec<f32> = vectors
             .iter()
@@ -50,12 +50,19 @@ impl Projection {
             })
             .collect()
     }
+
+    /// The vector along the components, without moving the origin: with as many components as
+    /// dimensions, products of vectors stay as they are.
+    pub fn turn(&self, vector: &[f32]) -> Vec<f32> {
+        let along = |component: &Vec<f32>| vector.iter().zip(component).map(|(v, c)| v * c).sum();
+        self.components.iter().map(along).collect()
+    }
 }
 
-fn mean(vectors: &[Vec<f32>], dims: usize) -> Vec<f32> {
+fn mean(vectors: &[&[f32]], dims: usize) -> Vec<f32> {
     let mut sum = vec![0.0f64; dims];
     for vector in vectors {
-        sum.iter_mut().zip(vector).for_each(|(sum, value)| *sum += f64::from(*value));
+        sum.iter_mut().zip(*vector).for_each(|(sum, value)| *sum += f64::from(*value));
     }
     sum.iter().map(|sum| (sum / vectors.len().max(1) as f64) as f32).collect()
 }
@@ -66,7 +73,8 @@ mod tests {
 
     #[test]
     fn the_first_component_is_where_vectors_differ_most() {
-        let vectors = [[5.0, 1.0], [6.0, 2.1], [7.0, 2.9], [8.0, 4.0]].map(Vec::from);
+        let vectors = [[5.0, 1.0], [6.0, 2.1], [7.0, 2.9], [8.0, 4.0]];
+        let vectors: Vec<&[f32]> = vectors.iter().map(|vector| &vector[..]).collect();
         let projection = Projection::fit(&vectors, 1).unwrap();
         let places: Vec<f32> = vectors.iter().flat_map(|vector| projection.apply(vector)).collect();
         assert!(places.is_sorted() || places.is_sorted_by(|a, b| a >= b), "{places:?}");

@@ -192,8 +192,8 @@ pub struct DialogConfig {
     pub vector_weight: Option<f32>,
     /// The operator's own instructions to the model.
     pub instructions: Option<String>,
-    /// What to say when nothing was found; left out, the model answers that it found nothing.
-    pub empty_response: Option<String>,
+    /// What to say when nothing was found. Blank lets the model answer without evidence.
+    pub empty_response: String,
 }
 
 impl Default for DialogConfig {
@@ -204,7 +204,7 @@ impl Default for DialogConfig {
             threshold: dialog.threshold,
             vector_weight: None,
             instructions: None,
-            empty_response: None,
+            empty_response: "I found nothing in the documents that answers this.".into(),
         }
     }
 }

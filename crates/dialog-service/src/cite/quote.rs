@@ -78,7 +78,8 @@ impl Quotes {
 }
 
 fn sentences(passage: &str) -> Vec<Sentence> {
-    passage
+    let flowing = with_soft_breaks(passage);
+    flowing
         .split_sentence_bound_indices()
         .filter_map(|(start, text)| {
             let blank = text.len() - text.trim_start().len();
@@ -87,6 +88,33 @@ fn sentences(passage: &str) -> Vec<Sentence> {
             (!trimmed.is_empty()).then(|| Sentence { span, terms: terms(trimmed) })
         })
         .collect()
+}
+
+/// The same text with a space in place of each line break inside a paragraph, byte for byte: a line that was wrapped
+/// is no end of a sentence. Blank lines, list items, table rows and headings stay apart.
+fn with_soft_breaks(text: &str) -> String {
+    let mut flowing = String::with_capacity(text.len());
+    let mut lines = text.split_inclusive('\n').peekable();
+    while let Some(line) = lines.next() {
+        let wrapped = !line.trim().is_empty()
+            && !line.trim_start().starts_with(['#', '|'])
+            && lines.peek().is_some_and(|next| !next.trim().is_empty() && !begins_anew(next));
+        match line.strip_suffix('\n').filter(|_| wrapped) {
+            Some(line) => {
+                flowing.push_str(line);
+                flowing.push(' ');
+            }
+            None => flowing.push_str(line),
+        }
+    }
+    flowing
+}
+
+fn begins_anew(line: &str) -> bool {
+    let line = line.trim_start();
+    let digits = line.trim_start_matches(|c: char| c.is_ascii_digit());
+    let numbered = digits.len() < line.len() && digits.starts_with(['.', ')']);
+    numbered || line.starts_with(['-', '*', '+', '|', '#', '>', '•']) || line.starts_with("```")
 }
 
 fn terms(text: &str) -> HashSet<String> {
@@ -130,6 +158,20 @@ mod tests {
         for sentence in ["Wasser kocht bei 100 Grad.", "水在一百度沸腾。"] {
             let quote = quotes.find(0, sentence).unwrap();
             assert_eq!((&passage[quote.span], quote.support), (sentence, 1.0));
+        }
+    }
+
+    #[test]
+    fn a_wrapped_line_is_no_end_of_a_sentence() {
+        let passage =
+            "# Tea\nKeep it dry\nand dark, always.\n- first item\n- second item\n\nNew text.";
+        let quotes = Quotes::new([passage]);
+        for (claim, expected) in [
+            ("dry and dark", "Keep it dry\nand dark, always."),
+            ("the second item", "- second item"),
+            ("new text", "New text."),
+        ] {
+            assert_eq!(&passage[quotes.find(0, claim).unwrap().span], expected);
         }
     }
 
