@@ -18,7 +18,7 @@ const START_GOAL: Duration = Duration::from_millis(300);
 const IDLE_GOAL_MB: u64 = 120;
 
 /// Builds the binary, starts it on an empty data directory, asks it, stops it, and starts it once more.
-pub fn run() -> Result<()> {
+pub(crate) fn run() -> Result<()> {
     run::cargo(&["build", "--release", "--locked", "--package", "api-server"])?;
     let python = python_with_client()?;
     let data = run::target_dir().join("end-to-end-data");

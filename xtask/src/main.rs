@@ -2,10 +2,14 @@
 
 mod conformance;
 mod end_to_end;
+#[cfg(feature = "eval")]
+mod eval;
 mod run;
 #[cfg(feature = "static-table")]
 mod static_table;
 mod tidy;
+
+use std::process::ExitCode;
 
 use anyhow::Result;
 use clap::{Parser, Subcommand};
@@ -29,13 +33,26 @@ enum Command {
     Integration,
     /// Only the end-to-end part of `integration`
     EndToEnd,
+    /// Quality on labelled sets (needs the feature `eval`)
+    #[cfg(feature = "eval")]
+    Eval(eval::Args),
     /// Rebuild the table of `local/static` (needs the feature `static-table`)
     #[cfg(feature = "static-table")]
     StaticTable(static_table::Args),
 }
 
-fn main() -> Result<()> {
-    match Cli::parse().command {
+fn main() -> ExitCode {
+    match execute(Cli::parse().command) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn execute(command: Command) -> Result<()> {
+    match command {
         Command::Test => run::cargo(&["test", "--workspace", "--locked"]),
         Command::Tidy => tidy::run(),
         Command::Conformance(args) => conformance::run(args),
@@ -44,6 +61,8 @@ fn main() -> Result<()> {
             end_to_end::run()
         }
         Command::EndToEnd => end_to_end::run(),
+        #[cfg(feature = "eval")]
+        Command::Eval(args) => eval::run(args),
         #[cfg(feature = "static-table")]
         Command::StaticTable(args) => static_table::run(args),
     }

@@ -6,12 +6,12 @@ use std::process::Command;
 use anyhow::{Context, Result, ensure};
 
 /// The workspace's root.
-pub fn root() -> &'static Path {
+pub(crate) fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("xtask lies in the workspace")
 }
 
 /// Where cargo puts what it builds.
-pub fn target_dir() -> PathBuf {
+pub(crate) fn target_dir() -> PathBuf {
     match std::env::var_os("CARGO_TARGET_DIR") {
         Some(dir) => root().join(dir),
         None => root().join("target"),
@@ -19,12 +19,12 @@ pub fn target_dir() -> PathBuf {
 }
 
 /// Runs cargo in the root; its output is ours.
-pub fn cargo(args: &[&str]) -> Result<()> {
+pub(crate) fn cargo(args: &[&str]) -> Result<()> {
     command(Command::new(env!("CARGO")).args(args))
 }
 
 /// Runs a program in the root; fails when it does.
-pub fn command(command: &mut Command) -> Result<()> {
+pub(crate) fn command(command: &mut Command) -> Result<()> {
     let shown = format!("{command:?}").replace('"', "");
     let status =
         command.current_dir(root()).status().with_context(|| format!("cannot run {shown}"))?;

@@ -105,7 +105,7 @@ struct Dependency {
 }
 
 /// Fails on any edge between crates that the layering does not have.
-pub fn run() -> Result<()> {
+pub(crate) fn run() -> Result<()> {
     let output = Command::new(env!("CARGO"))
         .args(["metadata", "--format-version=1", "--no-deps", "--locked"])
         .output()

@@ -9,11 +9,11 @@ use std::time::Duration;
 use futures::{StreamExt, TryStreamExt, stream};
 use llm_bundle::PoolError;
 use llm_core::{EmbeddingRequest, ModelError};
+use llm_core::{Retry, RetryHint};
 use rag_core::{
     Chunk, ClaimedJob, DocumentSource, EmbeddedChunk, IngestJob, IngestStage, ParsedDocument,
     StoreError, StoreErrorKind,
 };
-use service_guards::{Retry, RetryHint};
 
 use crate::held_job::HeldJob;
 use crate::pipeline::Shared;

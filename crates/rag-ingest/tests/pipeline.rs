@@ -10,6 +10,7 @@ use std::time::Duration;
 use futures::future::BoxFuture;
 use futures::{FutureExt, StreamExt};
 use llm_bundle::SyncPool;
+use llm_core::Retry;
 use llm_core::{
     EmbeddingModel, EmbeddingRequest, EmbeddingResponse, ErrorKind, ModelError, ModelInfo,
     ModelKind, ModelName, Operation,
@@ -21,7 +22,6 @@ use rag_core::{
 use rag_ingest::{IngestEvent, Pipeline, PipelineOptions, PipelineParts, SubmitOptions, Summary};
 use rag_parse::{FileParser, StructuralChunker};
 use rag_store::{EmbeddedStore, StoreOptions};
-use service_guards::Retry;
 use tokio::sync::Semaphore;
 
 /// Embeds texts by their length, once the gate lets it.

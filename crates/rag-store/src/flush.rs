@@ -14,6 +14,7 @@ use crate::chunk_file_writer::ChunkFileWriter;
 use crate::chunk_rows::DocumentRows;
 use crate::full_text::{FullText, FullTextWriter, Manifest};
 use crate::snapshot::{IndexState, TailDocument};
+use crate::text_snapshot::TextSnapshot;
 
 type BoxError = Box<dyn Error + Send + Sync>;
 
@@ -71,7 +72,7 @@ impl Flusher {
         let text = full_text.reload()?;
         {
             let mut state = state.write().unwrap_or_else(PoisonError::into_inner);
-            state.text = text;
+            state.text = TextSnapshot::new(text, Some(&state.text));
             state.files = Arc::new(files);
             state.forget_tail(cut.sequence);
             let kept = |version: &u64, dataset: &u32| {

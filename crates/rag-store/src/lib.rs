@@ -82,6 +82,7 @@ mod search;
 mod search_index;
 mod snapshot;
 mod text_search;
+mod text_snapshot;
 mod top;
 mod vector_search;
 mod vectors;

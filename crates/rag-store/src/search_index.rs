@@ -18,6 +18,7 @@ use crate::failure;
 use crate::flush::Flusher;
 use crate::full_text::{Fields, FullText, Manifest};
 use crate::snapshot::{Change, IndexState, Snapshot};
+use crate::text_snapshot::TextSnapshot;
 
 /// Index files up to this size altogether are checked byte by byte whenever they are opened; larger ones only after a
 /// crash.
@@ -117,7 +118,7 @@ impl SearchIndex {
             truth.datasets.iter().map(|dataset| (dataset.id.clone(), dataset.clone())).collect();
         let state = IndexState {
             datasets,
-            text: full_text.searcher(),
+            text: TextSnapshot::new(full_text.searcher(), None),
             files: Arc::new(files),
             tail: FxHashMap::default(),
             tail_chunks: 0,

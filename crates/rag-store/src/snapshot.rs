@@ -4,13 +4,13 @@ use std::sync::Arc;
 
 use rag_core::DatasetId;
 use rustc_hash::{FxHashMap, FxHashSet};
-use tantivy::Searcher;
 
 use crate::chunk_file::ChunkFile;
 use crate::chunk_rows::DocumentRows;
 use crate::datasets::IndexedDataset;
 use crate::key::ChunkKey;
 use crate::prepared::PreparedDocument;
+use crate::text_snapshot::TextSnapshot;
 
 /// A document that is not in the index files yet.
 #[derive(Clone, Debug)]
@@ -50,7 +50,7 @@ pub(crate) enum Change {
 /// with the searches that run; a write copies a part only when a search still holds it.
 pub(crate) struct IndexState {
     pub(crate) datasets: FxHashMap<DatasetId, IndexedDataset>,
-    pub(crate) text: Searcher,
+    pub(crate) text: TextSnapshot,
     pub(crate) files: Arc<Vec<Arc<ChunkFile>>>,
     /// By dataset; the documents of each ascend by version.
     pub(crate) tail: FxHashMap<u32, Arc<Vec<TailDocument>>>,
@@ -136,7 +136,7 @@ fn chunks_in(documents: &[TailDocument]) -> usize {
 /// Some datasets at one moment.
 pub(crate) struct Snapshot {
     pub(crate) datasets: Vec<DatasetView>,
-    pub(crate) text: Searcher,
+    pub(crate) text: TextSnapshot,
     pub(crate) files: Arc<Vec<Arc<ChunkFile>>>,
     pub(crate) dead: Arc<FxHashMap<u64, u32>>,
 }

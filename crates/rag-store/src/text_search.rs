@@ -1,7 +1,7 @@
 //! Full-text search over one snapshot: BM25 over the index and over what is not in it yet.
 
 use rustc_hash::{FxHashMap, FxHashSet};
-use tantivy::Term;
+use tantivy::{DocId, SegmentReader, Term};
 use tantivy::query::{
     Bm25StatisticsProvider, BooleanQuery, BoostQuery, EnableScoring, Occur, Query, TermQuery,
 };
@@ -157,7 +157,7 @@ fn find_terms(
             let mut scoped = Vec::new();
             for dataset in &snapshot.datasets {
                 let term = scoped_term(fields.text(field), dataset.no, &term.text);
-                let in_index = snapshot.text.doc_freq(&term)?;
+                let in_index = snapshot.text.searcher.doc_freq(&term)?;
                 if in_index > 0 {
                     matching += in_index;
                     scoped.push(term);
@@ -262,18 +262,80 @@ fn score_index(
     allowed: Option<&FxHashSet<u64>>,
     top: &mut Top<ChunkKey>,
 ) -> tantivy::Result<()> {
-    let clauses: Vec<(Occur, Box<dyn Query>)> = terms.iter().flat_map(clauses).collect();
-    if clauses.is_empty() {
+    if terms.iter().all(|term| term.scoped.is_empty()) {
         return Ok(());
     }
     let statistics = Statistics::new(fields, terms, corpus);
-    let scoring = EnableScoring::enabled_from_statistics_provider(&statistics, &snapshot.text);
+    let scoring =
+        EnableScoring::enabled_from_statistics_provider(&statistics, &snapshot.text.searcher);
+    if let Some(allowed) = allowed {
+        let entries = snapshot.text.entries_of(allowed)?;
+        if are_few(&entries, terms) {
+            return score_entries(snapshot, terms, scoring, &entries, top);
+        }
+    }
+    score_matching(snapshot, terms, scoring, allowed, top)
+}
+
+type SegmentEntries<'a> = Vec<(&'a SegmentReader, Vec<(DocId, ChunkKey)>)>;
+
+/// Whether looking at each entry costs less than walking through all that match.
+fn are_few(entries: &SegmentEntries<'_>, terms: &[SearchTerm]) -> bool {
+    const COST_OF_SEEKING: usize = 4;
+    let entries: usize = entries.iter().map(|(_, entries)| entries.len()).sum();
+    let matching: u64 = terms.iter().map(|term| term.matching).sum();
+    (entries * terms.len() * COST_OF_SEEKING) as u64 <= matching
+}
+
+/// Scores some entries, one by one.
+fn score_entries(
+    snapshot: &Snapshot,
+    terms: &[SearchTerm],
+    scoring: EnableScoring<'_>,
+    entries: &SegmentEntries<'_>,
+    top: &mut Top<ChunkKey>,
+) -> tantivy::Result<()> {
+    let weights = terms
+        .iter()
+        .flat_map(queries)
+        .map(|query| query.weight(scoring))
+        .collect::<tantivy::Result<Vec<_>>>()?;
+    for (segment, entries) in entries.iter().filter(|(_, entries)| !entries.is_empty()) {
+        let mut scores = vec![0.0; entries.len()];
+        for weight in &weights {
+            let mut scorer = weight.scorer(segment, 1.0)?;
+            for ((entry, _), score) in entries.iter().zip(&mut scores) {
+                let reached = if scorer.doc() < *entry { scorer.seek(*entry) } else { scorer.doc() };
+                if reached == *entry {
+                    *score += scorer.score();
+                }
+            }
+        }
+        for ((entry, key), score) in entries.iter().zip(scores) {
+            let alive = segment.alive_bitset().is_none_or(|alive| alive.is_alive(*entry));
+            if score > 0.0 && alive && !snapshot.is_dead(key.version()) {
+                top.push(score, *key);
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Walks through all that match, leaving out what cannot reach the top.
+fn score_matching(
+    snapshot: &Snapshot,
+    terms: &[SearchTerm],
+    scoring: EnableScoring<'_>,
+    allowed: Option<&FxHashSet<u64>>,
+    top: &mut Top<ChunkKey>,
+) -> tantivy::Result<()> {
+    let clauses = terms.iter().flat_map(queries).map(|query| (Occur::Should, query)).collect();
     let weight = BooleanQuery::new(clauses).weight(scoring)?;
     let findable = |key: ChunkKey| {
         !snapshot.is_dead(key.version())
             && allowed.is_none_or(|allowed| allowed.contains(&key.version()))
     };
-    for segment in snapshot.text.segment_readers() {
+    for segment in snapshot.text.searcher.segment_readers() {
         let keys = segment.fast_fields().column_first_or_default::<u64>(key_column())?;
         let alive = segment.alive_bitset();
         weight.for_each_pruning(top.threshold(), segment, &mut |entry, score| {
@@ -289,12 +351,11 @@ fn score_index(
     Ok(())
 }
 
-fn clauses(term: &SearchTerm) -> impl Iterator<Item = (Occur, Box<dyn Query>)> {
+/// A query for each dataset that holds the term.
+fn queries(term: &SearchTerm) -> impl Iterator<Item = Box<dyn Query>> {
     term.scoped.iter().map(|scoped| {
         let query = TermQuery::new(scoped.clone(), IndexRecordOption::WithFreqs);
-        let boosted: Box<dyn Query> =
-            Box::new(BoostQuery::new(Box::new(query), term.field.boost()));
-        (Occur::Should, boosted)
+        Box::new(BoostQuery::new(Box::new(query), term.field.boost())) as Box<dyn Query>
     })
 }
 

@@ -11,8 +11,8 @@ use crate::vectors::{QueryVector, VectorRows};
 /// Up to so many chunks every one is scored; it takes about as long as finding candidates first.
 const EXACT_ROWS: usize = 4096;
 /// Candidates that are scored for each hit asked for, and at least.
-const CANDIDATES_PER_HIT: usize = 8;
-const LEAST_CANDIDATES: usize = 512;
+const CANDIDATES_PER_HIT: usize = 16;
+const LEAST_CANDIDATES: usize = 1024;
 /// Rows whose distances are computed before they are looked at.
 const STRIDE: usize = 512;
 

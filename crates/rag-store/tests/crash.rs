@@ -62,7 +62,7 @@ fn what_was_acknowledged_survives_being_killed() {
         }
         assert!(!child.wait().expect("its end").success(), "the child was killed in round {round}");
         let (store, dataset) = open(directory.path());
-        expected.check(&*store, &dataset);
+        expected.check(&store, &dataset);
     }
     assert!(reports > ROUNDS * 20, "the children did something: {reports}");
 }
@@ -75,7 +75,7 @@ fn child() {
     report("");
     let (store, dataset) = open(Path::new(&directory));
     store.release_leases().expect("released");
-    let worker = Worker { store: &*store, dataset: &dataset, claiming: Mutex::default() };
+    let worker = Worker { store: &store, dataset: &dataset, claiming: Mutex::default() };
     while let Some(job) = store.claim(LEASE, u32::MAX).expect("claimed") {
         worker.complete(&job);
     }

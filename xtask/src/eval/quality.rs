@@ -13,9 +13,7 @@ pub struct Quality {
 
 impl Quality {
     /// Of rankings of documents (best first), given which are relevant for the same question, and their grades.
-    pub fn mean<'a>(
-        rankings: impl Iterator<Item = (Vec<usize>, &'a HashMap<usize, f64>)>,
-    ) -> Self {
+    pub fn mean<'a>(rankings: impl Iterator<Item = (Vec<usize>, &'a HashMap<usize, f64>)>) -> Self {
         let (mut sum, mut count) = (Self::default(), 0.0);
         for (ranking, relevant) in rankings {
             sum.ndcg_at_10 += ndcg(&ranking, relevant, 10);

@@ -57,7 +57,10 @@ pub fn run(args: &Args) -> Result<()> {
     let usual = [PathBuf::from(USUAL_PLACE)];
     let directories = if args.directories.is_empty() { &usual[..] } else { &args.directories };
     if !args.json {
-        println!("{:16} {:12} {:>8} {:>9} {:>9} {:>7}", "set", "method", "nDCG@10", "recall@5", "questions", "ms");
+        println!(
+            "{:16} {:12} {:>8} {:>9} {:>9} {:>7}",
+            "set", "method", "nDCG@10", "recall@5", "questions", "ms"
+        );
     }
     for directory in retrieval_set::find(directories)? {
         let set = RetrievalSet::load(&directory)?;
@@ -173,7 +176,10 @@ impl Library {
                 ordinal: ordinal as u32,
                 text: (*text).to_owned(),
                 span: 0..text.len(),
-                headings: Some(document.title.clone()).filter(|t| !t.is_empty()).into_iter().collect(),
+                headings: Some(document.title.clone())
+                    .filter(|t| !t.is_empty())
+                    .into_iter()
+                    .collect(),
                 places: Vec::new(),
                 tokens: 0,
             })

@@ -78,7 +78,10 @@ pub fn find(directories: &[PathBuf]) -> Result<Vec<PathBuf>> {
         }
     }
     found.sort();
-    ensure!(!found.is_empty(), "there is no labelled set; name directories that hold a corpus.jsonl");
+    ensure!(
+        !found.is_empty(),
+        "there is no labelled set; name directories that hold a corpus.jsonl"
+    );
     Ok(found)
 }
 
