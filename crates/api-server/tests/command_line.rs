@@ -82,6 +82,68 @@ fn a_question_is_answered_with_numbered_sources() {
     assert_eq!(&TEA[start as usize..end as usize], "Keep the leaves dry and dark.");
 }
 
+/// A PDF of one line per page.
+fn pdf(pages: &[&str]) -> Vec<u8> {
+    let kids: Vec<String> = (0..pages.len()).map(|page| format!("{} 0 R", 4 + 2 * page)).collect();
+    let mut objects = vec![
+        "<< /Type /Catalog /Pages 2 0 R >>".to_owned(),
+        format!("<< /Type /Pages /Kids [{}] /Count {} >>", kids.join(" "), pages.len()),
+        "<< /Type /Font /Subtype /Type1 /BaseFont /Helvetica /Encoding /WinAnsiEncoding >>"
+            .to_owned(),
+    ];
+    for (number, line) in pages.iter().enumerate() {
+        let content = format!("BT /F1 12 Tf 72 700 Td ({line}) Tj ET");
+        objects.push(format!(
+            "<< /Type /Page /Parent 2 0 R /MediaBox [0 0 612 792] /Contents {} 0 R \
+             /Resources << /Font << /F1 3 0 R >> >> >>",
+            5 + 2 * number
+        ));
+        objects.push(format!("<< /Length {} >>\nstream\n{content}\nendstream", content.len()));
+    }
+    let mut file = "%PDF-1.4\n".to_owned();
+    let mut offsets = Vec::new();
+    for (number, object) in objects.iter().enumerate() {
+        offsets.push(file.len());
+        file += &format!("{} 0 obj\n{object}\nendobj\n", number + 1);
+    }
+    let table = file.len();
+    file += &format!("xref\n0 {}\n0000000000 65535 f \n", objects.len() + 1);
+    for offset in offsets {
+        file += &format!("{offset:010} 00000 n \n");
+    }
+    file += &format!(
+        "trailer << /Size {} /Root 1 0 R >>\nstartxref\n{table}\n%%EOF\n",
+        objects.len() + 1
+    );
+    file.into_bytes()
+}
+
+#[test]
+fn pdf_and_html_are_cited_by_page_and_heading() {
+    let tea =
+        pdf(&["Coffee beans are roasted in drums.", "Green tea is made with water at 80 degrees."]);
+    let html =
+        "<html><body><h1>Cocoa</h1><p>Cocoa beans are fermented for a week.</p></body></html>";
+    let desk = Desk::new(&[("tea.pdf", &tea), ("cocoa.html", html.as_bytes())]);
+    for (question, quote, place) in [
+        (
+            "How hot must the water for green tea be?",
+            "Green tea is made with water at 80 degrees.",
+            "docs/tea.pdf, page 2 ",
+        ),
+        (
+            "How long are cocoa beans fermented?",
+            "Cocoa beans are fermented for a week.",
+            "docs/cocoa.html, Cocoa ",
+        ),
+    ] {
+        let output = desk.run(&["ask", "--docs", "docs", question]);
+        let answer = text(&output.stdout);
+        assert!(answer.contains(&format!("{quote} [1]")), "{answer}{}", text(&output.stderr));
+        assert!(answer.contains(&format!("[1] {place}")), "{answer}");
+    }
+}
+
 #[test]
 fn a_second_ingestion_takes_only_what_changed() {
     let desk = Desk::new(&[("tea.md", TEA.as_bytes()), ("b.txt", b"Coffee beans are roasted.")]);

@@ -29,8 +29,13 @@ pub struct Passage {
 impl Passage {
     /// Where it stands, for people: `file.pdf, page 3`, `guide.md, Setup › Keys`.
     pub fn location(&self) -> String {
+        self.location_on(self.chunk.page())
+    }
+
+    /// The same for a part of it that stands on this page.
+    pub fn location_on(&self, page: Option<u32>) -> String {
         let heading = self.chunk.headings.join(" › ");
-        match (self.chunk.page(), heading.is_empty()) {
+        match (page, heading.is_empty()) {
             (Some(page), _) => format!("{}, page {page}", self.document_name),
             (None, false) => format!("{}, {heading}", self.document_name),
             (None, true) => self.document_name.clone(),

@@ -50,7 +50,7 @@ impl Default for Dialog {
             documents: None,
             top: 8,
             vector_weight: None,
-            threshold: 0.2,
+            threshold: 0.1,
             instructions: None,
             empty_response: None,
             rewrite: true,

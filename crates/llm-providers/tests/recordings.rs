@@ -36,7 +36,7 @@ fn any_split_gives_the_same_events() {
     for (at, exchange) in recorded_streams().iter().enumerate() {
         let bytes = exchange.response.bytes();
         let whole = decode(vec![&bytes]);
-        for longest in [1, 2, 7, 100, 2000] {
+        for longest in [1, 7, 300] {
             let chunks = split(&bytes, longest, at as u64);
             assert_eq!(decode(chunks), whole, "{} in chunks of {longest}", exchange.id);
         }

@@ -23,8 +23,8 @@ pub struct Chunk {
     pub span: Range<usize>,
     /// Headings above it, outermost first.
     pub headings: Vec<String>,
-    /// Where its pieces stood (pages and boxes), in order, without repetition.
-    pub places: Vec<Place>,
+    /// Where its pieces stood (pages and boxes), in order. Empty for formats without.
+    pub places: Vec<PlacedSpan>,
     /// Tokens by the chunker's count.
     pub tokens: u32,
 }
@@ -32,7 +32,13 @@ pub struct Chunk {
 impl Chunk {
     /// First page of the passage.
     pub fn page(&self) -> Option<u32> {
-        self.places.iter().find_map(|place| place.page)
+        self.places.iter().find_map(|placed| placed.place.page)
+    }
+
+    /// The page on which the byte `offset` of the document's text stands; the first page for bytes between pieces.
+    pub fn page_at(&self, offset: usize) -> Option<u32> {
+        let here = self.places.iter().rev().find(|placed| placed.span.start <= offset);
+        here.and_then(|placed| placed.place.page).or_else(|| self.page())
     }
 
     /// What is embedded and searched: the headings, then the text.
@@ -42,6 +48,16 @@ impl Chunk {
         }
         format!("{}\n{}", self.headings.join(" › "), self.text)
     }
+}
+
+/// Where a stretch of a chunk stood in its file.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct PlacedSpan {
+    /// Byte range in the parsed document's text.
+    pub span: Range<usize>,
+    /// Page and box.
+    #[serde(flatten)]
+    pub place: Place,
 }
 
 /// A chunk and its vector.

@@ -28,7 +28,7 @@ mod parser;
 mod search;
 mod store;
 
-pub use chunk::{Chunk, EmbeddedChunk};
+pub use chunk::{Chunk, EmbeddedChunk, PlacedSpan};
 pub use dataset::{ChunkingOptions, Dataset, EmbeddingIdentity};
 pub use document::{Document, DocumentStatus, IngestStage};
 pub use id::{ChunkId, DatasetId, DocumentId, InvalidId, TenantId};

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use rag_core::{
     Block, BlockKind, Chunk, ChunkId, ChunkingOptions, DatasetId, DocumentChunker, DocumentId,
-    ParsedDocument, Place,
+    ParsedDocument, PlacedSpan,
 };
 
 use crate::cut::{self, Budget};
@@ -272,12 +272,18 @@ fn finish(
     }
 }
 
-fn places(blocks: &[Block]) -> Vec<Place> {
-    let mut places: Vec<Place> = Vec::new();
+/// Stretches of like place: blocks that follow each other on one page, without boxes, are one.
+fn places(blocks: &[Block]) -> Vec<PlacedSpan> {
+    let mut places: Vec<PlacedSpan> = Vec::new();
     for block in blocks {
-        let known = block.place.page.is_some() || block.place.bounds.is_some();
-        if known && !places.contains(&block.place) {
-            places.push(block.place.clone());
+        if block.place.page.is_none() && block.place.bounds.is_none() {
+            continue;
+        }
+        match places.last_mut().filter(|last| last.place == block.place) {
+            Some(last) => last.span.end = block.span.end,
+            None => {
+                places.push(PlacedSpan { span: block.span.clone(), place: block.place.clone() });
+            }
         }
     }
     places

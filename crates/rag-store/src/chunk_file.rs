@@ -131,6 +131,10 @@ impl<'a> Block<'a> {
         self.records.iter().map(move |record| block.document(record))
     }
 
+    pub(crate) fn document_count(&self) -> usize {
+        self.records.len()
+    }
+
     /// Numbers and versions of the documents in it.
     pub(crate) fn directory(&self) -> impl Iterator<Item = (u64, u64)> {
         self.records.iter().map(|record| (record[1], record[0]))

@@ -3,7 +3,7 @@
 use rustc_hash::{FxHashMap, FxHashSet};
 use tantivy::{DocId, SegmentReader, Term};
 use tantivy::query::{
-    Bm25StatisticsProvider, BooleanQuery, BoostQuery, EnableScoring, Occur, Query, TermQuery,
+    Bm25StatisticsProvider, BooleanQuery, BoostQuery, EnableScoring, Occur, Query, Scorer, TermQuery,
 };
 use tantivy::schema::{Field, IndexRecordOption};
 
@@ -86,24 +86,26 @@ fn ceiling(words: &[QueryTerm], terms: &[SearchTerm], corpus: &Corpus) -> f32 {
 
 /// How many chunks there are, and how long their fields are.
 struct Corpus {
+    documents: u64,
     chunks: u64,
     tokens: [u64; 2],
 }
 
 impl Corpus {
     fn of(snapshot: &Snapshot) -> Self {
-        let mut corpus = Self { chunks: 0, tokens: [0, 0] };
-        let mut add = |chunks: usize, [body, title]: [u64; 2]| {
+        let mut corpus = Self { documents: 0, chunks: 0, tokens: [0, 0] };
+        let mut add = |documents: usize, chunks: usize, [body, title]: [u64; 2]| {
+            corpus.documents += documents as u64;
             corpus.chunks += chunks as u64;
             corpus.tokens[0] += body;
             corpus.tokens[1] += title;
         };
         for dataset in &snapshot.datasets {
             for block in snapshot.files.iter().filter_map(|file| file.block(dataset.no)) {
-                add(block.vectors.len(), block.tokens);
+                add(block.document_count(), block.vectors.len(), block.tokens);
             }
             for rows in dataset.tail.iter().map(|document| document.rows()) {
-                add(rows.len(), rows.tokens);
+                add(1, rows.len(), rows.tokens);
             }
         }
         corpus
@@ -268,31 +270,27 @@ fn score_index(
     let statistics = Statistics::new(fields, terms, corpus);
     let scoring =
         EnableScoring::enabled_from_statistics_provider(&statistics, &snapshot.text.searcher);
-    if let Some(allowed) = allowed {
-        let entries = snapshot.text.entries_of(allowed)?;
-        if are_few(&entries, terms) {
-            return score_entries(snapshot, terms, scoring, &entries, top);
+    match allowed {
+        Some(allowed) if are_selective(allowed, corpus) => {
+            let entries = snapshot.text.entries_of(allowed)?;
+            score_entries(snapshot, terms, scoring, &entries, top)
         }
+        _ => score_matching(snapshot, terms, scoring, allowed, top),
     }
-    score_matching(snapshot, terms, scoring, allowed, top)
 }
 
-type SegmentEntries<'a> = Vec<(&'a SegmentReader, Vec<(DocId, ChunkKey)>)>;
-
-/// Whether looking at each entry costs less than walking through all that match.
-fn are_few(entries: &SegmentEntries<'_>, terms: &[SearchTerm]) -> bool {
-    const COST_OF_SEEKING: usize = 4;
-    let entries: usize = entries.iter().map(|(_, entries)| entries.len()).sum();
-    let matching: u64 = terms.iter().map(|term| term.matching).sum();
-    (entries * terms.len() * COST_OF_SEEKING) as u64 <= matching
+/// Whether to score what is allowed instead of all that matches. The filter says how many documents, not chunks; as
+/// either way is right, a guess will do.
+fn are_selective(allowed: &FxHashSet<u64>, corpus: &Corpus) -> bool {
+    (allowed.len() as u64) < corpus.documents / 2
 }
 
-/// Scores some entries, one by one.
+/// Scores some entries of each segment.
 fn score_entries(
     snapshot: &Snapshot,
     terms: &[SearchTerm],
     scoring: EnableScoring<'_>,
-    entries: &SegmentEntries<'_>,
+    entries: &[(&SegmentReader, Vec<(DocId, ChunkKey)>)],
     top: &mut Top<ChunkKey>,
 ) -> tantivy::Result<()> {
     let weights = terms
@@ -303,13 +301,7 @@ fn score_entries(
     for (segment, entries) in entries.iter().filter(|(_, entries)| !entries.is_empty()) {
         let mut scores = vec![0.0; entries.len()];
         for weight in &weights {
-            let mut scorer = weight.scorer(segment, 1.0)?;
-            for ((entry, _), score) in entries.iter().zip(&mut scores) {
-                let reached = if scorer.doc() < *entry { scorer.seek(*entry) } else { scorer.doc() };
-                if reached == *entry {
-                    *score += scorer.score();
-                }
-            }
+            add_scores(&mut *weight.scorer(segment, 1.0)?, entries, &mut scores);
         }
         for ((entry, key), score) in entries.iter().zip(scores) {
             let alive = segment.alive_bitset().is_none_or(|alive| alive.is_alive(*entry));
@@ -319,6 +311,24 @@ fn score_entries(
         }
     }
     Ok(())
+}
+
+/// Adds the scores of one term to those of the entries that hold it.
+fn add_scores(scorer: &mut dyn Scorer, entries: &[(DocId, ChunkKey)], scores: &mut [f32]) {
+    /// Entries that are stepped over one by one before jumping is cheaper.
+    const STEPS_PER_JUMP: usize = 8;
+    let jump = scorer.size_hint() as usize > entries.len() * STEPS_PER_JUMP;
+    for ((entry, _), score) in entries.iter().zip(scores) {
+        if jump && scorer.doc() < *entry {
+            scorer.seek(*entry);
+        }
+        while scorer.doc() < *entry {
+            scorer.advance();
+        }
+        if scorer.doc() == *entry {
+            *score += scorer.score();
+        }
+    }
 }
 
 /// Walks through all that match, leaving out what cannot reach the top.

@@ -67,16 +67,31 @@ impl Entries {
                 self.by_key.get_or_init(|| by_key)
             }
         };
-        let mut found = Vec::new();
-        for version in versions {
-            let first = by_key.partition_point(|(key, _)| key.version() < *version);
-            let of_version =
-                by_key.iter().skip(first).take_while(|(key, _)| key.version() == *version);
-            found.extend(of_version.map(|(key, entry)| (*entry, *key)));
-        }
+        let mut found: Vec<(DocId, ChunkKey)> = if versions.len() * COST_OF_LOOKUP < by_key.len() {
+            versions.iter().flat_map(|version| of_version(by_key, *version)).collect()
+        } else {
+            by_key
+                .chunk_by(|(left, _), (right, _)| left.version() == right.version())
+                .filter(|same| versions.contains(&same[0].0.version()))
+                .flatten()
+                .map(|(key, entry)| (*entry, *key))
+                .collect()
+        };
         found.sort_unstable();
         Ok(found)
     }
+}
+
+/// A binary search costs as much as looking at so many entries.
+const COST_OF_LOOKUP: usize = 32;
+
+fn of_version(
+    by_key: &[(ChunkKey, DocId)],
+    version: u64,
+) -> impl Iterator<Item = (DocId, ChunkKey)> {
+    let first = by_key.partition_point(|(key, _)| key.version() < version);
+    let same = by_key.iter().skip(first).take_while(move |(key, _)| key.version() == version);
+    same.map(|(key, entry)| (*entry, *key))
 }
 
 fn read_keys(segment: &SegmentReader) -> tantivy::Result<Vec<(ChunkKey, DocId)>> {

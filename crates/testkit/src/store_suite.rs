@@ -565,8 +565,8 @@ fn chunks_are_read_back(store: &dyn Store) {
     let job = shelf.claim();
     let mut chunks = embedded(&job, 1, &[("grün’ 茶", EAST), ("two", NORTH), ("three", UP)]);
     chunks[0].chunk.headings = vec!["Tea".into(), "“Green”".into()];
-    chunks[0].chunk.places =
-        vec![rag_core::Place { page: Some(3), bounds: Some(rag_core::BoundingBox::default()) }];
+    let place = rag_core::Place { page: Some(3), bounds: Some(rag_core::BoundingBox::default()) };
+    chunks[0].chunk.places = vec![rag_core::PlacedSpan { span: 17..26, place }];
     chunks[0].chunk.span = 17..26;
     let written: Vec<Chunk> = chunks.iter().map(|chunk| chunk.chunk.clone()).collect();
     store.complete(&job, None, 0, chunks).expect("completed");

@@ -54,7 +54,7 @@ impl<W: Write> AnswerText<W> {
         writeln!(self.out, "\nSources")?;
         for (number, source) in self.sources.iter().enumerate() {
             let Some(passage) = self.passages.get(source.passage) else { continue };
-            let (place, span) = (passage.location(), &source.source);
+            let (place, span) = (passage.location_on(source.page), &source.source);
             writeln!(self.out, "[{}] {place} (bytes {}–{})", number + 1, span.start, span.end)?;
             let quote = source.quote.split_whitespace().collect::<Vec<_>>().join(" ");
             writeln!(self.out, "    “{quote}”")?;

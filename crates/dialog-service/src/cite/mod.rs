@@ -25,7 +25,7 @@ pub struct Citation {
     pub quote: String,
     /// Byte range of the quote in the parsed document's text.
     pub source: Range<usize>,
-    /// Page of the passage, for documents with pages.
+    /// Page of the quote, for documents with pages.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub page: Option<u32>,
     /// How much of the claim's wording the quote bears out: 0 to 1. An exact quote has 1; a fair paraphrase may have
@@ -175,7 +175,7 @@ impl Citer {
             answer,
             quote: chunk.text.get(quote.span.clone()).unwrap_or_default().to_owned(),
             source: chunk.span.start + quote.span.start..chunk.span.start + quote.span.end,
-            page: chunk.page(),
+            page: chunk.page_at(chunk.span.start + quote.span.start),
             support: quote.support,
         })
     }

@@ -1,5 +1,6 @@
 //! [`OpenAi`]: one provider that speaks the OpenAI dialect, and its models.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 
@@ -9,7 +10,7 @@ use llm_core::{
     ChatModel, EmbeddingModel, ErrorKind, ModelError, ModelInfo, ModelKind, ModelName, Operation,
 };
 use reqwest::Response;
-use secrecy::SecretString;
+use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
@@ -31,6 +32,7 @@ pub(super) struct Shared {
     pub(super) name: String,
     pub(super) transport: Transport,
     pub(super) quirks: Quirks,
+    api_key: Option<SecretString>,
 }
 
 impl OpenAi {
@@ -145,8 +147,22 @@ impl Shared {
         }
         let headers = response.headers().clone();
         let body = self.transport.read_error_body(operation, response).await;
+        let body = self.without_key(&body);
         let now = transport::now();
         Err(errors::from_response(operation, status.as_u16(), &headers, &body, now))
+    }
+}
+
+impl Shared {
+    /// The body of an error with our key struck out: some providers repeat it in their message.
+    fn without_key<'a>(&self, body: &'a [u8]) -> Cow<'a, [u8]> {
+        let key = self.api_key.as_ref().map(ExposeSecret::expose_secret);
+        match (key, std::str::from_utf8(body)) {
+            (Some(key), Ok(text)) if !key.is_empty() && text.contains(key) => {
+                Cow::Owned(text.replace(key, "[redacted]").into_bytes())
+            }
+            _ => Cow::Borrowed(body),
+        }
     }
 }
 
@@ -208,7 +224,8 @@ impl OpenAiBuilder {
             headers.insert(name, value);
         }
         let transport = Transport::new(&self.base_url, headers, self.options)?;
-        Ok(OpenAi { shared: Arc::new(Shared { name: self.name, transport, quirks: self.quirks }) })
+        let Self { name, api_key, quirks, .. } = self;
+        Ok(OpenAi { shared: Arc::new(Shared { name, transport, quirks, api_key }) })
     }
 }
 

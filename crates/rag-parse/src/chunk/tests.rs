@@ -1,6 +1,6 @@
 use expect_test::{Expect, expect};
 use proptest::prelude::*;
-use rag_core::DocumentParser;
+use rag_core::{DocumentParser, Place};
 
 use super::*;
 use crate::FileParser;
@@ -120,9 +120,11 @@ fn pages_of_all_blocks_are_kept() {
         blocks: vec![block(0..3, 1), block(4..7, 2), block(8..13, 2)],
         ..ParsedDocument::default()
     };
-    let pages: Vec<Option<u32>> =
-        chunks(&parsed, 50, 0)[0].places.iter().map(|place| place.page).collect();
-    assert_eq!(pages, [Some(1), Some(2)]);
+    let chunk = &chunks(&parsed, 50, 0)[0];
+    let places: Vec<_> =
+        chunk.places.iter().map(|placed| (placed.span.clone(), placed.place.page)).collect();
+    assert_eq!(places, [(0..3, Some(1)), (4..13, Some(2))]);
+    assert_eq!([0, 3, 4, 12].map(|offset| chunk.page_at(offset)), [1, 1, 2, 2].map(Some));
 }
 
 /// Documents of blocks of any kind and size, with gaps between them.
