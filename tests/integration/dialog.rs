@@ -109,3 +109,29 @@ async fn data_survives_a_restart_and_nothing_is_ingested_twice() {
     assert_eq!((ingested.added, ingested.unchanged), (0, 1));
     server.stop().await;
 }
+
+/// Retrieval is a job of the callers' threads; embedding the question and quoting the answer are jobs of the models'.
+/// A part that ran on a worker of the runtime instead would be missing from these counts.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn synchronous_parts_run_on_their_own_threads() {
+    let site = Site::start(&[("tea.md", TEA)]).await;
+    let app = site.server.app();
+    let jobs = || (app.callers.status().finished, app.models.status().finished);
+    let (callers, models) = jobs();
+    let answer = site.client.post("/v1/chat/completions", &question(false)).await;
+    assert_eq!(answer.status, 200);
+    // One job finds the dataset, one retrieves; one embeds the question, one answers.
+    assert_eq!(jobs(), (callers + 2, models + 2));
+    let names: Vec<String> = thread_names();
+    for pool in ["callers-", "models-"] {
+        assert!(names.iter().any(|name| name.starts_with(pool)), "{names:?}");
+    }
+}
+
+fn thread_names() -> Vec<String> {
+    let tasks = std::fs::read_dir("/proc/self/task").into_iter().flatten().flatten();
+    tasks
+        .filter_map(|task| std::fs::read_to_string(task.path().join("comm")).ok())
+        .map(|name| name.trim().to_owned())
+        .collect()
+}

