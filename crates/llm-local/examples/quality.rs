@@ -60,7 +60,8 @@ impl Set {
                 grades.entry(query.into()).or_default().insert(*place, grade.parse()?);
             }
         }
-        let passages: Vec<String> = corpus.iter().map(|line| text_of(line, "text").into()).collect();
+        let passages: Vec<String> =
+            corpus.iter().map(|line| text_of(line, "text").into()).collect();
         let questions = read_lines(&directory.join("queries.jsonl"))?
             .iter()
             .filter_map(|line| {
@@ -86,26 +87,37 @@ impl Set {
         let (mut held, mut first, mut silent, mut sentences) = (0, 0, 0, 0);
         for question in with_answers() {
             let found = self.ask(question, &self.passages_with_answer(question));
-            let holds = |quote: &String| question.answers.iter().any(|answer| quote.contains(answer));
+            let holds =
+                |quote: &String| question.answers.iter().any(|answer| quote.contains(answer));
             held += usize::from(found.iter().any(holds));
             first += usize::from(found.first().is_some_and(holds));
             silent += usize::from(found.is_empty());
             sentences += found.len();
         }
         let refused = with_answers()
-            .filter(|question| self.ask(question, &self.passages_without_answer(question)).is_empty())
+            .filter(|question| {
+                self.ask(question, &self.passages_without_answer(question)).is_empty()
+            })
             .count();
         let share = |part: usize| part as f64 / count as f64;
         println!(
             "  extractive: answer quoted {:.3}, in the first quote {:.3}, {:.2} quotes each; nothing found {:.3} with the passage, {:.3} without",
-            share(held), share(first), share(sentences), share(silent), share(refused),
+            share(held),
+            share(first),
+            share(sentences),
+            share(silent),
+            share(refused),
         );
     }
 
     fn ask(&self, question: &Question, passages: &[usize]) -> Vec<String> {
         let evidence: Vec<Evidence> = (0..)
             .zip(passages)
-            .map(|(id, &place)| Evidence { id, title: String::new(), text: self.passages[place].clone() })
+            .map(|(id, &place)| Evidence {
+                id,
+                title: String::new(),
+                text: self.passages[place].clone(),
+            })
             .collect();
         let quotes = quotes(&question.text, &evidence).unwrap_or_default();
         quotes.into_iter().map(|quote| quote.text).collect()
@@ -131,7 +143,9 @@ impl Set {
             .vectors
             .iter()
             .enumerate()
-            .map(|(place, vector)| (vector.iter().zip(&question.vector).map(|(a, b)| a * b).sum(), place))
+            .map(|(place, vector)| {
+                (vector.iter().zip(&question.vector).map(|(a, b)| a * b).sum(), place)
+            })
             .collect();
         scored.sort_by(|left, right| right.0.total_cmp(&left.0));
         scored.into_iter().map(|(_, place)| place).collect()
@@ -155,7 +169,11 @@ impl Set {
             after += ndcg(&ranking, &question.relevant);
         }
         let count = self.questions.len() as f64;
-        println!("  lexical: nDCG@10 {:.3} -> {:.3} (static embedding, its first 50 reranked)", before / count, after / count);
+        println!(
+            "  lexical: nDCG@10 {:.3} -> {:.3} (static embedding, its first 50 reranked)",
+            before / count,
+            after / count
+        );
     }
 }
 
@@ -181,5 +199,6 @@ fn ndcg(ranking: &[usize], relevant: &HashMap<usize, f64>) -> f64 {
         .sum();
     let mut grades: Vec<f64> = relevant.values().copied().collect();
     grades.sort_by(|left, right| right.total_cmp(left));
-    reached / grades.iter().take(10).enumerate().map(|(place, grade)| gain(place, *grade)).sum::<f64>()
+    reached
+        / grades.iter().take(10).enumerate().map(|(place, grade)| gain(place, *grade)).sum::<f64>()
 }

@@ -61,9 +61,13 @@ impl SyncRerankModel for Lexical {
     /// `Internal` when the program was built with a damaged table.
     fn rerank(&self, request: &RerankRequest) -> Result<RerankResponse, ModelError> {
         let table = embedded_table().map_err(|error| {
-            ModelError::new(ErrorKind::Internal, Operation::Rerank, "the embedded table cannot be read")
-                .at("local", "lexical")
-                .with_source(error.clone())
+            ModelError::new(
+                ErrorKind::Internal,
+                Operation::Rerank,
+                "the embedded table cannot be read",
+            )
+            .at("local", "lexical")
+            .with_source(error.clone())
         })?;
         let scores = scores(&request.query, &request.documents, table);
         let mut results: Vec<Ranked> =
@@ -203,7 +207,8 @@ mod tests {
 
     #[test]
     fn rare_terms_count_more_than_common_ones() {
-        let documents = ["The cat and the dog and the bird.", "A zither is an instrument.", "The end."];
+        let documents =
+            ["The cat and the dog and the bird.", "A zither is an instrument.", "The end."];
         assert_eq!(order("what is the zither", &documents)[0], 1);
     }
 
@@ -216,7 +221,8 @@ mod tests {
 
     #[test]
     fn meaning_breaks_ties_between_texts_without_shared_words() {
-        let documents = ["The parliament passed a law.", "The physician treated patients with drugs."];
+        let documents =
+            ["The parliament passed a law.", "The physician treated patients with drugs."];
         assert_eq!(order("doctor medicine hospital", &documents), [1, 0]);
     }
 

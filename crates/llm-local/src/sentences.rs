@@ -72,7 +72,9 @@ pub(crate) fn begins_block(line: &str) -> bool {
     let numbered = line
         .split_once(['.', ')'])
         .is_some_and(|(number, rest)| is_short_number(number) && rest.starts_with(' '));
-    is_heading(line) || numbered || ["- ", "* ", "+ ", "• ", "|", "> "].iter().any(|mark| line.starts_with(mark))
+    is_heading(line)
+        || numbered
+        || ["- ", "* ", "+ ", "• ", "|", "> "].iter().any(|mark| line.starts_with(mark))
 }
 
 fn is_short_number(text: &str) -> bool {
@@ -154,7 +156,10 @@ mod tests {
 
     #[test]
     fn abbreviations_do_not_end_a_sentence() {
-        check("Dr. Smith met J. R. Tolkien. They left.", expect!["Dr. Smith met J. R. Tolkien. | They left."]);
+        check(
+            "Dr. Smith met J. R. Tolkien. They left.",
+            expect!["Dr. Smith met J. R. Tolkien. | They left."],
+        );
         check("Use fruit, e.g. Apples. Done.", expect!["Use fruit, e.g. Apples. | Done."]);
     }
 
@@ -162,7 +167,10 @@ mod tests {
     fn wrapped_lines_are_one_sentence_and_blocks_are_not() {
         check("A long\nline. Next\n\nNew", expect!["A long\nline. | Next | New"]);
         check("# Title\nText\n- one\n- two\n1. three", expect!["Text | - one | - two | 1. three"]);
-        check("Run:\n```\nls -l. x\ncd\n```\nDone", expect!["Run: | ```\nls -l. x\ncd\n``` | Done"]);
+        check(
+            "Run:\n```\nls -l. x\ncd\n```\nDone",
+            expect!["Run: | ```\nls -l. x\ncd\n``` | Done"],
+        );
         check("```\nnever closed", expect!["```\nnever closed"]);
         check("# Only a heading", expect![""]);
     }

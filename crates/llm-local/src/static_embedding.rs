@@ -43,8 +43,10 @@ impl StaticEmbedding {
         info.execution = Execution::Sync;
         info.limits =
             Limits { dimensions: Some(Self::DIMENSIONS), batch: Some(1024), ..Limits::default() };
-        info.description =
-            Some("static word-piece embedding distilled from all-MiniLM-L6-v2, part of the program".into());
+        info.description = Some(
+            "static word-piece embedding distilled from all-MiniLM-L6-v2, part of the program"
+                .into(),
+        );
         Self { info }
     }
 }
@@ -65,7 +67,8 @@ impl SyncEmbeddingModel for StaticEmbedding {
     /// program was built with a damaged table.
     fn embed(&self, request: &EmbeddingRequest) -> Result<EmbeddingResponse, ModelError> {
         let table = embedded_table().map_err(|error| {
-            failed(ErrorKind::Internal, "the embedded table cannot be read").with_source(error.clone())
+            failed(ErrorKind::Internal, "the embedded table cannot be read")
+                .with_source(error.clone())
         })?;
         let dimensions = wanted_dimensions(request, table.dims())?;
 
@@ -133,7 +136,8 @@ mod tests {
 
     #[test]
     fn every_text_has_a_vector_of_length_one() {
-        for vector in embed(&["", "   ", "tea", "\u{0}", "東京タワー", "🦀", &"long ".repeat(5000)]) {
+        for vector in embed(&["", "   ", "tea", "\u{0}", "東京タワー", "🦀", &"long ".repeat(5000)])
+        {
             assert_eq!(vector.len(), 256);
             assert!((cosine(&vector, &vector) - 1.0).abs() < 1e-4);
         }

@@ -196,9 +196,9 @@ impl Header {
         if magic != MAGIC {
             return Err(TableError::NotATable);
         }
-        let (numbers, _) = rest.split_first_chunk::<{ HEADER_BYTES - 8 }>().ok_or(
-            TableError::Length { expected: HEADER_BYTES, found: bytes.len() },
-        )?;
+        let (numbers, _) = rest
+            .split_first_chunk::<{ HEADER_BYTES - 8 }>()
+            .ok_or(TableError::Length { expected: HEADER_BYTES, found: bytes.len() })?;
         let number = |at: usize| {
             u32::from_le_bytes([numbers[at], numbers[at + 1], numbers[at + 2], numbers[at + 3]])
         };
@@ -253,7 +253,8 @@ fn scale_of(row: &[f32]) -> f32 {
 fn quantised(row: &[f32]) -> impl Iterator<Item = u8> {
     let scale = scale_of(row);
     let factor = if scale > 0.0 { scale.recip() } else { 0.0 };
-    row.iter().map(move |value| ((value * factor).round().clamp(-127.0, 127.0) as i8).cast_unsigned())
+    row.iter()
+        .map(move |value| ((value * factor).round().clamp(-127.0, 127.0) as i8).cast_unsigned())
 }
 
 /// The vector at length 1; the last axis for a vector that has no direction.
@@ -292,7 +293,8 @@ mod tests {
     fn check(text: &str, expected: [f32; 3]) {
         let bytes = table_bytes();
         let embedding = StaticTable::parse(&bytes).unwrap().embed_one(text);
-        let close = embedding.iter().zip(expected).all(|(found, value)| (found - value).abs() < 0.01);
+        let close =
+            embedding.iter().zip(expected).all(|(found, value)| (found - value).abs() < 0.01);
         assert!(close, "{text:?} gave {embedding:?}");
     }
 

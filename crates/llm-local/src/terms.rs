@@ -74,7 +74,10 @@ fn stem(word: &str) -> String {
         return word.into();
     }
     let mut stem = word.strip_suffix("'s").unwrap_or(word).to_owned();
-    if stem.len() > 3 && stem.ends_with('s') && !["ss", "us", "is"].iter().any(|end| stem.ends_with(end)) {
+    if stem.len() > 3
+        && stem.ends_with('s')
+        && !["ss", "us", "is"].iter().any(|end| stem.ends_with(end))
+    {
         stem.pop();
         if stem.ends_with("ie") {
             stem.pop();

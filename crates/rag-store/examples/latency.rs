@@ -211,12 +211,14 @@ impl Searches {
                 ..SearchQuery::default()
             };
             let found = self.store.search(&query)?.vector;
-            let ids: Vec<String> =
-                found.iter().take(10).map(|hit| hit.chunk.to_string()).collect();
+            let ids: Vec<String> = found.iter().take(10).map(|hit| hit.chunk.to_string()).collect();
             found_of_ten +=
                 exact.iter().take(10).filter(|(_, chunk)| ids.contains(&id(*chunk))).count();
         }
-        println!("recall@10 of vectors against exact {:.3}", found_of_ten as f64 / (SAMPLE * 10) as f64);
+        println!(
+            "recall@10 of vectors against exact {:.3}",
+            found_of_ten as f64 / (SAMPLE * 10) as f64
+        );
         Ok(())
     }
 }
@@ -235,9 +237,8 @@ struct Corpus {
 
 impl Corpus {
     fn new(dimensions: usize) -> Self {
-        let clusters = (0..CLUSTERS)
-            .map(|cluster| Numbers::new(cluster as u64).normals(dimensions))
-            .collect();
+        let clusters =
+            (0..CLUSTERS).map(|cluster| Numbers::new(cluster as u64).normals(dimensions)).collect();
         let mut sum = 0.0;
         let frequencies = (1..=VOCABULARY)
             .map(|rank| {

@@ -1,11 +1,12 @@
 //! Full-text search over one snapshot: BM25 over the index and over what is not in it yet.
 
 use rustc_hash::{FxHashMap, FxHashSet};
-use tantivy::{DocId, SegmentReader, Term};
 use tantivy::query::{
-    Bm25StatisticsProvider, BooleanQuery, BoostQuery, EnableScoring, Occur, Query, Scorer, TermQuery,
+    Bm25StatisticsProvider, BooleanQuery, BoostQuery, EnableScoring, Occur, Query, Scorer,
+    TermQuery,
 };
 use tantivy::schema::{Field, IndexRecordOption};
+use tantivy::{DocId, SegmentReader, Term};
 
 use crate::analysis;
 use crate::bm25::{self, Bm25};

@@ -7,7 +7,8 @@ use std::ops::ControlFlow;
 
 use llm_core::{
     ChatEvent, ChatRequest, ErrorKind, Execution, FinishReason, ModelError, ModelInfo, ModelKind,
-    ModelName, Operation, ResponseFormat, Role, Started, SyncChatModel, Unsupported, Usage, Warning,
+    ModelName, Operation, ResponseFormat, Role, Started, SyncChatModel, Unsupported, Usage,
+    Warning,
 };
 
 pub use evidence::{Evidence, parse_evidence};
@@ -231,7 +232,8 @@ fn send(
 fn question(request: &ChatRequest) -> Result<String, ModelError> {
     let asked = request.messages.iter().rev().find(|message| message.role == Role::User);
     let missing = || {
-        failed(ErrorKind::InvalidRequest, "there is no user message to answer").with_param("messages")
+        failed(ErrorKind::InvalidRequest, "there is no user message to answer")
+            .with_param("messages")
     };
     asked.map(|message| message.text()).ok_or_else(missing)
 }
@@ -283,7 +285,9 @@ mod tests {
         let blocks: Vec<String> = evidence
             .iter()
             .enumerate()
-            .map(|(id, text)| format!("<evidence id=\"{id}\" title=\"doc.md\">\n{text}\n</evidence>"))
+            .map(|(id, text)| {
+                format!("<evidence id=\"{id}\" title=\"doc.md\">\n{text}\n</evidence>")
+            })
             .collect();
         ChatRequest::new(vec![
             Message::system(format!("Answer from the evidence.\n{}", blocks.join("\n"))),
@@ -318,14 +322,30 @@ mod tests {
 
     #[test]
     fn quotes_the_sentence_that_answers() {
-        check(&[TEA, BRIDGE], "When was the bridge built?", expect!["The bridge was built in 1932 by a team of four hundred workers. [ID:1]"]);
-        check(&[TEA, BRIDGE], "When did tea come to Europe?", expect!["Tea came to Europe in 1610. [ID:0]"]);
+        check(
+            &[TEA, BRIDGE],
+            "When was the bridge built?",
+            expect!["The bridge was built in 1932 by a team of four hundred workers. [ID:1]"],
+        );
+        check(
+            &[TEA, BRIDGE],
+            "When did tea come to Europe?",
+            expect!["Tea came to Europe in 1610. [ID:0]"],
+        );
     }
 
     #[test]
     fn quotes_scripts_without_spaces() {
-        check(&["北京是中国的首都。上海是最大的城市。", "茶叶来自云南。"], "中国的首都是哪里？", expect!["北京是中国的首都。 [ID:0]"]);
-        check(&["दिल्ली भारत की राजधानी है। मुंबई सबसे बड़ा शहर है।"], "भारत की राजधानी क्या है?", expect!["दिल्ली भारत की राजधानी है। [ID:0]"]);
+        check(
+            &["北京是中国的首都。上海是最大的城市。", "茶叶来自云南。"],
+            "中国的首都是哪里？",
+            expect!["北京是中国的首都。 [ID:0]"],
+        );
+        check(
+            &["दिल्ली भारत की राजधानी है। मुंबई सबसे बड़ा शहर है।"],
+            "भारत की राजधानी क्या है?",
+            expect!["दिल्ली भारत की राजधानी है। [ID:0]"],
+        );
     }
 
     #[test]
@@ -339,13 +359,25 @@ mod tests {
 
     #[test]
     fn overlapping_chunks_are_quoted_once() {
-        check(&[TEA, TEA], "When did tea come to Europe?", expect!["Tea came to Europe in 1610. [ID:0]"]);
+        check(
+            &[TEA, TEA],
+            "When did tea come to Europe?",
+            expect!["Tea came to Europe in 1610. [ID:0]"],
+        );
     }
 
     #[test]
     fn says_plainly_when_nothing_fits() {
-        check(&[TEA, BRIDGE], "Who wrote the symphony in D minor?", expect!["I found nothing in the documents that answers this."]);
-        check(&["", " "], "What is tea?", expect!["I found nothing in the documents that answers this."]);
+        check(
+            &[TEA, BRIDGE],
+            "Who wrote the symphony in D minor?",
+            expect!["I found nothing in the documents that answers this."],
+        );
+        check(
+            &["", " "],
+            "What is tea?",
+            expect!["I found nothing in the documents that answers this."],
+        );
         check(&[TEA], " ", expect!["I found nothing in the documents that answers this."]);
     }
 
@@ -393,7 +425,8 @@ mod tests {
         let warned = |event: &ChatEvent| matches!(event, ChatEvent::Warning(warning) if warning.param.as_deref() == Some("response_format"));
         assert!(events(&json).iter().any(warned));
         let strict = ChatRequest { unsupported: Unsupported::Refuse, ..json };
-        let error = Extractive::new().chat(&strict, &mut |_| ControlFlow::Continue(())).unwrap_err();
+        let error =
+            Extractive::new().chat(&strict, &mut |_| ControlFlow::Continue(())).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Unsupported);
         let empty = ChatRequest::new(vec![Message::system("x")]);
         let error = Extractive::new().chat(&empty, &mut |_| ControlFlow::Continue(())).unwrap_err();

@@ -97,8 +97,10 @@ fn candidates(evidence: &[Evidence]) -> Vec<Candidate<'_>> {
 fn candidates_of(evidence: &Evidence) -> Vec<Candidate<'_>> {
     let title: HashSet<String> = terms(&evidence.title).into_iter().collect();
     let spans = sentences(&evidence.text);
-    let of_sentences: Vec<HashSet<String>> =
-        spans.iter().map(|span| terms(&evidence.text[span.clone()]).into_iter().collect()).collect();
+    let of_sentences: Vec<HashSet<String>> = spans
+        .iter()
+        .map(|span| terms(&evidence.text[span.clone()]).into_iter().collect())
+        .collect();
     let near = |index: usize| {
         let before = index.checked_sub(1).and_then(|index| of_sentences.get(index));
         let after = of_sentences.get(index + 1);
