@@ -16,6 +16,8 @@ use serde_json::{Map, Value};
 use super::chat::OpenAiChat;
 use super::embeddings::OpenAiEmbedding;
 use super::errors;
+#[cfg(feature = "openai-responses")]
+use super::responses::OpenAiResponses;
 use crate::Quirks;
 use crate::catalogue::ProviderEntry;
 use crate::transport::{self, BuildError, Transport, TransportOptions};
@@ -65,6 +67,18 @@ impl OpenAi {
     /// A chat model of which more is known.
     pub fn chat_with(&self, info: ModelInfo) -> Arc<dyn ChatModel> {
         Arc::new(OpenAiChat::new(self.shared.clone(), info))
+    }
+
+    /// A chat model behind the Responses API, by the provider's name for it. Nothing is sent.
+    #[cfg(feature = "openai-responses")]
+    pub fn responses(&self, model: impl Into<String>) -> Arc<dyn ChatModel> {
+        self.responses_with(self.info(model, ModelKind::Chat))
+    }
+
+    /// A chat model behind the Responses API of which more is known.
+    #[cfg(feature = "openai-responses")]
+    pub fn responses_with(&self, info: ModelInfo) -> Arc<dyn ChatModel> {
+        Arc::new(OpenAiResponses::new(self.shared.clone(), info))
     }
 
     /// An embedding model by the provider's name for it. Nothing is sent.
