@@ -8,10 +8,10 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 use llm_core::{EmbeddingRequest, Warning};
+use llm_providers::openai::RequestError;
 use llm_providers::openai::chat::{parse_request_value, render_request};
 use llm_providers::openai::responses;
 use llm_providers::openai::server::parse_embedding_request;
-use llm_providers::openai::RequestError;
 use llm_providers::{OpenAi, Quirks, catalogue};
 use serde_json::Value;
 use testkit::conformance::{
@@ -195,8 +195,7 @@ async fn replay_responses(server: &ReplayServer, exchange: &Exchange) -> Result<
     } else {
         exchange.expect.as_ref().map(|expect| compare_answer(expect, &outcome)).unwrap_or_default()
     };
-    let sent =
-        compare_sent(server, exchange, &warnings, is_recorded, normalise_responses_request);
+    let sent = compare_sent(server, exchange, &warnings, is_recorded, normalise_responses_request);
     differences.extend(sent);
     Ok(differences)
 }
@@ -283,7 +282,10 @@ mod tests {
     /// The same as `cargo xtask conformance`, where there are recordings.
     #[test]
     fn recordings_replay() {
-        let args = Args { dir: RECORDINGS.into(), dialect: vec!["openai-chat".to_owned(), "openai-responses".to_owned()] };
+        let args = Args {
+            dir: RECORDINGS.into(),
+            dialect: vec!["openai-chat".to_owned(), "openai-responses".to_owned()],
+        };
         if !args.dir.is_dir() {
             eprintln!("skipped: there are no recordings at {}", args.dir.display());
             return;

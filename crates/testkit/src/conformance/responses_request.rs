@@ -10,7 +10,7 @@ use super::request::{is_empty, without_nulls};
 /// - an `input` that is a text is one message of the user, and a leading system message of plain text is `instructions`
 ///   where something follows it;
 /// - `type: message` and `status: completed` of items are left out: the first is what an item with a role is, the second is
-///   told by the API, not to it; so are annotations that are empty, and log-probabilities;
+///   told by the API, not to it; so are annotations that are empty, and log-probabilities; so is an answer that says nothing;
 /// - a list with one plain text part is that text, and arguments that are no text at all are an empty object;
 /// - `reasoning.encrypted_content` is left out of `include`, since clients that give reasoning back ask for it whatever
 ///   their callers do.
@@ -24,7 +24,10 @@ pub fn normalise_responses_request(body: Value) -> Value {
         if input.is_string() {
             *input = json!([{ "role": "user", "content": input.take() }]);
         }
-        input.as_array_mut().into_iter().flatten().for_each(normalise_item);
+        if let Some(items) = input.as_array_mut() {
+            items.iter_mut().for_each(normalise_item);
+            items.retain(|item| !says_nothing(item));
+        }
     }
     leading_instructions(&mut body);
     if let Some(Value::Array(include)) = body.get_mut("include") {
@@ -56,6 +59,12 @@ fn leading_instructions(body: &mut Map<String, Value>) {
         let text = first.get_mut("content").map(Value::take).unwrap_or_default();
         body.insert("instructions".into(), text);
     }
+}
+
+fn says_nothing(item: &Value) -> bool {
+    item.get("role").is_some_and(|role| role == "assistant")
+        && item.get("type").is_none()
+        && item.get("content").is_some_and(is_empty)
 }
 
 fn normalise_item(item: &mut Value) {

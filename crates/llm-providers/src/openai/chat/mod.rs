@@ -18,8 +18,8 @@ mod wire;
 
 pub use decoder::ChatDecoder;
 pub(super) use model::OpenAiChat;
-pub(super) use parse_message::{media_from_url, media_type_of_format};
 pub use parse::{IncomingChat, parse_request, parse_request_value};
+pub(super) use parse_message::{media_from_url, media_type_of_format};
 pub use request::{RenderedRequest, render_request};
 pub(super) use request_message::{format_of_media_type, media_url};
 pub use usage::parse_usage;

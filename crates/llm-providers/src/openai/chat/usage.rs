@@ -14,9 +14,11 @@ pub fn parse_usage(raw: Value, quirks: &Quirks) -> Option<Usage> {
     }
     // Each count under the names that providers use for it, the dialect's own first.
     let count = |pointers: &[&str]| pointers.iter().find_map(|at| raw.pointer(at)?.as_u64());
-    let reasoning = count(&["/completion_tokens_details/reasoning_tokens",
+    let reasoning = count(&[
+        "/completion_tokens_details/reasoning_tokens",
         "/output_tokens_details/reasoning_tokens",
-        "/reasoning_tokens"]);
+        "/reasoning_tokens",
+    ]);
     let mut output = count(&["/completion_tokens", "/output_tokens"]);
     if quirks.reasoning_outside_output {
         output = output.map(|output| output.saturating_add(reasoning.unwrap_or(0)));

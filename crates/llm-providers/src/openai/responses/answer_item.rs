@@ -137,6 +137,13 @@ impl Items {
         let id = ["call_id", "id"].into_iter().map(|name| text_of(item, name));
         let id = id.into_iter().find(|id| !id.is_empty()).map(str::to_owned);
         let id = id.unwrap_or_else(|| format!("call_{}_{index}", self.answer_id));
+        if text_of(item, "type") == "custom_tool_call" {
+            // Whoever writes the call on must know from the beginning that it is none of a function.
+            let mut header = header::of_call(item).unwrap_or_default();
+            header.insert("type".into(), "custom_tool_call".into());
+            header.insert("call_id".into(), id.as_str().into());
+            events.push(header::event(header));
+        }
         events.push(ChatEvent::ToolCall(ToolCallDelta {
             index,
             id: Some(id),
@@ -148,6 +155,17 @@ impl Items {
             _ => self.waits_for_custom_tool = true,
         }
         Kind::Call(index)
+    }
+
+    /// What a function call has besides. Its item's own id matters only beside reasoning.
+    fn call_header(&self, item: &Map<String, Value>, events: &mut Vec<ChatEvent>) {
+        let is_function_call =
+            text_of(item, "type") == "function_call" && !text_of(item, "call_id").is_empty();
+        let header = header::of_call(item).filter(|header| {
+            let is_only_id = header.len() == 3 && header.contains_key("id");
+            is_function_call && (!is_only_id || self.blocks > 0)
+        });
+        events.extend(header.map(header::event));
     }
 
     /// More of a content part's text.
@@ -162,7 +180,7 @@ impl Items {
         let Some(state) = self.open(index, Kind::Message) else {
             return;
         };
-        state.tell(Voice::Text, part, text, |text| text_event(text), events);
+        state.tell(Voice::Text, part, text, text_event, events);
         state.logprobs(logprobs, events);
     }
 
@@ -177,7 +195,7 @@ impl Items {
         let Some(state) = self.open(index, Kind::Message) else {
             return;
         };
-        state.tell(Voice::Refusal, part, text, |text| refusal_event(text), events);
+        state.tell(Voice::Refusal, part, text, refusal_event, events);
         self.has_refusal = true;
     }
 
@@ -249,7 +267,10 @@ impl Items {
             Kind::Reasoning(number, shown) => {
                 state.complete_reasoning(number, shown, &item, events);
             }
-            Kind::Call(number) => state.complete_call(number, &item, events),
+            Kind::Call(number) => {
+                state.complete_call(number, &item, events);
+                self.call_header(&item, events);
+            }
             Kind::Other | Kind::Unknown => {
                 self.waits_for_tools |= runs_at_the_caller(&item);
                 complete_other(item, events);
@@ -351,12 +372,7 @@ impl ItemState {
         has_refusal
     }
 
-    fn rest_of_annotations(
-        &mut self,
-        part: u32,
-        content: &mut Value,
-        events: &mut Vec<ChatEvent>,
-    ) {
+    fn rest_of_annotations(&mut self, part: u32, content: &mut Value, events: &mut Vec<ChatEvent>) {
         let told = self.annotations.get(&part).copied().unwrap_or(0);
         if let Some(Value::Array(annotations)) = content.get_mut("annotations").map(Value::take) {
             events.extend(annotations.into_iter().skip(told).map(annotation_event));
@@ -399,9 +415,6 @@ impl ItemState {
         };
         let event = |text| arguments_event(number, text);
         self.tell_rest(Voice::Arguments, 0, &whole, event, events);
-        if let Some(header) = header::of_call(item) {
-            events.push(header::event(header));
-        }
     }
 }
 

@@ -1,6 +1,8 @@
 //! [`ResponsesDecoder`]: the events of a streamed answer, or a whole answer, into [`ChatEvent`]s. Pure.
 
-use llm_core::{ChatEvent, ErrorKind, Extra, FinishReason, ModelError, Operation, Started, Warning};
+use llm_core::{
+    ChatEvent, ErrorKind, Extra, FinishReason, ModelError, Operation, Started, Warning,
+};
 use serde_json::{Map, Value, json};
 
 use super::answer_item::Items;
@@ -84,11 +86,7 @@ impl ResponsesDecoder {
         (events, result)
     }
 
-    fn decode_whole(
-        &mut self,
-        body: &[u8],
-        events: &mut Vec<ChatEvent>,
-    ) -> Result<(), ModelError> {
+    fn decode_whole(&mut self, body: &[u8], events: &mut Vec<ChatEvent>) -> Result<(), ModelError> {
         let body: Value = serde_json::from_slice(body).map_err(|error| {
             malformed(format!("this is no response: {}", snippet(&String::from_utf8_lossy(body))))
                 .with_source(error)
@@ -121,8 +119,11 @@ impl ResponsesDecoder {
             "response.created" | "response.in_progress" | "response.queued" => {
                 self.begin(parse::<Opening>(data)?.response, events);
             }
-            "response.completed" | "response.incomplete" | "response.failed"
-            | "response.cancelled" | "response.done" => {
+            "response.completed"
+            | "response.incomplete"
+            | "response.failed"
+            | "response.cancelled"
+            | "response.done" => {
                 let Closing { response, mut beside } = parse(data)?;
                 beside.shift_remove("type");
                 beside.shift_remove("sequence_number");

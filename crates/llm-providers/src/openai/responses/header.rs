@@ -37,8 +37,7 @@ fn header(
 ) -> Option<Map<String, Value>> {
     let mut header = Map::from_iter([("type".to_owned(), Value::from(kind))]);
     for (name, value) in item {
-        let is_usual_status =
-            name == "status" && (value == "completed" || value == "in_progress");
+        let is_usual_status = name == "status" && (value == "completed" || value == "in_progress");
         if !carried.contains(&name.as_str()) && !value.is_null() && !is_usual_status {
             header.insert(name.clone(), value.clone());
         }

@@ -31,7 +31,7 @@ mod parse_item;
 mod reasoning;
 mod request;
 mod request_item;
-//pub mod server;
+pub mod server;
 mod wire;
 
 pub use decoder::ResponsesDecoder;

@@ -1,8 +1,6 @@
 //! The input items of a request, as a client writes them, into [`Message`]s.
 
-use llm_core::{
-    Extra, Media, MediaSource, Message, Part, Role, TextPart, ToolCall, ToolResult,
-};
+use llm_core::{Extra, Media, MediaSource, Message, Part, Role, TextPart, ToolCall, ToolResult};
 use serde_json::{Map, Value};
 
 use super::answer_item::parse_annotation;
@@ -22,11 +20,7 @@ pub(super) fn parse_items(
     Ok(())
 }
 
-fn parse_item(
-    item: Value,
-    path: &str,
-    messages: &mut Vec<Message>,
-) -> Result<(), RequestError> {
+fn parse_item(item: Value, path: &str, messages: &mut Vec<Message>) -> Result<(), RequestError> {
     let Value::Object(item) = item else {
         return Err(RequestError::at(path, "must be an object"));
     };
@@ -123,7 +117,9 @@ fn parse_call_output(item: Map<String, Value>, path: &str) -> Result<Message, Re
     let parts = match is_text_or_list {
         true => parse_content(&mut fields, "output")?,
         // Some clients send the object itself.
-        false => fields.take("output").map(|output| Part::text(output.to_string())).into_iter().collect(),
+        false => {
+            fields.take("output").map(|output| Part::text(output.to_string())).into_iter().collect()
+        }
     };
     let mut extra = fields.rest();
     let tells_nothing = |name: &str, value: &Value| {

@@ -51,10 +51,9 @@ pub fn render_request(
         body.insert("instructions", instructions);
     }
     // A stored prompt, conversation or response may hold all that is to be answered.
-    let is_elsewhere =
-        ["prompt", "conversation", "previous_response_id"].iter().any(|name| {
-            request.extra_body.contains_key(*name)
-        });
+    let is_elsewhere = ["prompt", "conversation", "previous_response_id"]
+        .iter()
+        .any(|name| request.extra_body.contains_key(*name));
     if !items.is_empty() || !is_elsewhere {
         body.insert("input", items);
     }

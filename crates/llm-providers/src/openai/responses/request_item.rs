@@ -30,8 +30,15 @@ pub(super) fn render_items(
 ) -> Result<(Option<String>, Vec<Value>), ModelError> {
     let instructions = take_instructions(&mut messages);
     let calls = call_headers(&messages);
-    let mut writer =
-        Writer { quirks, storage, notes, calls, items: Vec::new(), content: Vec::new(), header: None };
+    let mut writer = Writer {
+        quirks,
+        storage,
+        notes,
+        calls,
+        items: Vec::new(),
+        content: Vec::new(),
+        header: None,
+    };
     for message in messages {
         writer.message(message)?;
     }
@@ -44,8 +51,7 @@ fn take_instructions(messages: &mut Vec<Message>) -> Option<String> {
         return None;
     }
     let first = messages.first_mut().filter(|first| {
-        first.role == Role::System
-            && matches!(&first.parts[..], [part] if is_plain_text(part))
+        first.role == Role::System && matches!(&first.parts[..], [part] if is_plain_text(part))
     })?;
     let text = match first.parts.pop()? {
         Part::Text(part) => part.text,
@@ -249,7 +255,8 @@ impl Writer<'_> {
 
     fn is_custom(&self, call_id: &str) -> bool {
         let header = self.calls.get(call_id);
-        header.is_some_and(|header| header.get("type").is_some_and(|kind| kind == "custom_tool_call"))
+        header
+            .is_some_and(|header| header.get("type").is_some_and(|kind| kind == "custom_tool_call"))
     }
 
     fn tool_result(&mut self, result: ToolResult) -> Result<(), ModelError> {
