@@ -63,7 +63,9 @@ pub(crate) fn run(args: Args) -> Result<()> {
 
 /// Whether a client for the exchange's wire format exists, and its address has the form that the client uses.
 fn is_covered(exchange: &Exchange) -> bool {
-    wire(exchange).is_some_and(|wire| address(exchange, wire).ends_with(wire.path()))
+    wire(exchange).is_some_and(|wire| {
+        address(exchange, wire).ends_with(wire.path()) || stored_response(exchange).is_some()
+    })
 }
 
 /// The URL of an exchange. Azure puts the version of its API behind the address of a response.
@@ -109,6 +111,9 @@ async fn replay_all(exchanges: Vec<Exchange>, known: &KnownDifferences) -> Resul
         name_model(&mut exchange);
         let differences = match wire(&exchange) {
             Some(Wire::Chat) => replay_chat(&server, &exchange).await?,
+            Some(Wire::Responses) if stored_response(&exchange).is_some() => {
+                replay_stored(&server, &exchange).await?
+            }
             Some(Wire::Responses) => replay_responses(&server, &exchange).await?,
             Some(Wire::Embeddings) => replay_embedding(&server, &exchange).await?,
             None => continue,
@@ -129,9 +134,11 @@ fn name_model(exchange: &mut Exchange) {
 /// The client for an exchange, talking to the replay server.
 fn client(server: &ReplayServer, exchange: &Exchange, wire: Wire) -> Result<OpenAi> {
     let origin = server.add(exchange.clone(), Chunking::Random { longest: 700, seed: 1 });
-    let url = address(exchange, wire).trim_end_matches(wire.path());
+    let address = address(exchange, wire);
+    let url = address.rsplit_once(wire.path()).map_or(address, |(base, _)| base);
     let base_path = url.splitn(4, '/').nth(3).unwrap_or_default();
-    let provider = OpenAi::builder(&exchange.provider, format!("{origin}/{base_path}"))
+    let query = exchange.request.url.get(address.len()..).unwrap_or_default();
+    let provider = OpenAi::builder(&exchange.provider, format!("{origin}/{base_path}{query}"))
         .quirks(quirks(exchange))
         .api_key("sk-replay".into())
         .build()?;
@@ -197,6 +204,37 @@ async fn replay_responses(server: &ReplayServer, exchange: &Exchange) -> Result<
     };
     let sent = compare_sent(server, exchange, &warnings, is_recorded, normalise_responses_request);
     differences.extend(sent);
+    Ok(differences)
+}
+
+/// The id of the stored response that an exchange is about.
+fn stored_response(exchange: &Exchange) -> Option<&str> {
+    if exchange.wire != "openai-responses" {
+        return None;
+    }
+    let (_, id) = address(exchange, Wire::Responses).rsplit_once("/responses/")?;
+    let is_known = matches!(exchange.request.method.as_str(), "GET" | "DELETE");
+    (is_known && !id.contains('/')).then_some(id)
+}
+
+async fn replay_stored(server: &ReplayServer, exchange: &Exchange) -> Result<Vec<String>> {
+    let id = stored_response(exchange).unwrap_or_default();
+    let stored = client(server, exchange, Wire::Responses)?.stored_responses();
+    let is_streamed = exchange.response.framing == "sse";
+    let outcome = match (exchange.request.method.as_str(), is_streamed) {
+        ("DELETE", _) => match stored.delete(id).await {
+            Ok(()) => Outcome { response: Default::default(), error: None },
+            Err(error) => Outcome { response: Default::default(), error: Some(error) },
+        },
+        (_, true) => Outcome::of(stored.follow(id).await).await,
+        (_, false) => Outcome::of(stored.get(id).await).await,
+    };
+    let mut differences = if exchange.response.status >= 400 {
+        compare_failure(exchange, &outcome)
+    } else {
+        exchange.expect.as_ref().map(|expect| compare_answer(expect, &outcome)).unwrap_or_default()
+    };
+    differences.extend(compare_sent(server, exchange, &[], true, normalise_responses_request));
     Ok(differences)
 }
 

@@ -50,6 +50,11 @@ const WORDS: &[(Option<u16>, &str, ErrorKind)] = &[
     // The model wrote a tool call that does not fit its schema; sampling again may do better.
     (None, "tool_use_failed", ErrorKind::Malformed),
     (None, "server_error", ErrorKind::Upstream),
+    // Codes that our own server writes.
+    (None, "overloaded", ErrorKind::Overloaded),
+    (None, "timeout", ErrorKind::Timeout),
+    (None, "upstream_error", ErrorKind::Upstream),
+    (None, "upstream_connection", ErrorKind::Connection),
     // Codes that a response fails with, where there is no status to judge by.
     (None, "vector_store_timeout", ErrorKind::Timeout),
     (None, "image_content_policy_violation", ErrorKind::ContentFilter),

@@ -81,6 +81,12 @@ impl OpenAi {
         Arc::new(OpenAiResponses::new(self.shared.clone(), info))
     }
 
+    /// Responses that the provider keeps: answers in the background, and earlier ones.
+    #[cfg(feature = "openai-responses")]
+    pub fn stored_responses(&self) -> super::responses::StoredResponses {
+        super::responses::StoredResponses::new(self.shared.clone())
+    }
+
     /// An embedding model by the provider's name for it. Nothing is sent.
     pub fn embedding(&self, model: impl Into<String>) -> Arc<dyn EmbeddingModel> {
         self.embedding_with(self.info(model, ModelKind::Embedding))
@@ -141,7 +147,7 @@ impl Shared {
     }
 
     /// The response if it is a success, else the failure that it tells.
-    async fn accept(
+    pub(super) async fn accept(
         &self,
         operation: Operation,
         response: Response,

@@ -32,6 +32,8 @@ struct ItemState {
     /// How many annotations of each content part have been told.
     annotations: BTreeMap<u32, usize>,
     has_logprobs: bool,
+    /// The item was seen from its beginning, so what has been told is the beginning of its texts.
+    has_beginning: bool,
     is_done: bool,
 }
 
@@ -102,7 +104,9 @@ impl Items {
             "function_call" | "custom_tool_call" => self.begin_call(item, events),
             _ => Kind::Other,
         };
-        self.states.entry(index).or_default().kind = kind;
+        let state = self.states.entry(index).or_default();
+        state.kind = kind;
+        state.has_beginning = true;
     }
 
     fn begin_message(&mut self, item: &Map<String, Value>, events: &mut Vec<ChatEvent>) -> Kind {
@@ -324,6 +328,9 @@ impl ItemState {
         events: &mut Vec<ChatEvent>,
     ) {
         let told = self.told.get(&(voice, part)).copied().unwrap_or(0);
+        if !self.has_beginning && told > 0 {
+            return;
+        }
         if let Some(rest) = whole.get(told..) {
             self.tell(voice, part, rest.to_owned(), event, events);
         }

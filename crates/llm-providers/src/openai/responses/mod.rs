@@ -32,12 +32,14 @@ mod reasoning;
 mod request;
 mod request_item;
 pub mod server;
+mod stored;
 mod wire;
 
 pub use decoder::ResponsesDecoder;
 pub(super) use model::OpenAiResponses;
 pub use parse::{IncomingResponse, parse_request, parse_request_value};
 pub use request::{RenderedRequest, render_request};
+pub use stored::StoredResponses;
 
 /// The name of this dialect in [`Part::Other`](llm_core::Part::Other), [`Tool::Provider`](llm_core::Tool::Provider) and
 /// [`ChatEvent::Block`](llm_core::ChatEvent::Block).

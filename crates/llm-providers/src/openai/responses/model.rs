@@ -60,7 +60,7 @@ async fn ask(shared: &Shared, request: ChatRequest) -> Result<ChatReply, ModelEr
 
 /// The reply that a response makes. Some servers stream under another content type, and some do not stream whatever they
 /// were asked.
-async fn read(
+pub(super) async fn read(
     shared: &Shared,
     response: Response,
     first: Vec<ChatEvent>,
