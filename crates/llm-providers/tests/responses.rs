@@ -5,7 +5,7 @@
 use expect_test::{Expect, expect};
 use llm_core::{
     Annotation, ChatEvent, ChatFold, ChatRequest, ChatResponse, ErrorKind, FinishReason, Message,
-    ModelError, Part, ReasoningDelta, Role, ToolCallDelta, ToolResult, Usage,
+    ModelError, Part, ReasoningDelta, Retry, RetryHint, Role, ToolCallDelta, ToolResult, Usage,
 };
 use llm_providers::Quirks;
 use llm_providers::openai::responses::server::{EventWriter, ResponseHead, response_body};
@@ -13,7 +13,10 @@ use llm_providers::openai::responses::{
     ResponsesDecoder, parse_request, parse_request_value, render_request,
 };
 use llm_providers::stream::decode_chunks;
+use llm_providers::{OpenAi, catalogue};
+use proptest::prelude::*;
 use serde_json::{Value, json};
+use testkit::{Chunking, Exchange, ReplayServer};
 
 fn fold(events: Vec<ChatEvent>) -> ChatResponse {
     let mut fold = ChatFold::default();
@@ -421,4 +424,159 @@ fn a_stream_that_fails_ends_with_typed_events() {
     let text: String = events.iter().map(|event| format!("data: {}\n\n", event.data)).collect();
     let (_, result) = decode_chunks([text.as_bytes()], ResponsesDecoder::new(None), 1 << 20);
     assert_eq!(result.unwrap_err().kind(), ErrorKind::Overloaded);
+}
+
+fn exchange(status: u16, headers: Value, framing: &str, body: &str) -> Exchange {
+    serde_json::from_value(json!({
+        "id": format!("own-{status}-{framing}"),
+        "provider": "openai", "dialect": "own", "wire": "openai-responses",
+        "op": "chat", "kind": "chat", "model": "m", "features": [], "fidelity": [],
+        "request": { "method": "POST", "url": "https://api.example.com/v1/responses", "headers": {} },
+        "response": { "status": status, "headers": headers, "framing": framing, "body": body },
+    }))
+    .unwrap()
+}
+
+/// What the client makes of an answer over HTTP.
+async fn over_http(exchange: Exchange, request: ChatRequest) -> Result<ChatResponse, ModelError> {
+    let server = ReplayServer::start().await.unwrap();
+    let id = exchange.id.clone();
+    let origin = server.add(exchange, Chunking::Random { longest: 9, seed: 3 });
+    let openai = catalogue::find("openai").unwrap();
+    let provider = OpenAi::from_entry(openai)
+        .base_url(format!("{origin}/v1"))
+        .api_key("sk-test".into())
+        .build()
+        .unwrap();
+    let reply = provider.responses("m").chat(request).await;
+    let seen = server.taken(&id);
+    assert_eq!((seen[0].method.as_str(), seen[0].path.as_str()), ("POST", "/v1/responses"));
+    assert_eq!(seen[0].headers["authorization"], "Bearer sk-test");
+    assert_eq!(seen[0].json()["model"], "m");
+    ChatResponse::collect(reply?).await
+}
+
+#[tokio::test]
+async fn the_client_reads_whole_answers_streams_and_refusals() {
+    let question = || ChatRequest::new(vec![Message::user("look")]);
+    let json_type = json!({ "content-type": "application/json", "x-request-id": "req-1" });
+    let sse_type = json!({ "content-type": "text/event-stream", "x-request-id": "req-1" });
+
+    let whole = exchange(200, json_type.clone(), "json", &answer().to_string());
+    let response = over_http(whole.clone(), question()).await.unwrap();
+    assert_eq!(response.started.request_id.as_deref(), Some("req-1"));
+    assert_eq!(response.text(), "let me look");
+    // A server that does not stream, whatever it was asked.
+    assert_eq!(over_http(whole, question().streamed()).await.unwrap(), response);
+
+    let mut question_with_more = question().streamed();
+    question_with_more.sampling.top_k = Some(3);
+    let end = json!({ "type": "response.completed", "response": answer() });
+    let stream = exchange(200, sse_type.clone(), "sse", &format!("data: {end}\n\n"));
+    let streamed = over_http(stream, question_with_more).await.unwrap();
+    assert_eq!(streamed.choices, response.choices);
+    assert_eq!(streamed.warnings[0].param.as_deref(), Some("top_k"));
+
+    let begun = json!({ "type": "response.created", "response": { "id": "r" } });
+    let cut = exchange(200, sse_type, "sse", &format!("data: {begun}\n\n"));
+    let error = over_http(cut, question().streamed()).await.unwrap_err();
+    assert_eq!((error.kind(), error.provider()), (ErrorKind::Malformed, "openai"));
+
+    let headers = json!({ "content-type": "application/json", "retry-after": "7" });
+    let body = r#"{"error":{"message":"slow down","code":"rate_limit_exceeded"}}"#;
+    let error = over_http(exchange(429, headers, "json", body), question()).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::RateLimit);
+    assert_eq!(error.retry(), Retry::After(std::time::Duration::from_secs(7)));
+}
+
+/// Events of every kind, in any order, with fields of any type.
+fn any_event() -> impl Strategy<Value = Value> {
+    let kinds = prop::sample::select(vec![
+        "response.created",
+        "response.output_item.added",
+        "response.output_item.done",
+        "response.output_text.delta",
+        "response.refusal.delta",
+        "response.reasoning_summary_text.delta",
+        "response.reasoning_text.delta",
+        "response.function_call_arguments.delta",
+        "response.output_text.annotation.added",
+        "response.completed",
+        "error",
+    ]);
+    let item = (
+        prop::sample::select(vec![
+            "message",
+            "reasoning",
+            "function_call",
+            "custom_tool_call",
+            "image_generation_call",
+            "other",
+        ]),
+        any_value(),
+        any_value(),
+    )
+        .prop_map(|(kind, content, text)| {
+            json!({ "type": kind, "id": text, "call_id": text, "name": text, "content": content,
+                "summary": content, "arguments": text, "result": text, "encrypted_content": text })
+        });
+    (kinds, 0..3_u32, 0..2_u32, any_value(), item).prop_map(|(kind, index, part, delta, item)| {
+        json!({ "type": kind, "output_index": index, "content_index": part, "summary_index": part,
+            "delta": delta, "annotation": delta, "logprobs": delta, "item": item,
+            "response": { "id": "r", "output": [item] } })
+    })
+}
+
+fn any_value() -> impl Strategy<Value = Value> {
+    prop_oneof![
+        Just(Value::Null),
+        "[aé\u{1F600}{]{0,4}".prop_map(Value::from),
+        "[aé]{0,4}".prop_map(|text| json!([
+            { "type": "output_text", "text": text, "annotations": [text] },
+            { "type": "refusal", "refusal": text },
+            { "type": "summary_text", "text": text },
+        ])),
+        any::<i64>().prop_map(Value::from),
+    ]
+}
+
+proptest! {
+    /// Nothing breaks the decoder, and what our server makes of its events is in order.
+    #[test]
+    fn no_events_break_it(events in prop::collection::vec(any_event(), 0..12)) {
+        let (events, result) = stream(&events);
+        let mut writer = EventWriter::new(ResponseHead::default());
+        let mut written: Vec<_> =
+            events.iter().cloned().flat_map(|event| writer.push(event)).collect();
+        written.extend(writer.end());
+        for (number, event) in written.iter().enumerate() {
+            let data: Value = serde_json::from_str(&event.data).unwrap();
+            prop_assert_eq!(&data["sequence_number"], &json!(number));
+            prop_assert_eq!(&data["type"], &json!(event.name));
+        }
+        let count = |name: &str| written.iter().filter(|event| event.name == name).count();
+        prop_assert_eq!(count("response.output_item.added"), count("response.output_item.done"));
+        prop_assert_eq!(count("response.content_part.added"), count("response.content_part.done"));
+        let begins = written.first().map(|event| event.name);
+        prop_assert_eq!(begins, Some("response.created"));
+        if result.is_ok() {
+            let text: String =
+                written.iter().map(|event| format!("data: {}\n\n", event.data)).collect();
+            let (again, result) =
+                decode_chunks([text.as_bytes()], ResponsesDecoder::new(None), 1 << 20);
+            prop_assert!(result.is_ok(), "{:?}", result);
+            prop_assert_eq!(fold(again).text(), fold(events).text());
+        }
+    }
+
+    /// Whatever parses can be sent.
+    #[test]
+    fn no_request_breaks_it(items in prop::collection::vec(any_event(), 0..4), text in any_value()) {
+        let input: Vec<Value> = items.iter().map(|event| event["item"].clone()).collect();
+        let body = json!({ "model": "m", "input": input, "tools": text, "text": text,
+            "tool_choice": text, "include": text, "reasoning": text });
+        if let Ok(incoming) = parse_request_value(body) {
+            prop_assert!(render_request(incoming.request, &Quirks::default()).is_ok());
+        }
+    }
 }

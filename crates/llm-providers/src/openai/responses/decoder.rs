@@ -1,5 +1,7 @@
 //! [`ResponsesDecoder`]: the events of a streamed answer, or a whole answer, into [`ChatEvent`]s. Pure.
 
+use std::borrow::Cow;
+
 use llm_core::{
     ChatEvent, ErrorKind, Extra, FinishReason, ModelError, Operation, Started, Warning,
 };
@@ -113,9 +115,9 @@ impl ResponsesDecoder {
         data: &str,
         events: &mut Vec<ChatEvent>,
     ) -> Result<Progress, ModelError> {
-        let event: Event<'_> = parse(data)?;
-        let kind = event.kind.as_ref().map_or(name, |kind| &*kind.0).to_owned();
-        match kind.as_str() {
+        let mut event: Event<'_> = parse(data)?;
+        let kind = event.kind.take().map_or(Cow::Borrowed(name), |kind| kind.0);
+        match &*kind {
             "response.created" | "response.in_progress" | "response.queued" => {
                 self.begin(parse::<Opening>(data)?.response, events);
             }

@@ -43,7 +43,12 @@ pub fn render_request(
     let storage = if keeps_nothing { Storage::Never } else { Storage::AtProvider };
     let (instructions, items) = render_items(request.messages, quirks, storage, &mut notes)?;
     let tools = render_tools(request.tools, &mut notes)?;
-    let include = include(request.logprobs, request.reasoning.as_ref());
+    let takes_logprobs = !quirks.drops(&request.model, "logprobs");
+    if request.logprobs == Some(true) && !takes_logprobs {
+        notes.dropped_parameter("logprobs")?;
+    }
+    let wants_logprobs = request.logprobs == Some(true) && takes_logprobs;
+    let include = include(wants_logprobs, request.reasoning.as_ref());
 
     let mut body = Body { map: Map::new(), model: &request.model, quirks, notes };
     body.insert("model", request.model.as_str());
@@ -140,13 +145,13 @@ impl Body<'_> {
     }
 }
 
-fn include(logprobs: Option<bool>, reasoning: Option<&ReasoningOptions>) -> Vec<Value> {
+fn include(wants_logprobs: bool, reasoning: Option<&ReasoningOptions>) -> Vec<Value> {
     let thinks = reasoning.is_some_and(|options| options.effort.as_deref() != Some("none"));
     let mut include = Vec::new();
     if thinks {
         include.push(ENCRYPTED_REASONING.into());
     }
-    if logprobs == Some(true) {
+    if wants_logprobs {
         include.push(LOGPROBS.into());
     }
     include
@@ -296,6 +301,7 @@ mod tests {
             schema: json!({}),
             strict: Some(true),
         });
+        request.model = "gpt-4o".into();
         request.logprobs = Some(true);
         request.extra_body = Map::from_iter([
             ("text".to_owned(), json!({ "verbosity": "low" })),
@@ -304,7 +310,7 @@ mod tests {
         check(
             request,
             expect![[
-                r#"{"model":"gpt-5-mini","instructions":"be brief","input":[{"role":"user","content":"hi"}],"tools":[{"type":"function","name":"look","description":"looks","parameters":{"type":"object"}}],"tool_choice":{"type":"allowed_tools","mode":"required","tools":[{"type":"function","name":"look"}]},"text":{"format":{"type":"json_schema","name":"s","schema":{},"strict":true},"verbosity":"low"},"max_output_tokens":99,"include":["message.output_text.logprobs","file_search_call.results"]}"#
+                r#"{"model":"gpt-4o","instructions":"be brief","input":[{"role":"user","content":"hi"}],"tools":[{"type":"function","name":"look","description":"looks","parameters":{"type":"object"}}],"tool_choice":{"type":"allowed_tools","mode":"required","tools":[{"type":"function","name":"look"}]},"text":{"format":{"type":"json_schema","name":"s","schema":{},"strict":true},"verbosity":"low"},"max_output_tokens":99,"include":["message.output_text.logprobs","file_search_call.results"]}"#
             ]],
         );
     }
