@@ -8,13 +8,15 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 use llm_core::{EmbeddingRequest, Warning};
+use llm_providers::openai::RequestError;
 use llm_providers::openai::chat::{parse_request_value, render_request};
+use llm_providers::openai::responses;
 use llm_providers::openai::server::parse_embedding_request;
 use llm_providers::{OpenAi, Quirks, catalogue};
 use serde_json::Value;
 use testkit::conformance::{
     KnownDifferences, Outcome, Report, compare_answer, compare_embedding, compare_failure,
-    compare_requests, normalise_chat_request,
+    compare_requests, normalise_chat_request, normalise_responses_request,
 };
 use testkit::{Chunking, Exchange, ReplayServer};
 
@@ -61,13 +63,25 @@ pub(crate) fn run(args: Args) -> Result<()> {
 
 /// Whether a client for the exchange's wire format exists, and its address has the form that the client uses.
 fn is_covered(exchange: &Exchange) -> bool {
-    wire(exchange).is_some_and(|wire| exchange.request.url.ends_with(wire.path()))
+    wire(exchange).is_some_and(|wire| {
+        address(exchange, wire).ends_with(wire.path()) || stored_response(exchange).is_some()
+    })
+}
+
+/// The URL of an exchange. Azure puts the version of its API behind the address of a response.
+fn address(exchange: &Exchange, wire: Wire) -> &str {
+    let url = exchange.request.url.as_str();
+    match (wire, url.split_once('?')) {
+        (Wire::Responses, Some((address, _))) => address,
+        _ => url,
+    }
 }
 
 /// The wire formats that can be replayed.
 #[derive(Clone, Copy)]
 enum Wire {
     Chat,
+    Responses,
     Embeddings,
 }
 
@@ -75,6 +89,7 @@ impl Wire {
     fn path(self) -> &'static str {
         match self {
             Wire::Chat => "/chat/completions",
+            Wire::Responses => "/responses",
             Wire::Embeddings => "/embeddings",
         }
     }
@@ -83,6 +98,7 @@ impl Wire {
 fn wire(exchange: &Exchange) -> Option<Wire> {
     match (exchange.wire.as_str(), exchange.op.as_str()) {
         ("openai-chat", "chat") => Some(Wire::Chat),
+        ("openai-responses", "chat") => Some(Wire::Responses),
         ("openai-embeddings", "embedding") => Some(Wire::Embeddings),
         _ => None,
     }
@@ -95,6 +111,10 @@ async fn replay_all(exchanges: Vec<Exchange>, known: &KnownDifferences) -> Resul
         name_model(&mut exchange);
         let differences = match wire(&exchange) {
             Some(Wire::Chat) => replay_chat(&server, &exchange).await?,
+            Some(Wire::Responses) if stored_response(&exchange).is_some() => {
+                replay_stored(&server, &exchange).await?
+            }
+            Some(Wire::Responses) => replay_responses(&server, &exchange).await?,
             Some(Wire::Embeddings) => replay_embedding(&server, &exchange).await?,
             None => continue,
         };
@@ -114,9 +134,11 @@ fn name_model(exchange: &mut Exchange) {
 /// The client for an exchange, talking to the replay server.
 fn client(server: &ReplayServer, exchange: &Exchange, wire: Wire) -> Result<OpenAi> {
     let origin = server.add(exchange.clone(), Chunking::Random { longest: 700, seed: 1 });
-    let url = exchange.request.url.trim_end_matches(wire.path());
+    let address = address(exchange, wire);
+    let url = address.rsplit_once(wire.path()).map_or(address, |(base, _)| base);
     let base_path = url.splitn(4, '/').nth(3).unwrap_or_default();
-    let provider = OpenAi::builder(&exchange.provider, format!("{origin}/{base_path}"))
+    let query = exchange.request.url.get(address.len()..).unwrap_or_default();
+    let provider = OpenAi::builder(&exchange.provider, format!("{origin}/{base_path}{query}"))
         .quirks(quirks(exchange))
         .api_key("sk-replay".into())
         .build()?;
@@ -133,15 +155,7 @@ async fn replay_chat(server: &ReplayServer, exchange: &Exchange) -> Result<Vec<S
     let is_recorded = body.is_some();
     let incoming = match body.map(parse_request_value).transpose() {
         Ok(incoming) => incoming.unwrap_or_default(),
-        // A request that we refuse ourselves passes when its provider refused it for the same field.
-        Err(refusal) => {
-            let recorded: Value =
-                serde_json::from_slice(&exchange.response.bytes()).unwrap_or_default();
-            let their_param = recorded.pointer("/error/param").and_then(Value::as_str);
-            let same =
-                is_error && their_param.is_none_or(|param| Some(param) == refusal.param.as_deref());
-            return Ok(if same { Vec::new() } else { vec![format!("refused: {refusal}")] });
-        }
+        Err(refusal) => return Ok(compare_refusal(exchange, &refusal)),
     };
     let mut request = incoming.request;
     request.stream = exchange.kind == "chat-stream" || request.stream;
@@ -165,6 +179,72 @@ async fn replay_chat(server: &ReplayServer, exchange: &Exchange) -> Result<Vec<S
         normalise_chat_request,
     ));
     Ok(differences)
+}
+
+async fn replay_responses(server: &ReplayServer, exchange: &Exchange) -> Result<Vec<String>> {
+    let body = exchange.request.body.clone();
+    let is_recorded = body.is_some();
+    let incoming = match body.map(responses::parse_request_value).transpose() {
+        Ok(incoming) => incoming.unwrap_or_default(),
+        Err(refusal) => return Ok(compare_refusal(exchange, &refusal)),
+    };
+    let mut request = incoming.request;
+    request.stream = exchange.kind == "chat-stream" || request.stream;
+    let warnings = match responses::render_request(request.clone(), &quirks(exchange)) {
+        Ok(rendered) => rendered.warnings,
+        Err(error) => return Ok(vec![format!("not rendered: {error}")]),
+    };
+    let model = client(server, exchange, Wire::Responses)?.responses(request.model.clone());
+    let outcome = Outcome::of(model.chat(request).await).await;
+
+    let mut differences = if exchange.response.status >= 400 {
+        compare_failure(exchange, &outcome)
+    } else {
+        exchange.expect.as_ref().map(|expect| compare_answer(expect, &outcome)).unwrap_or_default()
+    };
+    let sent = compare_sent(server, exchange, &warnings, is_recorded, normalise_responses_request);
+    differences.extend(sent);
+    Ok(differences)
+}
+
+/// The id of the stored response that an exchange is about.
+fn stored_response(exchange: &Exchange) -> Option<&str> {
+    if exchange.wire != "openai-responses" {
+        return None;
+    }
+    let (_, id) = address(exchange, Wire::Responses).rsplit_once("/responses/")?;
+    let is_known = matches!(exchange.request.method.as_str(), "GET" | "DELETE");
+    (is_known && !id.contains('/')).then_some(id)
+}
+
+async fn replay_stored(server: &ReplayServer, exchange: &Exchange) -> Result<Vec<String>> {
+    let id = stored_response(exchange).unwrap_or_default();
+    let stored = client(server, exchange, Wire::Responses)?.stored_responses();
+    let is_streamed = exchange.response.framing == "sse";
+    let outcome = match (exchange.request.method.as_str(), is_streamed) {
+        ("DELETE", _) => match stored.delete(id).await {
+            Ok(()) => Outcome { response: Default::default(), error: None },
+            Err(error) => Outcome { response: Default::default(), error: Some(error) },
+        },
+        (_, true) => Outcome::of(stored.follow(id).await).await,
+        (_, false) => Outcome::of(stored.get(id).await).await,
+    };
+    let mut differences = if exchange.response.status >= 400 {
+        compare_failure(exchange, &outcome)
+    } else {
+        exchange.expect.as_ref().map(|expect| compare_answer(expect, &outcome)).unwrap_or_default()
+    };
+    differences.extend(compare_sent(server, exchange, &[], true, normalise_responses_request));
+    Ok(differences)
+}
+
+/// A request that we refuse ourselves passes when its provider refused it for the same field.
+fn compare_refusal(exchange: &Exchange, refusal: &RequestError) -> Vec<String> {
+    let recorded: Value = serde_json::from_slice(&exchange.response.bytes()).unwrap_or_default();
+    let their_param = recorded.pointer("/error/param").and_then(Value::as_str);
+    let is_same = exchange.response.status >= 400
+        && their_param.is_none_or(|param| Some(param) == refusal.param.as_deref());
+    if is_same { Vec::new() } else { vec![format!("refused: {refusal}")] }
 }
 
 async fn replay_embedding(server: &ReplayServer, exchange: &Exchange) -> Result<Vec<String>> {
@@ -240,7 +320,10 @@ mod tests {
     /// The same as `cargo xtask conformance`, where there are recordings.
     #[test]
     fn recordings_replay() {
-        let args = Args { dir: RECORDINGS.into(), dialect: vec!["openai-chat".to_owned()] };
+        let args = Args {
+            dir: RECORDINGS.into(),
+            dialect: vec!["openai-chat".to_owned(), "openai-responses".to_owned()],
+        };
         if !args.dir.is_dir() {
             eprintln!("skipped: there are no recordings at {}", args.dir.display());
             return;

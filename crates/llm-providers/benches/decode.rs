@@ -8,7 +8,8 @@ use std::time::Instant;
 
 use llm_providers::Quirks;
 use llm_providers::openai::chat::ChatDecoder;
-use llm_providers::stream::decode_chunks;
+use llm_providers::openai::responses::ResponsesDecoder;
+use llm_providers::stream::{EventDecoder, decode_chunks};
 
 /// The system's allocator, counted.
 struct Counted;
@@ -46,29 +47,62 @@ fn main() {
     let tool = r#""delta":{"tool_calls":[{"index":0,"function":{"arguments":"{\"a\""}}]}"#;
     let reasoning = r#""delta":{"reasoning_content":" hm","content":null}"#;
     for (name, delta) in [("text", text), ("tool call", tool), ("reasoning", reasoning)] {
-        let body = stream_of(delta);
-        let run = || {
-            let chunks = body.as_bytes().chunks(1400);
-            let (events, result) =
-                decode_chunks(chunks, ChatDecoder::new(Quirks::default(), None), 1 << 20);
-            result.expect("the stream is in order");
-            black_box(events.len())
-        };
+        let decoder = || ChatDecoder::new(Quirks::default(), None);
+        measure("openai-chat", name, &stream_of(delta), decoder);
+    }
+    let text =
+        r#""type":"response.output_text.delta","content_index":0,"delta":" word","logprobs":[]"#;
+    let call = r#""type":"response.function_call_arguments.delta","delta":"{\"a\"""#;
+    let summary =
+        r#""type":"response.reasoning_summary_text.delta","summary_index":0,"delta":" hm""#;
+    for (name, kind, fields) in [
+        ("text", "message", text),
+        ("tool call", "function_call", call),
+        ("reasoning", "reasoning", summary),
+    ] {
+        let decoder = || ResponsesDecoder::new(None);
+        measure("openai-responses", name, &responses_stream_of(kind, fields), decoder);
+    }
+}
+
+fn measure<D: EventDecoder>(dialect: &str, name: &str, body: &str, decoder: impl Fn() -> D) {
+    let run = || {
+        let chunks = body.as_bytes().chunks(1400);
+        let (events, result) = decode_chunks(chunks, decoder(), 1 << 20);
+        result.expect("the stream is in order");
+        black_box(events.len())
+    };
+    run();
+    let before = ALLOCATIONS.load(Ordering::Relaxed);
+    // The fastest round: the others measure what else the machine was doing.
+    let fastest = (0..ROUNDS).map(|_| {
+        let begin = Instant::now();
         run();
-        let before = ALLOCATIONS.load(Ordering::Relaxed);
-        // The fastest round: the others measure what else the machine was doing.
-        let fastest = (0..ROUNDS).map(|_| {
-            let begin = Instant::now();
-            run();
-            begin.elapsed()
-        });
-        let nanoseconds = fastest.min().unwrap_or_default().as_nanos() as f64 / EVENTS as f64;
-        let allocations = (ALLOCATIONS.load(Ordering::Relaxed) - before) as f64;
-        let allocations = allocations / f64::from(ROUNDS) / EVENTS as f64;
-        println!(
-            "openai-chat {name:<10} {nanoseconds:>7.0} ns/event {allocations:>6.2} allocations/event"
+        begin.elapsed()
+    });
+    let nanoseconds = fastest.min().unwrap_or_default().as_nanos() as f64 / EVENTS as f64;
+    let allocations = (ALLOCATIONS.load(Ordering::Relaxed) - before) as f64;
+    let allocations = allocations / f64::from(ROUNDS) / EVENTS as f64;
+    println!(
+        "{dialect:<17} {name:<10} {nanoseconds:>7.0} ns/event {allocations:>6.2} allocations/event"
+    );
+}
+
+/// A stream of one item.
+fn responses_stream_of(kind: &str, fields: &str) -> String {
+    let mut body = format!(
+        "data: {{\"type\":\"response.output_item.added\",\"output_index\":0,\"item\":{{\"type\":\"{kind}\",\"id\":\"x\",\"call_id\":\"c\",\"name\":\"n\"}}}}\n\n"
+    );
+    for number in 0..EVENTS {
+        let _ = write!(
+            body,
+            "event: response.delta\ndata: {{{fields},\"item_id\":\"msg_0123456789abcdef0123456789abcdef\",\"output_index\":0,\"sequence_number\":{number},\"obfuscation\":\"aB3dE\"}}\n\n"
         );
     }
+    body.push_str(
+        "data: {\"type\":\"response.completed\",\"response\":{\"id\":\"r\",\"output\":[]}}\n\n",
+    );
+    body
 }
 
 /// A stream as OpenAI sends it, padding and all.

@@ -52,6 +52,9 @@ pub enum Dialect {
     #[default]
     #[serde(rename = "openai")]
     OpenAi,
+    /// OpenAI's Responses ([`OpenAi::responses`](crate::OpenAi::responses)), and embeddings as in `OpenAi`.
+    #[serde(rename = "openai-responses")]
+    OpenAiResponses,
 }
 
 #[derive(Deserialize)]

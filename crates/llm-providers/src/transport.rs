@@ -168,6 +168,27 @@ impl Transport {
         request.send().await.map_err(|error| transport_error(operation, error))
     }
 
+    /// Sends a request without a body to `path` below the base URL, with a query besides the base URL's own, and returns
+    /// the response's head, whatever its status.
+    ///
+    /// # Errors
+    /// As [`Transport::post`].
+    #[cfg(feature = "openai-responses")]
+    pub(crate) async fn ask(
+        &self,
+        operation: Operation,
+        method: Method,
+        path: &str,
+        query: &[(&str, &str)],
+    ) -> Result<Response, ModelError> {
+        let mut url = self.url(path);
+        if !query.is_empty() {
+            url.query_pairs_mut().extend_pairs(query);
+        }
+        let request = self.client.request(method, url).headers(self.headers.clone());
+        request.send().await.map_err(|error| transport_error(operation, error))
+    }
+
     /// The whole body of a successful response.
     ///
     /// # Errors

@@ -5,6 +5,8 @@ pub mod embeddings;
 pub mod errors;
 pub(crate) mod fields;
 mod provider;
+#[cfg(feature = "openai-responses")]
+pub mod responses;
 pub mod server;
 
 pub use fields::RequestError;

@@ -17,6 +17,8 @@ use serde_json::{Map, Value};
 use super::chat::OpenAiChat;
 use super::embeddings::OpenAiEmbedding;
 use super::errors;
+#[cfg(feature = "openai-responses")]
+use super::responses::OpenAiResponses;
 use crate::Quirks;
 use crate::catalogue::ProviderEntry;
 use crate::transport::{self, BuildError, Transport, TransportOptions};
@@ -67,6 +69,24 @@ impl OpenAi {
     /// A chat model of which more is known.
     pub fn chat_with(&self, info: ModelInfo) -> Arc<dyn ChatModel> {
         Arc::new(OpenAiChat::new(self.shared.clone(), info))
+    }
+
+    /// A chat model behind the Responses API, by the provider's name for it. Nothing is sent.
+    #[cfg(feature = "openai-responses")]
+    pub fn responses(&self, model: impl Into<String>) -> Arc<dyn ChatModel> {
+        self.responses_with(self.info(model, ModelKind::Chat))
+    }
+
+    /// A chat model behind the Responses API of which more is known.
+    #[cfg(feature = "openai-responses")]
+    pub fn responses_with(&self, info: ModelInfo) -> Arc<dyn ChatModel> {
+        Arc::new(OpenAiResponses::new(self.shared.clone(), info))
+    }
+
+    /// Responses that the provider keeps: answers in the background, and earlier ones.
+    #[cfg(feature = "openai-responses")]
+    pub fn stored_responses(&self) -> super::responses::StoredResponses {
+        super::responses::StoredResponses::new(self.shared.clone())
     }
 
     /// An embedding model by the provider's name for it. Nothing is sent.
@@ -129,7 +149,7 @@ impl Shared {
     }
 
     /// The response if it is a success, else the failure that it tells.
-    async fn accept(
+    pub(super) async fn accept(
         &self,
         operation: Operation,
         response: Response,

@@ -8,9 +8,11 @@ mod embedding;
 mod known;
 mod report;
 mod request;
+mod responses_request;
 
 pub use answer::{Outcome, compare_answer, compare_failure};
 pub use embedding::compare_embedding;
 pub use known::{KnownDifferences, KnownError};
 pub use report::{Report, Verdict};
 pub use request::{compare_requests, normalise_chat_request};
+pub use responses_request::normalise_responses_request;

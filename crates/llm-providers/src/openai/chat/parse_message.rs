@@ -192,7 +192,7 @@ fn parse_file(part: Value, path: &str) -> Result<Part, RequestError> {
 }
 
 /// Media at a URL; a `data:` URL in base64 is taken apart.
-pub(super) fn media_from_url(url: String) -> Media {
+pub(in crate::openai) fn media_from_url(url: String) -> Media {
     let inline = url
         .strip_prefix("data:")
         .and_then(|rest| rest.split_once(";base64,"))
@@ -207,7 +207,7 @@ pub(super) fn media_from_url(url: String) -> Media {
 }
 
 /// `wav` → `audio/wav`; the one irregular name is `mp3` → `audio/mpeg`.
-fn media_type_of_format(format: &str) -> String {
+pub(in crate::openai) fn media_type_of_format(format: &str) -> String {
     match format {
         "mp3" => "audio/mpeg".into(),
         other => format!("audio/{other}"),

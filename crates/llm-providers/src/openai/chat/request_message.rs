@@ -326,7 +326,10 @@ fn extend(value: &mut Value, extra: Map<String, Value>) {
     }
 }
 
-fn media_url(source: MediaSource, media_type: Option<&str>) -> Option<String> {
+pub(in crate::openai) fn media_url(
+    source: MediaSource,
+    media_type: Option<&str>,
+) -> Option<String> {
     match source {
         MediaSource::Url(url) => Some(url),
         MediaSource::Base64(data) => {
@@ -352,7 +355,7 @@ fn sniff_media_type(data: &str) -> &'static str {
         .map_or("application/octet-stream", |(_, media_type)| media_type)
 }
 
-fn format_of_media_type(media_type: &str) -> &str {
+pub(in crate::openai) fn format_of_media_type(media_type: &str) -> &str {
     match media_type {
         "audio/mpeg" => "mp3",
         "audio/x-wav" | "audio/wave" => "wav",

@@ -14,7 +14,11 @@ pub fn parse_usage(raw: Value, quirks: &Quirks) -> Option<Usage> {
     }
     // Each count under the names that providers use for it, the dialect's own first.
     let count = |pointers: &[&str]| pointers.iter().find_map(|at| raw.pointer(at)?.as_u64());
-    let reasoning = count(&["/completion_tokens_details/reasoning_tokens", "/reasoning_tokens"]);
+    let reasoning = count(&[
+        "/completion_tokens_details/reasoning_tokens",
+        "/output_tokens_details/reasoning_tokens",
+        "/reasoning_tokens",
+    ]);
     let mut output = count(&["/completion_tokens", "/output_tokens"]);
     if quirks.reasoning_outside_output {
         output = output.map(|output| output.saturating_add(reasoning.unwrap_or(0)));
@@ -24,6 +28,7 @@ pub fn parse_usage(raw: Value, quirks: &Quirks) -> Option<Usage> {
         output_tokens: output,
         cache_read_tokens: count(&[
             "/prompt_tokens_details/cached_tokens",
+            "/input_tokens_details/cached_tokens",
             "/prompt_cache_hit_tokens",
             "/cached_tokens",
             "/num_cached_tokens",
@@ -31,6 +36,7 @@ pub fn parse_usage(raw: Value, quirks: &Quirks) -> Option<Usage> {
         ]),
         cache_write_tokens: count(&[
             "/prompt_tokens_details/cache_write_tokens",
+            "/input_tokens_details/cache_write_tokens",
             "/cache_creation_input_tokens",
         ]),
         reasoning_tokens: reasoning,
