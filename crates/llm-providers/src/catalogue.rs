@@ -52,6 +52,8 @@ pub enum Dialect {
     #[default]
     #[serde(rename = "openai")]
     OpenAi,
+    /// Gemini's generateContent with an API key.
+    Gemini,
 }
 
 #[derive(Deserialize)]
