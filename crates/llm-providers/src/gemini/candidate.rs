@@ -208,12 +208,7 @@ impl CandidateState {
     }
 
     /// Tells the sources and the end. Returns whether there is one.
-    pub(super) fn end(
-        &mut self,
-        choice: u32,
-        is_whole: bool,
-        events: &mut Vec<ChatEvent>,
-    ) -> bool {
+    pub(super) fn end(&mut self, choice: u32, is_whole: bool, events: &mut Vec<ChatEvent>) -> bool {
         let annotations = std::mem::take(&mut self.sources).annotations();
         events.extend(
             annotations.into_iter().map(|annotation| ChatEvent::Annotation { choice, annotation }),

@@ -101,10 +101,10 @@ impl ChatDecoder {
 
     /// Tells the fields of the whole answer that are new or have changed.
     fn whole_fields(&mut self, fields: Extra, events: &mut Vec<ChatEvent>) {
-        let is_new = |name: &String, value: &Value| {
-            !value.is_null() && self.told.get(name) != Some(value)
-        };
-        let fields: Extra = fields.into_iter().filter(|(name, value)| is_new(name, value)).collect();
+        let is_new =
+            |name: &String, value: &Value| !value.is_null() && self.told.get(name) != Some(value);
+        let fields: Extra =
+            fields.into_iter().filter(|(name, value)| is_new(name, value)).collect();
         if !fields.is_empty() {
             self.told.extend(fields.clone());
             events.push(ChatEvent::Extra { fields });

@@ -109,17 +109,16 @@ async fn ask(
 }
 
 /// One call. How it is made depends on the service, and on Vertex AI on the generation of the model.
-async fn call(
-    shared: &Shared,
-    request: EmbeddingRequest,
-) -> Result<EmbeddingResponse, ModelError> {
+async fn call(shared: &Shared, request: EmbeddingRequest) -> Result<EmbeddingResponse, ModelError> {
     let headers = transport::extra_headers(OPERATION, &request.extra_headers)?;
     let (count, dimensions, model) =
         (request.inputs.len(), request.dimensions, request.model.clone());
     let (dropped_user, service) = (request.user.is_some(), shared.service);
     let (method, body) = match service {
         Service::GeminiApi => ("batchEmbedContents", render_batch(request)),
-        Service::Vertex if is_second_generation(&model) => ("embedContent", render_content(request)),
+        Service::Vertex if is_second_generation(&model) => {
+            ("embedContent", render_content(request))
+        }
         Service::Vertex => ("predict", render_predict(request)),
     };
     let response = shared.call(OPERATION, &model, method, headers, &body).await?;
@@ -143,7 +142,11 @@ fn join(
     let mut whole = EmbeddingResponse::default();
     for part in parts {
         whole.vectors.extend(part.vectors);
-        whole.warnings.extend(part.warnings.into_iter().filter(|new| !whole.warnings.contains(new)));
+        for warning in part.warnings {
+            if !whole.warnings.contains(&warning) {
+                whole.warnings.push(warning);
+            }
+        }
         let (known, more) = (whole.usage.input_tokens, part.usage.input_tokens);
         whole.usage.input_tokens = match (known, more) {
             (None, None) => None,
@@ -170,7 +173,10 @@ fn take_purpose(request: &mut EmbeddingRequest) -> Option<EmbeddingPurpose> {
     }
 }
 
-fn word(table: &[(EmbeddingPurpose, &'static str)], purpose: EmbeddingPurpose) -> Option<&'static str> {
+fn word(
+    table: &[(EmbeddingPurpose, &'static str)],
+    purpose: EmbeddingPurpose,
+) -> Option<&'static str> {
     table.iter().find(|(known, _)| *known == purpose).map(|(_, word)| *word)
 }
 
@@ -350,14 +356,15 @@ pub fn parse_vectors(
     let body: Value = serde_json::from_slice(body)
         .map_err(|error| malformed("this is no embedding reply").with_source(error))?;
     let list = |name: &str| body.get(name).and_then(Value::as_array);
-    let entries: Vec<&Value> = match (list("embeddings"), list("predictions"), body.get("embedding")) {
-        (Some(entries), _, _) => entries.iter().collect(),
-        (None, Some(entries), _) => {
-            entries.iter().map(|entry| entry.get("embeddings").unwrap_or(entry)).collect()
-        }
-        (None, None, Some(entry)) => vec![entry],
-        (None, None, None) => return Err(errors::from_body(OPERATION, None, &body)),
-    };
+    let entries: Vec<&Value> =
+        match (list("embeddings"), list("predictions"), body.get("embedding")) {
+            (Some(entries), _, _) => entries.iter().collect(),
+            (None, Some(entries), _) => {
+                entries.iter().map(|entry| entry.get("embeddings").unwrap_or(entry)).collect()
+            }
+            (None, None, Some(entry)) => vec![entry],
+            (None, None, None) => return Err(errors::from_body(OPERATION, None, &body)),
+        };
     if entries.len() != count {
         return Err(malformed(format!("{} vectors came for {count} inputs", entries.len())));
     }
@@ -436,11 +443,7 @@ mod tests {
     use super::*;
 
     fn request(model: &str, purpose: EmbeddingPurpose) -> EmbeddingRequest {
-        EmbeddingRequest {
-            model: model.into(),
-            purpose,
-            ..EmbeddingRequest::documents(["a"])
-        }
+        EmbeddingRequest { model: model.into(), purpose, ..EmbeddingRequest::documents(["a"]) }
     }
 
     #[test]
@@ -471,7 +474,9 @@ mod tests {
     fn reads_every_form_of_reply() {
         let vectors = |body: Value, count: usize| {
             parse_vectors(body.to_string().as_bytes(), count, Some(2))
-                .map(|response| (response.vectors, response.usage.input_tokens, response.warnings.len()))
+                .map(|response| {
+                    (response.vectors, response.usage.input_tokens, response.warnings.len())
+                })
                 .map_err(|error| error.kind())
         };
         let values = json!({ "values": [1.0, 2] });
@@ -479,8 +484,7 @@ mod tests {
         assert_eq!(vectors(json!({ "embeddings": [values] }), 1), Ok((expected.clone(), None, 0)));
         assert_eq!(vectors(json!({ "embedding": values }), 1), Ok((expected.clone(), None, 0)));
         let statistics = json!({ "token_count": 3, "truncated": true });
-        let predictions =
-            json!([{ "embeddings": { "values": [1, 2], "statistics": statistics } }]);
+        let predictions = json!([{ "embeddings": { "values": [1, 2], "statistics": statistics } }]);
         assert_eq!(vectors(json!({ "predictions": predictions }), 1), Ok((expected, Some(3), 1)));
 
         for (body, kind) in [

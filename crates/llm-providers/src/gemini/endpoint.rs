@@ -16,7 +16,8 @@ impl Service {
     /// The full name of a model: `models/NAME`, or `publishers/google/models/NAME`. Names that are full already
     /// (`tunedModels/…`, `endpoints/…`) stay; on Vertex `PUBLISHER/NAME` is short for the publisher's model.
     pub(super) fn resource(self, model: &str) -> String {
-        const FULL: [&str; 5] = ["models/", "tunedModels/", "publishers/", "endpoints/", "projects/"];
+        const FULL: [&str; 5] =
+            ["models/", "tunedModels/", "publishers/", "endpoints/", "projects/"];
         if FULL.iter().any(|beginning| model.starts_with(beginning)) {
             return model.to_owned();
         }

@@ -195,7 +195,8 @@ impl<'a> Report<'a> {
             let word = word?;
             table.iter().find(|(known, _)| *known == word).map(|(_, kind)| *kind)
         };
-        let by_word = find(REASONS, self.reason()).or_else(|| find(STATUS_WORDS, self.text("status")));
+        let by_word =
+            find(REASONS, self.reason()).or_else(|| find(STATUS_WORDS, self.text("status")));
         let kind = by_word.or_else(|| status.map(kind_of_status)).unwrap_or(ErrorKind::Unknown);
         match kind {
             ErrorKind::RateLimit if self.is_used_up() => ErrorKind::Quota,
@@ -292,12 +293,20 @@ mod tests {
     fn limits_tell_when_to_come_back() {
         let wait = detail("RetryInfo", json!({ "retryDelay": "48.5s" }));
         let of = |quota: &str| {
-            detail("QuotaFailure", json!({ "violations": [{ "quotaId": quota, "quotaValue": "50" }] }))
+            detail(
+                "QuotaFailure",
+                json!({ "violations": [{ "quotaId": quota, "quotaValue": "50" }] }),
+            )
         };
         let limit = |details: Value| error(429, "RESOURCE_EXHAUSTED", "m", details);
         let after = Retry::After(Duration::from_millis(48_500));
         check(429, limit(json!([of("PerMinutePerProject"), wait])), ErrorKind::RateLimit, after);
-        check(429, limit(json!([of("PerDayPerProject"), wait])), ErrorKind::Quota, Retry::Exhausted);
+        check(
+            429,
+            limit(json!([of("PerDayPerProject"), wait])),
+            ErrorKind::Quota,
+            Retry::Exhausted,
+        );
         check(429, limit(Value::Null), ErrorKind::RateLimit, Retry::Now);
         let array = json!([limit(json!([wait]))]);
         check(429, array, ErrorKind::RateLimit, after);

@@ -50,7 +50,8 @@ impl Sources {
             let place = support.get("segment").and_then(|segment| self.place(segment));
             for index in array(support, "groundingChunkIndices") {
                 let index = index.as_u64().and_then(|index| usize::try_from(index).ok());
-                let chunk = index.and_then(|index| Some((chunks.get(index)?, used.get_mut(index)?)));
+                let chunk =
+                    index.and_then(|index| Some((chunks.get(index)?, used.get_mut(index)?)));
                 if let Some((chunk, used)) = chunk {
                     *used = true;
                     annotations.push(annotation(chunk, place));
@@ -81,7 +82,8 @@ impl Sources {
         };
         let (start, end) = (index("startIndex")?, index("endIndex")?);
         let named = segment.get("text").and_then(Value::as_str);
-        let found = self.text.get(start..end).filter(|found| named.is_none_or(|text| text == *found));
+        let found =
+            self.text.get(start..end).filter(|found| named.is_none_or(|text| text == *found));
         let (start, end) = match (found, named) {
             (Some(_), _) => (start, end),
             (None, Some(text)) if !text.is_empty() => {

@@ -51,10 +51,11 @@ pub(super) async fn list(shared: &Shared) -> Result<Vec<AvailableModel>, ModelEr
         let body = shared.transport.read_body(OPERATION, response).await?;
         let (page, next) = parse_page(&body)?;
         models.extend(page);
-        token = next;
-        if token.is_none() {
+        // A server that gives the same token again has no more to tell.
+        if next.is_none() || next == token {
             break;
         }
+        token = next;
     }
     Ok(models)
 }
@@ -103,6 +104,6 @@ mod tests {
         assert_eq!((models[0].id.as_str(), models[0].input_token_limit), ("a", Some(5)));
         assert_eq!((models.len(), models[0].extra["thinking"].clone()), (1, Value::Bool(true)));
         assert_eq!(page_path(token.as_deref()), "models?pageSize=1000&pageToken=t%2F1");
-        assert_eq!(parse_page(b"[]").unwrap_err().kind(), ErrorKind::Malformed);
+        assert_eq!(parse_page(b"7").unwrap_err().kind(), ErrorKind::Malformed);
     }
 }

@@ -189,9 +189,7 @@ mod tests {
     #[test]
     fn results_without_ids_answer_calls_of_their_name_in_order() {
         let call = |name: &str| json!({ "functionCall": { "name": name } });
-        let result = |name: &str, output: &str| {
-            json!({ "functionResponse": { "name": name, "response": { "output": output } } })
-        };
+        let result = |name: &str, output: &str| json!({ "functionResponse": { "name": name, "response": { "output": output } } });
         let messages = parse(json!([
             { "role": "model", "parts": [call("a"), call("b"), call("a")] },
             { "role": "user", "parts": [result("a", "1"), result("a", "2"), result("b", "3")] },
@@ -216,7 +214,10 @@ mod tests {
             (json!([{ "role": "wizard" }]), "contents[0].role"),
             (json!([{ "parts": 1 }]), "contents[0].parts"),
             (json!([{ "parts": [{ "text": 1 }] }]), "contents[0].parts[0].text"),
-            (json!([{ "parts": [{ "functionCall": {} }] }]), "contents[0].parts[0].functionCall.name"),
+            (
+                json!([{ "parts": [{ "functionCall": {} }] }]),
+                "contents[0].parts[0].functionCall.name",
+            ),
             (json!([{ "parts": [{ "fileData": {} }] }]), "contents[0].parts[0].fileData.fileUri"),
         ] {
             assert_eq!(parse(contents).unwrap_err().param.as_deref(), Some(param));

@@ -162,7 +162,10 @@ fn render_tools(
     }
     tools.extend(others);
     let calling = choice.map(calling_config);
-    Ok((tools, Map::from_iter(calling.map(|calling| ("functionCallingConfig".to_owned(), calling)))))
+    Ok((
+        tools,
+        Map::from_iter(calling.map(|calling| ("functionCallingConfig".to_owned(), calling))),
+    ))
 }
 
 fn is_offered(name: &str, choice: Option<&ToolChoice>) -> bool {
@@ -340,11 +343,8 @@ mod tests {
 
     #[test]
     fn refuses_what_would_be_dropped_when_told_so() {
-        let request = ChatRequest {
-            unsupported: Unsupported::Refuse,
-            user: Some("u".into()),
-            ..request()
-        };
+        let request =
+            ChatRequest { unsupported: Unsupported::Refuse, user: Some("u".into()), ..request() };
         let error = render_request(request, Service::GeminiApi).unwrap_err();
         assert_eq!((error.kind(), error.param()), (ErrorKind::Unsupported, Some("user")));
     }

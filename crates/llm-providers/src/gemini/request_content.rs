@@ -197,8 +197,10 @@ impl Writer<'_> {
         if self.generation < Generation::Third {
             return;
         }
-        let mut calls =
-            parts.iter_mut().filter_map(Value::as_object_mut).filter(|part| part.contains_key("functionCall"));
+        let mut calls = parts
+            .iter_mut()
+            .filter_map(Value::as_object_mut)
+            .filter(|part| part.contains_key("functionCall"));
         let Some(first) = calls.next() else {
             return;
         };
@@ -470,7 +472,11 @@ mod tests {
             "gemini-3-pro",
             vec![Message::new(
                 Role::Assistant,
-                vec![block(Some("s"), ours), block(None, Extra::new()), block(Some("t"), Extra::new())],
+                vec![
+                    block(Some("s"), ours),
+                    block(None, Extra::new()),
+                    block(Some("t"), Extra::new()),
+                ],
             )],
             expect![[r#"
                 {"role":"model","parts":[{"text":"hm","thought":true,"thoughtSignature":"s"},{"text":"hm","thought":true}]}

@@ -37,7 +37,8 @@ pub(super) fn to_json_schema(schema: Value) -> Value {
             }
             ("type", Value::String(kind)) => kind.to_ascii_lowercase().into(),
             ("properties" | "$defs" | "defs", Value::Object(schemas)) => {
-                let schemas = schemas.into_iter().map(|(name, schema)| (name, to_json_schema(schema)));
+                let schemas =
+                    schemas.into_iter().map(|(name, schema)| (name, to_json_schema(schema)));
                 Value::Object(schemas.collect())
             }
             ("anyOf" | "oneOf" | "allOf" | "prefixItems", Value::Array(schemas)) => {
@@ -51,9 +52,7 @@ pub(super) fn to_json_schema(schema: Value) -> Value {
         };
         converted.insert(name, value);
     }
-    if is_nullable
-        && let Some(kind) = converted.get_mut("type").filter(|kind| kind.is_string())
-    {
+    if is_nullable && let Some(kind) = converted.get_mut("type").filter(|kind| kind.is_string()) {
         *kind = Value::Array(vec![kind.take(), "null".into()]);
     }
     Value::Object(converted)

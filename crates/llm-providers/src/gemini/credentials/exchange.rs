@@ -43,7 +43,8 @@ impl TokenServer {
         let uri = uri.unwrap_or(TOKEN_SERVER);
         let is_googles = Url::parse(uri).is_ok_and(|url| {
             let host = url.host_str().unwrap_or_default();
-            url.scheme() == "https" && (host == "googleapis.com" || host.ends_with(".googleapis.com"))
+            url.scheme() == "https"
+                && (host == "googleapis.com" || host.ends_with(".googleapis.com"))
         });
         if !is_googles {
             return Err(CredentialsError::TokenServer { uri: uri.to_owned() });
@@ -71,7 +72,7 @@ impl TokenServer {
 pub(super) fn parse_token(body: &[u8]) -> Result<AccessToken, TokenError> {
     #[derive(Deserialize)]
     struct Token {
-        access_token: SecretString,
+        access_token: String,
         #[serde(default)]
         expires_in: Option<u64>,
     }
@@ -79,7 +80,8 @@ pub(super) fn parse_token(body: &[u8]) -> Result<AccessToken, TokenError> {
     let token: Token = serde_json::from_slice(body).map_err(|_| {
         TokenError::new(ErrorKind::Malformed, "the token server's answer holds no token")
     })?;
-    Ok(AccessToken { secret: token.access_token, lasts: token.expires_in.map(Duration::from_secs) })
+    let secret = SecretString::from(token.access_token);
+    Ok(AccessToken { secret, lasts: token.expires_in.map(Duration::from_secs) })
 }
 
 /// `{"error": "invalid_grant", "error_description": …}`: what is wrong with credentials comes as status 400 or 401.

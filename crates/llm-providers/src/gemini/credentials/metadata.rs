@@ -58,8 +58,7 @@ impl TokenSource for MetadataServer {
     fn token(&self) -> BoxFuture<'static, Result<AccessToken, TokenError>> {
         let Self { transport, account } = self.clone();
         async move {
-            let path =
-                format!("computeMetadata/v1/instance/service-accounts/{account}/token");
+            let path = format!("computeMetadata/v1/instance/service-accounts/{account}/token");
             let response = transport.get(OPERATION, &path).await?;
             let status = response.status().as_u16();
             if status == 404 {

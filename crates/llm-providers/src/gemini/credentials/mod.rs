@@ -121,7 +121,9 @@ pub enum CredentialsError {
         field: &'static str,
     },
     /// A kind of credentials that is not known here.
-    #[error("credentials of type `{kind}` are not supported; use a service account, an authorized user, or the metadata server")]
+    #[error(
+        "credentials of type `{kind}` are not supported; use a service account, an authorized user, or the metadata server"
+    )]
     Kind {
         /// What the file says.
         kind: String,
@@ -133,7 +135,9 @@ pub enum CredentialsError {
         reason: String,
     },
     /// The file names a token server that does not belong to Google.
-    #[error("the credentials name the token server `{uri}`, which is none of Google's; set it outright if it is right")]
+    #[error(
+        "the credentials name the token server `{uri}`, which is none of Google's; set it outright if it is right"
+    )]
     TokenServer {
         /// What the file says.
         uri: String,

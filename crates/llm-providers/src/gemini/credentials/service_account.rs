@@ -86,7 +86,8 @@ impl TokenSource for ServiceAccount {
         let Self { account, server } = self.clone();
         async move {
             // Signing takes about a millisecond, too long for a thread that serves others.
-            let signing = tokio::task::spawn_blocking(move || assertion(&account, SystemTime::now()));
+            let signing =
+                tokio::task::spawn_blocking(move || assertion(&account, SystemTime::now()));
             let signed = signing.await.map_err(|_| failed("signing was cancelled"))??;
             server.exchange(&[("grant_type", GRANT), ("assertion", &signed)]).await
         }
@@ -110,8 +111,11 @@ fn assertion(account: &Account, now: SystemTime) -> Result<String, TokenError> {
         "exp": now + LIFE_SECONDS,
     });
     let encode = |bytes: &[u8]| URL_SAFE_NO_PAD.encode(bytes);
-    let signed =
-        format!("{}.{}", encode(header.to_string().as_bytes()), encode(claims.to_string().as_bytes()));
+    let signed = format!(
+        "{}.{}",
+        encode(header.to_string().as_bytes()),
+        encode(claims.to_string().as_bytes())
+    );
     let mut signature = vec![0; account.key.public().modulus_len()];
     account
         .key
