@@ -28,9 +28,8 @@ fn recorded_answers() -> Vec<Exchange> {
         return Vec::new();
     }
     let mut exchanges = Exchange::read_all(root, |_| true).unwrap();
-    exchanges.retain(|exchange| {
-        exchange.wire == "gemini-generate" && exchange.response.status == 200
-    });
+    exchanges
+        .retain(|exchange| exchange.wire == "gemini-generate" && exchange.response.status == 200);
     assert!(!exchanges.is_empty());
     exchanges
 }
@@ -100,6 +99,7 @@ fn every_signature_goes_back() {
         let response = fold(events);
         let came = signatures(&String::from_utf8_lossy(&bytes).replace("\": \"", "\":\""));
         let next = ChatRequest::new(vec![response.choices[0].message.clone()]);
+        let next = ChatRequest { model: "gemini-2.5-flash".into(), ..next };
         let body = render_request(next, Service::GeminiApi).unwrap();
         assert_eq!(body.warnings, [], "{}", exchange.id);
         let sent = signatures(&Value::Object(body.body).to_string());
@@ -109,10 +109,10 @@ fn every_signature_goes_back() {
     eprintln!("{checked} signatures");
 }
 
-fn signatures(text: &str) -> Vec<&str> {
+fn signatures(text: &str) -> Vec<String> {
     let mut rest = text.split("\"thoughtSignature\":\"");
     rest.next();
-    rest.filter_map(|rest| rest.split('"').next()).collect()
+    rest.filter_map(|rest| rest.split('"').next()).map(str::to_owned).collect()
 }
 
 fn fold(events: Vec<ChatEvent>) -> ChatResponse {
@@ -199,7 +199,10 @@ async fn blocked_prompts_are_errors_and_blocked_answers_are_not() {
         (question().streamed(), "sse", sse(std::slice::from_ref(&blocked))),
     ] {
         let (error, _) = ask(request, 200, framing, &body).await.unwrap_err();
-        assert_eq!((error.kind(), error.code()), (ErrorKind::ContentFilter, Some("PROHIBITED_CONTENT")));
+        assert_eq!(
+            (error.kind(), error.code()),
+            (ErrorKind::ContentFilter, Some("PROHIBITED_CONTENT"))
+        );
         assert_eq!(error.retry(), Retry::No);
         assert_eq!(error.provider(), "gemini");
     }
@@ -231,8 +234,7 @@ async fn limits_tell_when_to_come_back() {
     let body = json!([{ "error": {
         "code": 429, "status": "RESOURCE_EXHAUSTED", "message": "slow down", "details": [info],
     } }]);
-    let (error, _) =
-        ask(question().streamed(), 429, "json", &body.to_string()).await.unwrap_err();
+    let (error, _) = ask(question().streamed(), 429, "json", &body.to_string()).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::RateLimit);
     assert_eq!(error.retry(), Retry::After(Duration::from_secs(7)));
 }
@@ -343,7 +345,8 @@ async fn keys_and_tokens_go_into_headers() {
         provider.chat("gemini-2.5-flash").chat(question()).await.unwrap();
     }
     let seen = server.taken("vertex");
-    let path = "/v1/projects/p/locations/global/publishers/google/models/gemini-2.5-flash:generateContent";
+    let path =
+        "/v1/projects/p/locations/global/publishers/google/models/gemini-2.5-flash:generateContent";
     assert_eq!((seen.len(), seen[2].path.as_str()), (3, path));
     assert_eq!(seen[2].headers["authorization"], "Bearer t1");
     let asked = server.taken("metadata");
@@ -357,7 +360,8 @@ async fn service_accounts_exchange_an_assertion() {
     let server = ReplayServer::start().await.unwrap();
     let token = json!({ "access_token": "t2", "expires_in": 3599 });
     let tokens = server.add(exchange("token", 200, "json", &token.to_string()), Chunking::Whole);
-    let refused = json!({ "error": { "code": 401, "status": "UNAUTHENTICATED", "message": "old" } });
+    let refused =
+        json!({ "error": { "code": 401, "status": "UNAUTHENTICATED", "message": "old" } });
     let vertex = server.add(exchange("vertex", 401, "json", &refused.to_string()), Chunking::Whole);
     let file = json!({
         "type": "service_account",
@@ -379,14 +383,18 @@ async fn service_accounts_exchange_an_assertion() {
     let asked = server.taken("token");
     assert_eq!(asked.len(), 2, "a refused token is not kept");
     let form = String::from_utf8_lossy(&asked[0].body).into_owned();
-    assert!(form.starts_with("grant_type=urn%3Aietf%3Aparams%3Aoauth%3Agrant-type%3Ajwt-bearer&assertion=ey"));
+    assert!(form.starts_with(
+        "grant_type=urn%3Aietf%3Aparams%3Aoauth%3Agrant-type%3Ajwt-bearer&assertion=ey"
+    ));
     assert_eq!(asked[0].headers["content-type"], "application/x-www-form-urlencoded");
 
-    let refusal = json!({ "error": "invalid_grant", "error_description": "Invalid JWT Signature." });
+    let refusal =
+        json!({ "error": "invalid_grant", "error_description": "Invalid JWT Signature." });
     let tokens = server.add(exchange("no", 400, "json", &refusal.to_string()), Chunking::Whole);
     let account = ServiceAccount::from_json(&file.to_string().into()).unwrap();
     let account = account.token_server(&tokens).unwrap();
-    let provider = Gemini::vertex("v", "p", "global").credentials(Arc::new(account)).build().unwrap();
+    let provider =
+        Gemini::vertex("v", "p", "global").credentials(Arc::new(account)).build().unwrap();
     let error = provider.chat("m").chat(question()).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Authentication);
     assert!(error.message().contains("Invalid JWT Signature."), "{error}");

@@ -194,7 +194,7 @@ impl Writer<'_> {
 
     /// The first of several parallel calls carries the signature. Where none does, another model made them.
     fn sign_foreign_calls(&self, parts: &mut [Value]) {
-        if self.generation < Generation::Third {
+        if self.generation != Generation::Third {
             return;
         }
         let mut calls = parts
@@ -255,7 +255,7 @@ impl Writer<'_> {
         response.insert("name".to_owned(), name.into());
         response.insert("response".to_owned(), response_of(text, is_error));
         let mut moved = Vec::new();
-        if self.generation >= Generation::Third && !rendered.is_empty() {
+        if self.generation != Generation::Second && !rendered.is_empty() {
             response.insert("parts".to_owned(), rendered.into());
         } else if !rendered.is_empty() {
             let what = "media in results of tools; they follow the results";

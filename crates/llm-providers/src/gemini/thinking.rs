@@ -36,10 +36,10 @@ pub(super) fn render_thinking(
             None => notes.dropped_parameter("reasoning_effort")?,
         },
         // These models always think.
-        (None, Some(effort), Generation::Third) if effort == "none" => {
+        (None, Some(effort), _) if effort == "none" => {
             notes.dropped_parameter("reasoning_effort")?;
         }
-        (None, Some(effort), Generation::Third) => {
+        (None, Some(effort), _) => {
             config.insert("thinkingLevel".to_owned(), effort.into());
         }
         (None, None, _) => {}

@@ -167,7 +167,8 @@ fn normalise_schema(schema: &mut Value) {
                     *kind = json!([kind.take(), "null"]);
                 }
             }
-            let names = fields.iter().filter(|(name, value)| name.contains('_') && !value.is_object());
+            let names =
+                fields.iter().filter(|(name, value)| name.contains('_') && !value.is_object());
             let names: Vec<String> = names.map(|(name, _)| name.clone()).collect();
             for name in names {
                 if let Some(value) = fields.remove(&name) {
