@@ -282,11 +282,11 @@ fn parse_one(model: &str, one: Value, path: &str) -> Result<EmbeddingRequest, Re
     fields.take("model");
     let content: Value = fields.required("content")?;
     let path = fields.path("content.parts");
-    let parts = content.get("parts").and_then(Value::as_array);
-    let text = match parts.map(Vec::as_slice) {
-        Some([part]) => part.get("text").and_then(Value::as_str),
-        _ => None,
+    let part = match content.get("parts") {
+        Some(Value::Array(parts)) if parts.len() == 1 => parts.first(),
+        part => part,
     };
+    let text = part.and_then(|part| part.get("text")?.as_str());
     let text = text.ok_or_else(|| RequestError::at(path, "must hold one text"))?;
     let mut request = EmbeddingRequest {
         model: model.to_owned(),

@@ -5,6 +5,7 @@ use serde_json::{Map, Value};
 
 use super::DIALECT;
 use super::camel_case::camel_case;
+use super::generation::Generation;
 use super::parse_content::Contents;
 use super::schema::to_json_schema;
 use super::thinking::parse_thinking;
@@ -36,7 +37,7 @@ pub fn parse_request_value(
     if fields.peek("contents").is_none() {
         return Err(fields.error("contents", "is missing"));
     }
-    let contents = fields.list("contents")?;
+    let contents = list(&mut fields, "contents")?;
     messages.extend(Contents::default().parse(contents)?);
     let (tool_choice, tool_config) = parse_tool_choice(&mut fields)?;
     let mut request = ChatRequest {
@@ -67,13 +68,21 @@ fn parse_instruction(fields: &mut Fields) -> Result<Vec<Message>, RequestError> 
     Ok(vec![Message::new(Role::System, parts)])
 }
 
+/// A list of objects. Gemini takes one without its array, too.
+pub(super) fn list(fields: &mut Fields, name: &str) -> Result<Vec<Value>, RequestError> {
+    match fields.peek(name) {
+        Some(Value::Object(_)) => Ok(fields.take(name).into_iter().collect()),
+        _ => fields.list(name),
+    }
+}
+
 /// Every kind of tool is a field of its own; an entry may hold several.
 fn parse_tools(fields: &mut Fields) -> Result<Vec<Tool>, RequestError> {
     let mut tools = Vec::new();
-    for (at, tool) in fields.list("tools")?.into_iter().enumerate() {
+    for (at, tool) in list(fields, "tools")?.into_iter().enumerate() {
         let mut tool = Fields::of(tool, format!("tools[{at}]"))?;
         let path = tool.path("functionDeclarations");
-        for (at, function) in tool.list("functionDeclarations")?.into_iter().enumerate() {
+        for (at, function) in list(&mut tool, "functionDeclarations")?.into_iter().enumerate() {
             tools.push(parse_function(function, &format!("{path}[{at}]"))?);
         }
         for (name, value) in tool.rest() {
@@ -148,7 +157,9 @@ fn parse_config(
     request.top_logprobs = fields.optional("logprobs")?;
     request.response_format = parse_format(&mut fields)?;
     if let Some(thinking) = fields.take("thinkingConfig") {
-        request.reasoning = Some(parse_thinking(thinking, &fields.path("thinkingConfig"))?);
+        let path = fields.path("thinkingConfig");
+        let generation = Generation::of(&request.model);
+        request.reasoning = Some(parse_thinking(thinking, &path, generation)?);
     }
     Ok(fields.rest())
 }

@@ -5,7 +5,7 @@ use llm_core::{
 };
 use serde_json::{Map, Value, json};
 
-use super::parse::own;
+use super::parse::{list, own};
 use super::{DIALECT, call_id};
 use crate::openai::fields::{Fields, RequestError};
 
@@ -42,17 +42,11 @@ impl Contents {
         Ok(Message::new(role, parts))
     }
 
-    /// The parts of a content; one part need not be in an array.
+    /// The parts of a content.
     pub(super) fn parts(&mut self, content: Value, path: &str) -> Result<Vec<Part>, RequestError> {
         let mut fields = Fields::of(content, path)?;
         let path = fields.path("parts");
-        let parts = match fields.take("parts") {
-            None => Vec::new(),
-            Some(Value::Array(parts)) => parts,
-            Some(part @ Value::Object(_)) => vec![part],
-            Some(_) => return Err(RequestError::at(path, "must be an array")),
-        };
-        let parts = parts.into_iter().enumerate();
+        let parts = list(&mut fields, "parts")?.into_iter().enumerate();
         parts.map(|(at, part)| self.part(part, &format!("{path}[{at}]"))).collect()
     }
 
@@ -100,12 +94,12 @@ impl Contents {
     fn result(&mut self, mut fields: Fields) -> Result<Part, RequestError> {
         let result = fields.required::<Value>("functionResponse")?;
         let mut result = Fields::of(result, fields.path("functionResponse"))?;
-        let name: String = result.required("name")?;
+        let name: String = result.optional("name")?.unwrap_or_default();
         let id = self.answered(result.optional("id")?, &name);
         let (text, is_error) = response_text(result.take("response"));
         let mut parts = vec![Part::text(text)];
         let path = result.path("parts");
-        for (at, part) in result.list("parts")?.into_iter().enumerate() {
+        for (at, part) in list(&mut result, "parts")?.into_iter().enumerate() {
             parts.push(self.part(part, &format!("{path}[{at}]"))?);
         }
         let extra = nested(fields, "functionResponse", result.rest());

@@ -227,7 +227,11 @@ impl Writer<'_> {
         if parts.is_empty() {
             return;
         }
-        parts.sort_by_key(|(place, _)| *place);
+        let has_id =
+            |part: &Value| part.pointer("/functionResponse/id").is_some_and(Value::is_string);
+        if !parts.iter().all(|(_, part)| has_id(part)) {
+            parts.sort_by_key(|(place, _)| *place);
+        }
         let parts: Vec<Value> = parts.into_iter().map(|(_, part)| part).chain(moved).collect();
         self.contents.push(json!({ "role": "user", "parts": parts }));
     }

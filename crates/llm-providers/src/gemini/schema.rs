@@ -1,6 +1,6 @@
 //! Gemini's own schemas (a part of OpenAPI 3.0) as JSON schemas.
 
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 /// Names that only Gemini's protocol buffers write with underscores.
 const RENAMED: [(&str, &str); 9] = [
@@ -52,16 +52,26 @@ pub(super) fn to_json_schema(schema: Value) -> Value {
         };
         converted.insert(name, value);
     }
-    if is_nullable && let Some(kind) = converted.get_mut("type").filter(|kind| kind.is_string()) {
-        *kind = Value::Array(vec![kind.take(), "null".into()]);
+    if is_nullable {
+        allow_null(&mut converted);
     }
     Value::Object(converted)
 }
 
+fn allow_null(schema: &mut Map<String, Value>) {
+    if let Some(kind) = schema.get_mut("type").filter(|kind| kind.is_string()) {
+        *kind = Value::Array(vec![kind.take(), "null".into()]);
+    } else if let Some(Value::Array(kinds)) = schema.get_mut("anyOf") {
+        kinds.push(json!({ "type": "null" }));
+    }
+    // Of an enumeration, null has to be a value, too.
+    if let Some(Value::Array(values)) = schema.get_mut("enum") {
+        values.push(Value::Null);
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
-
     use super::*;
 
     #[test]
@@ -69,7 +79,8 @@ mod tests {
         let schema = json!({
             "type": "OBJECT",
             "properties": {
-                "type": { "type": "STRING", "nullable": true },
+                "type": { "type": "STRING", "nullable": true, "enum": ["a"] },
+                "either": { "any_of": [{ "type": "STRING" }], "nullable": true },
                 "list": { "type": "ARRAY", "min_items": "1", "items": { "type": "NUMBER" } },
             },
             "required": ["list"],
@@ -77,7 +88,8 @@ mod tests {
         let expected = json!({
             "type": "object",
             "properties": {
-                "type": { "type": ["string", "null"] },
+                "type": { "type": ["string", "null"], "enum": ["a", null] },
+                "either": { "anyOf": [{ "type": "string" }, { "type": "null" }] },
                 "list": { "type": "array", "minItems": 1, "items": { "type": "number" } },
             },
             "required": ["list"],

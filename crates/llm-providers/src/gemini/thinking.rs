@@ -58,17 +58,27 @@ fn budget_of(effort: &str) -> Option<u32> {
     BUDGETS.iter().find(|(known, _)| *known == effort).map(|(_, budget)| *budget)
 }
 
-/// Reads `thinkingConfig`. Budgets that mean something other than a number of tokens (`-1`) stay as they are.
-pub(super) fn parse_thinking(config: Value, path: &str) -> Result<ReasoningOptions, RequestError> {
+/// Reads `thinkingConfig`. What has no name in the vocabulary stays as it is: budgets that mean something other than a
+/// number of tokens (`-1`), and levels beside a budget or for models that know none.
+pub(super) fn parse_thinking(
+    config: Value,
+    path: &str,
+    generation: Generation,
+) -> Result<ReasoningOptions, RequestError> {
+    const LEVELS: [&str; 4] = ["minimal", "low", "medium", "high"];
     let mut fields = Fields::of(config, path)?;
-    let mut options = ReasoningOptions {
-        effort: fields.optional::<String>("thinkingLevel")?.map(|level| level.to_ascii_lowercase()),
-        ..ReasoningOptions::default()
-    };
+    let mut options = ReasoningOptions::default();
+    let has_budget = fields.peek("thinkingBudget").is_some();
     let budget = fields.peek("thinkingBudget").and_then(Value::as_u64);
     if let Some(budget) = budget.and_then(|budget| u32::try_from(budget).ok()) {
         options.budget_tokens = Some(budget);
         fields.take("thinkingBudget");
+    }
+    let level = fields.peek("thinkingLevel").and_then(Value::as_str).map(str::to_ascii_lowercase);
+    let is_known = level.as_deref().is_some_and(|level| LEVELS.contains(&level));
+    if is_known && !has_budget && generation != Generation::Second {
+        options.effort = level;
+        fields.take("thinkingLevel");
     }
     if fields.peek("includeThoughts") == Some(&Value::Bool(true)) {
         options.summary = Some("auto".to_owned());

@@ -13,8 +13,8 @@ const FREE: [&str; 6] =
 /// - schemas of Gemini's own kind are JSON schemas (types in lower case, `nullable` as a second type, names in camel case);
 /// - functions are declared together, before the other tools, which have an entry each;
 /// - contents of one role that follow each other are one, and any role but the model's is the user's; the instruction's
-///   role means nothing;
-/// - `thought: false` is left out, one part may stand without its array, and a call without arguments has none;
+///   role means nothing; contents without parts are left out;
+/// - `thought: false` is left out, one content, tool or part may stand without its array, and a call without arguments has none;
 /// - levels of thinking are in lower case.
 ///
 /// Arguments, results, and JSON schemas are left alone.
@@ -26,11 +26,11 @@ pub fn normalise_gemini_request(body: Value) -> Value {
         instruction.remove("role");
         normalise_parts(instruction);
     }
-    if let Some(Value::Array(contents)) = body.get_mut("contents") {
-        *contents = join_contents(std::mem::take(contents));
+    if let Some(contents) = body.get_mut("contents") {
+        *contents = join_contents(list(contents.take())).into();
     }
-    if let Some(Value::Array(tools)) = body.get_mut("tools") {
-        *tools = join_tools(std::mem::take(tools));
+    if let Some(tools) = body.get_mut("tools") {
+        *tools = join_tools(list(tools.take())).into();
     }
     if let Some(Value::Object(config)) = body.get_mut("generationConfig") {
         as_json_schema(config, "responseSchema", "responseJsonSchema");
@@ -84,6 +84,14 @@ fn camel_case(name: &str) -> String {
     camel
 }
 
+/// One value may stand without its array.
+fn list(value: Value) -> Vec<Value> {
+    match value {
+        Value::Array(items) => items,
+        one => vec![one],
+    }
+}
+
 fn join_contents(contents: Vec<Value>) -> Vec<Value> {
     let mut joined: Vec<Value> = Vec::new();
     for content in contents {
@@ -99,10 +107,11 @@ fn join_contents(contents: Vec<Value>) -> Vec<Value> {
         let parts = before.and_then(|before| before.get_mut("parts")?.as_array_mut());
         match (parts, content.get_mut("parts").map(Value::take)) {
             (Some(parts), Some(Value::Array(more))) => parts.extend(more),
-            (_, parts) => {
-                content.insert("parts".into(), parts.unwrap_or_else(|| json!([])));
+            (None, Some(Value::Array(parts))) if !parts.is_empty() => {
+                content.insert("parts".into(), parts.into());
                 joined.push(Value::Object(content));
             }
+            _ => {}
         }
     }
     joined
@@ -155,30 +164,51 @@ fn as_json_schema(fields: &mut Map<String, Value>, own: &str, json_schema: &str)
 }
 
 fn normalise_schema(schema: &mut Value) {
+    const NAMES: [&str; 9] = [
+        "anyOf",
+        "minItems",
+        "maxItems",
+        "minLength",
+        "maxLength",
+        "minProperties",
+        "maxProperties",
+        "propertyOrdering",
+        "additionalProperties",
+    ];
     match schema {
         Value::Object(fields) => {
+            for name in fields.keys().cloned().collect::<Vec<_>>() {
+                let camel = camel_case(&name);
+                let known = NAMES.contains(&&*camel).then(|| fields.remove(&name)).flatten();
+                if let Some(value) = known {
+                    let count = value.as_str().and_then(|count| count.parse::<u64>().ok());
+                    fields.insert(camel, count.map_or(value, Value::from));
+                }
+            }
             if let Some(Value::String(kind)) = fields.get_mut("type") {
                 kind.make_ascii_lowercase();
             }
-            let is_nullable = fields.get("nullable").and_then(Value::as_bool);
-            if let Some(is_nullable) = is_nullable {
+            if let Some(Value::Bool(is_nullable)) = fields.get("nullable").cloned() {
                 fields.remove("nullable");
-                if let (true, Some(kind)) = (is_nullable, fields.get_mut("type")) {
-                    *kind = json!([kind.take(), "null"]);
-                }
-            }
-            let names =
-                fields.iter().filter(|(name, value)| name.contains('_') && !value.is_object());
-            let names: Vec<String> = names.map(|(name, _)| name.clone()).collect();
-            for name in names {
-                if let Some(value) = fields.remove(&name) {
-                    fields.insert(camel_case(&name), value);
+                if is_nullable {
+                    allow_null(fields);
                 }
             }
             fields.values_mut().for_each(normalise_schema);
         }
         Value::Array(items) => items.iter_mut().for_each(normalise_schema),
         _ => {}
+    }
+}
+
+fn allow_null(fields: &mut Map<String, Value>) {
+    if let Some(kind) = fields.get_mut("type") {
+        *kind = json!([kind.take(), "null"]);
+    } else if let Some(Value::Array(kinds)) = fields.get_mut("anyOf") {
+        kinds.push(json!({ "type": "null" }));
+    }
+    if let Some(Value::Array(values)) = fields.get_mut("enum") {
+        values.push(Value::Null);
     }
 }
 
