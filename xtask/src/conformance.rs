@@ -4,6 +4,8 @@
 //! server, and compared with the recording; the answer that comes back is compared with what an independent reader made
 //! of the same bytes.
 
+mod gemini;
+
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
@@ -63,9 +65,10 @@ pub(crate) fn run(args: Args) -> Result<()> {
 
 /// Whether a client for the exchange's wire format exists, and its address has the form that the client uses.
 fn is_covered(exchange: &Exchange) -> bool {
-    wire(exchange).is_some_and(|wire| {
+    let here = wire(exchange).is_some_and(|wire| {
         address(exchange, wire).ends_with(wire.path()) || stored_response(exchange).is_some()
-    })
+    });
+    here || gemini::covers(exchange)
 }
 
 /// The URL of an exchange. Azure puts the version of its API behind the address of a response.
@@ -108,7 +111,9 @@ async fn replay_all(exchanges: Vec<Exchange>, known: &KnownDifferences) -> Resul
     let server = ReplayServer::start().await.context("starting the replay server")?;
     let mut report = Report::default();
     for mut exchange in exchanges {
-        name_model(&mut exchange);
+        if wire(&exchange).is_some() {
+            name_model(&mut exchange);
+        }
         let differences = match wire(&exchange) {
             Some(Wire::Chat) => replay_chat(&server, &exchange).await?,
             Some(Wire::Responses) if stored_response(&exchange).is_some() => {
@@ -116,6 +121,7 @@ async fn replay_all(exchanges: Vec<Exchange>, known: &KnownDifferences) -> Resul
             }
             Some(Wire::Responses) => replay_responses(&server, &exchange).await?,
             Some(Wire::Embeddings) => replay_embedding(&server, &exchange).await?,
+            None if gemini::covers(&exchange) => gemini::replay(&server, &exchange).await?,
             None => continue,
         };
         report.add(&exchange, differences, known);

@@ -55,6 +55,8 @@ pub enum Dialect {
     /// OpenAI's Responses ([`OpenAi::responses`](crate::OpenAi::responses)), and embeddings as in `OpenAi`.
     #[serde(rename = "openai-responses")]
     OpenAiResponses,
+    /// Gemini's generateContent with an API key.
+    Gemini,
 }
 
 #[derive(Deserialize)]

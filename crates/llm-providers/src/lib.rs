@@ -42,6 +42,8 @@
 //! ```
 
 pub mod catalogue;
+#[cfg(feature = "gemini")]
+pub mod gemini;
 mod notes;
 pub mod openai;
 mod quirks;
@@ -50,6 +52,8 @@ pub mod sse;
 pub mod stream;
 pub mod transport;
 
+#[cfg(feature = "gemini")]
+pub use gemini::Gemini;
 pub use openai::OpenAi;
 pub use quirks::{ModelRule, OutputLimit, Quirks, ReasoningRequest, ReasoningReturn};
 pub use transport::{BuildError, TransportOptions};

@@ -5,6 +5,7 @@
 
 mod answer;
 mod embedding;
+mod gemini_request;
 mod known;
 mod report;
 mod request;
@@ -12,6 +13,7 @@ mod responses_request;
 
 pub use answer::{Outcome, compare_answer, compare_failure};
 pub use embedding::compare_embedding;
+pub use gemini_request::normalise_gemini_request;
 pub use known::{KnownDifferences, KnownError};
 pub use report::{Report, Verdict};
 pub use request::{compare_requests, normalise_chat_request};

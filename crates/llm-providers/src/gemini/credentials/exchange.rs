@@ -1,0 +1,131 @@
+//! Asking a token server (RFC 6749): a form goes there, a token comes back.
+
+use std::time::Duration;
+
+use http::header::CONTENT_TYPE;
+use http::{HeaderMap, HeaderValue};
+use llm_core::{ErrorKind, Operation};
+use secrecy::SecretString;
+use serde::Deserialize;
+use serde_json::Value;
+use url::{Url, form_urlencoded};
+
+use super::{AccessToken, CredentialsError, TokenError, transport_options};
+use crate::openai::errors::kind_of_status;
+use crate::transport::{BuildError, Transport};
+
+/// Where Google exchanges tokens unless the credentials say otherwise.
+pub(super) const TOKEN_SERVER: &str = "https://oauth2.googleapis.com/token";
+
+/// The transport says on whose behalf it fails; callers rename it.
+const OPERATION: Operation = Operation::Chat;
+
+/// A token server, with its pool of connections.
+#[derive(Clone, Debug)]
+pub(super) struct TokenServer {
+    transport: Transport,
+    path: String,
+}
+
+impl TokenServer {
+    /// The server at `uri`.
+    pub(super) fn at(uri: &str) -> Result<Self, BuildError> {
+        let error = |reason: String| BuildError::BaseUrl { url: uri.to_owned(), reason };
+        let mut base = Url::parse(uri).map_err(|problem| error(problem.to_string()))?;
+        let path = base.path().to_owned();
+        base.set_path("");
+        let transport = Transport::new(base.as_str(), HeaderMap::new(), transport_options())?;
+        Ok(Self { transport, path })
+    }
+
+    /// The server that credentials name: only Google's own, since a file from elsewhere could send the assertion anywhere.
+    pub(super) fn named(uri: Option<&str>) -> Result<Self, CredentialsError> {
+        let uri = uri.unwrap_or(TOKEN_SERVER);
+        let is_googles = Url::parse(uri).is_ok_and(|url| {
+            let host = url.host_str().unwrap_or_default();
+            url.scheme() == "https"
+                && (host == "googleapis.com" || host.ends_with(".googleapis.com"))
+        });
+        if !is_googles {
+            return Err(CredentialsError::TokenServer { uri: uri.to_owned() });
+        }
+        Ok(Self::at(uri)?)
+    }
+
+    /// Sends a form and reads the token.
+    pub(super) async fn exchange(&self, form: &[(&str, &str)]) -> Result<AccessToken, TokenError> {
+        let body = form_urlencoded::Serializer::new(String::new()).extend_pairs(form).finish();
+        let form_type = HeaderValue::from_static("application/x-www-form-urlencoded");
+        let headers = HeaderMap::from_iter([(CONTENT_TYPE, form_type)]);
+        let sent = self.transport.post(OPERATION, &self.path, headers, body.into_bytes()).await?;
+        let status = sent.status();
+        if !status.is_success() {
+            let body = self.transport.read_error_body(OPERATION, sent).await;
+            return Err(refusal(status.as_u16(), &body));
+        }
+        let body = self.transport.read_body(OPERATION, sent).await?;
+        parse_token(&body)
+    }
+}
+
+/// `{"access_token": …, "expires_in": seconds}`, as every token server of Google answers.
+pub(super) fn parse_token(body: &[u8]) -> Result<AccessToken, TokenError> {
+    #[derive(Deserialize)]
+    struct Token {
+        access_token: String,
+        #[serde(default)]
+        expires_in: Option<u64>,
+    }
+    // The body may hold a token, so it is not shown.
+    let token: Token = serde_json::from_slice(body).map_err(|_| {
+        TokenError::new(ErrorKind::Malformed, "the token server's answer holds no token")
+    })?;
+    let secret = SecretString::from(token.access_token);
+    Ok(AccessToken { secret, lasts: token.expires_in.map(Duration::from_secs) })
+}
+
+/// `{"error": "invalid_grant", "error_description": …}`: what is wrong with credentials comes as status 400 or 401.
+fn refusal(status: u16, body: &[u8]) -> TokenError {
+    let kind = match status {
+        400 | 401 => ErrorKind::Authentication,
+        status => kind_of_status(status),
+    };
+    let body: Value = serde_json::from_slice(body).unwrap_or_default();
+    let text = |name: &str| body.get(name).and_then(Value::as_str);
+    let message = match (text("error"), text("error_description")) {
+        (Some(error), Some(description)) => format!("the token server says {error}: {description}"),
+        (Some(error), None) => format!("the token server says {error}"),
+        _ => format!("the token server answered with status {status}"),
+    };
+    TokenError::new(kind, message).with_status(status)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_googles_servers_are_taken_from_a_file() {
+        assert!(TokenServer::named(None).is_ok());
+        assert!(TokenServer::named(Some("https://oauth2.googleapis.com/token")).is_ok());
+        for uri in [
+            "http://oauth2.googleapis.com/token",
+            "https://googleapis.com.example/token",
+            "https://169.254.169.254/token",
+            "nothing",
+        ] {
+            let error = TokenServer::named(Some(uri)).unwrap_err();
+            assert!(matches!(error, CredentialsError::TokenServer { .. }), "{uri}");
+        }
+    }
+
+    #[test]
+    fn refusals_tell_why() {
+        let body = br#"{"error":"invalid_grant","error_description":"Invalid JWT Signature."}"#;
+        let error = refusal(400, body);
+        assert_eq!(error.kind(), ErrorKind::Authentication);
+        assert!(error.to_string().contains("Invalid JWT Signature."));
+        assert_eq!(refusal(503, b"<html>").kind(), ErrorKind::Overloaded);
+        assert_eq!(parse_token(b"{}").unwrap_err().kind(), ErrorKind::Malformed);
+    }
+}
