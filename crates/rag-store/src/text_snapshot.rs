@@ -48,11 +48,14 @@ impl TextSnapshot {
     pub(crate) fn entries_of(
         &self,
         versions: &FxHashSet<u64>,
-    ) -> tantivy::Result<Vec<(&SegmentReader, Vec<(DocId, ChunkKey)>)>> {
+    ) -> tantivy::Result<Vec<SegmentEntries<'_>>> {
         let segments = self.searcher.segment_readers().iter().zip(&self.entries);
         segments.map(|(segment, entries)| Ok((segment, entries.of(segment, versions)?))).collect()
     }
 }
+
+/// A segment with entries of it and the chunks that they are of.
+pub(crate) type SegmentEntries<'a> = (&'a SegmentReader, Vec<(DocId, ChunkKey)>);
 
 impl Entries {
     fn of(
