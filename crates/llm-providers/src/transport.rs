@@ -204,7 +204,8 @@ impl Transport {
         }
     }
 
-    fn url(&self, path: &str) -> Url {
+    /// Where `path` is asked.
+    pub(crate) fn url(&self, path: &str) -> Url {
         let mut url = self.base.clone();
         let base_path = url.path().trim_end_matches('/');
         let path = format!("{base_path}/{}", path.trim_start_matches('/'));
