@@ -4,6 +4,8 @@
 //! server, and compared with the recording; the answer that comes back is compared with what an independent reader made
 //! of the same bytes.
 
+mod bedrock;
+
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
@@ -61,7 +63,8 @@ pub(crate) fn run(args: Args) -> Result<()> {
 
 /// Whether a client for the exchange's wire format exists, and its address has the form that the client uses.
 fn is_covered(exchange: &Exchange) -> bool {
-    wire(exchange).is_some_and(|wire| exchange.request.url.ends_with(wire.path()))
+    bedrock::is_covered(exchange)
+        || wire(exchange).is_some_and(|wire| exchange.request.url.ends_with(wire.path()))
 }
 
 /// The wire formats that can be replayed.
@@ -92,6 +95,11 @@ async fn replay_all(exchanges: Vec<Exchange>, known: &KnownDifferences) -> Resul
     let server = ReplayServer::start().await.context("starting the replay server")?;
     let mut report = Report::default();
     for mut exchange in exchanges {
+        if bedrock::is_covered(&exchange) {
+            let differences = bedrock::replay(&server, &exchange).await?;
+            report.add(&exchange, differences, known);
+            continue;
+        }
         name_model(&mut exchange);
         let differences = match wire(&exchange) {
             Some(Wire::Chat) => replay_chat(&server, &exchange).await?,

@@ -82,11 +82,7 @@ where
 /// Turns the bytes of one answer, cut anywhere and framed in any way, into [`ChatEvent`]s. Pure.
 pub(crate) trait ByteDecoder: Send {
     /// Takes the next bytes and appends what they mean.
-    fn push(
-        &mut self,
-        bytes: &[u8],
-        events: &mut Vec<ChatEvent>,
-    ) -> Result<Progress, ModelError>;
+    fn push(&mut self, bytes: &[u8], events: &mut Vec<ChatEvent>) -> Result<Progress, ModelError>;
 
     /// The body is over. Appends what was still waiting.
     fn end(&mut self, events: &mut Vec<ChatEvent>) -> Result<(), ModelError>;
@@ -98,11 +94,7 @@ struct SseBody<D> {
 }
 
 impl<D: EventDecoder> ByteDecoder for SseBody<D> {
-    fn push(
-        &mut self,
-        bytes: &[u8],
-        events: &mut Vec<ChatEvent>,
-    ) -> Result<Progress, ModelError> {
+    fn push(&mut self, bytes: &[u8], events: &mut Vec<ChatEvent>) -> Result<Progress, ModelError> {
         push_bytes(&mut self.frames, &mut self.decoder, bytes, events)
     }
 

@@ -44,7 +44,8 @@ pub fn teach(model: &MiniLm, excerpts: Vec<Excerpt>, cache: Option<&Path>) -> Re
     for part in texts.get(known..).unwrap_or_default().chunks(CACHED_TOGETHER) {
         let new = model.embed(part);
         if let Some(cache) = &mut cache {
-            let bytes: Vec<u8> = new.iter().flatten().flat_map(|value| value.to_le_bytes()).collect();
+            let bytes: Vec<u8> =
+                new.iter().flatten().flat_map(|value| value.to_le_bytes()).collect();
             cache.write_all(&bytes).context("adding to the cache")?;
         }
         embeddings.extend(new);

@@ -61,7 +61,8 @@ pub fn run(args: Args) -> Result<()> {
     let start = Instant::now();
     let model = MiniLm::load(&args.model)?;
     let words = WordPiece::new(model.vocabulary());
-    let sets = args.evaluate.iter().map(|path| RetrievalSet::load(path)).collect::<Result<Vec<_>>>()?;
+    let sets =
+        args.evaluate.iter().map(|path| RetrievalSet::load(path)).collect::<Result<Vec<_>>>()?;
     if args.teacher {
         for set in &sets {
             let embed = |texts: &[String]| {
@@ -74,7 +75,10 @@ pub fn run(args: Args) -> Result<()> {
     let corpus = Corpus::load(&args.text, &words)?;
     eprintln!("{} paragraphs read, {:.0?}", corpus.paragraphs(), start.elapsed());
     let lessons = lessons::teach(&model, corpus.excerpts(args.lessons), args.cache.as_deref())?;
-    let plane = Projection::fit(&lessons.iter().map(|lesson| &lesson.embedding[..]).collect::<Vec<_>>(), args.dims)?;
+    let plane = Projection::fit(
+        &lessons.iter().map(|lesson| &lesson.embedding[..]).collect::<Vec<_>>(),
+        args.dims,
+    )?;
     eprintln!("{} dimensions hold {:.3} of the variance", args.dims, plane.kept);
 
     let mut student = Student::new(&distilled(&model, &corpus, &plane));
@@ -97,7 +101,8 @@ pub fn run(args: Args) -> Result<()> {
 
 /// Every word piece where the encoder puts it when it stands alone, as long as it is rare.
 fn distilled(model: &MiniLm, corpus: &Corpus, plane: &Projection) -> Vec<Vec<f32>> {
-    let alone: Vec<Vec<u32>> = (0..).zip(model.vocabulary()).map(|(piece, _)| vec![piece]).collect();
+    let alone: Vec<Vec<u32>> =
+        (0..).zip(model.vocabulary()).map(|(piece, _)| vec![piece]).collect();
     let paragraphs = corpus.paragraphs() as f32;
     model
         .embed(&alone)

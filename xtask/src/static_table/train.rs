@@ -159,7 +159,9 @@ impl Student {
         let known: Vec<usize> =
             (0..self.steps.len()).filter(|&index| self.steps[index] >= TRUSTED_STEPS).collect();
         let gathered = |values: &[f32]| {
-            Mat::from_fn(known.len(), self.dims, |row, column| values[known[row] * self.dims + column])
+            Mat::from_fn(known.len(), self.dims, |row, column| {
+                values[known[row] * self.dims + column]
+            })
         };
         let (from, to) = (gathered(&self.initial), gathered(&self.rows));
         let mut normal = from.transpose() * &from;
@@ -201,8 +203,9 @@ mod tests {
         // Training turns the plane by a right angle; piece 3 is never taught.
         let rows = [vec![1.0, 0.0], vec![0.0, 1.0], vec![0.7, 0.7], vec![0.9, 0.1]];
         let goals = [vec![0.0, 1.0], vec![-1.0, 0.0], vec![-0.7, 0.7]];
-        let examples: Vec<Example> =
-            (0..300).map(|index| Example::new(&[index % 3], goals[index as usize % 3].clone())).collect();
+        let examples: Vec<Example> = (0..300)
+            .map(|index| Example::new(&[index % 3], goals[index as usize % 3].clone()))
+            .collect();
         let mut student = Student::new(&rows);
         let mut last = f32::MAX;
         let settings = Settings { epochs: 40, batch: 30, rate: 0.05 };

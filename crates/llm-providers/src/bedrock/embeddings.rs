@@ -325,13 +325,18 @@ pub fn parse_embedding_request(
 ///
 /// # Errors
 /// `Malformed` when vectors are missing, broken or differ in length.
-pub fn parse_embedding_response(body: &[u8], count: usize) -> Result<EmbeddingResponse, ModelError> {
+pub fn parse_embedding_response(
+    body: &[u8],
+    count: usize,
+) -> Result<EmbeddingResponse, ModelError> {
     let mut body: Value = serde_json::from_slice(body)
         .map_err(|error| malformed("this is no embedding reply").with_source(error))?;
     let tokens = body.get("inputTextTokenCount").and_then(Value::as_u64);
     let model_message = body.get("message").and_then(Value::as_str).map(str::to_owned);
     let found = vectors_in(&mut body);
-    if found.is_empty() && let Some(message) = model_message {
+    if found.is_empty()
+        && let Some(message) = model_message
+    {
         return Err(malformed(format!("the model gave no vector: {message}")));
     }
     if found.len() != count {
@@ -450,7 +455,8 @@ mod tests {
 
     #[test]
     fn replies_are_read_whoever_made_them() {
-        let parse = |body: Value, count| parse_embedding_response(body.to_string().as_bytes(), count);
+        let parse =
+            |body: Value, count| parse_embedding_response(body.to_string().as_bytes(), count);
         for body in [
             json!({ "embedding": [1.0, 2.0], "inputTextTokenCount": 3 }),
             json!({ "embeddings": [[1.0, 2.0]] }),

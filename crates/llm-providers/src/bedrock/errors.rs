@@ -195,8 +195,20 @@ mod tests {
         use ErrorKind as K;
         for (status, name, message, kind, retry) in [
             (400, "ValidationException", "bad", K::InvalidRequest, Retry::No),
-            (400, "ValidationException", "Input is too long for requested model.", K::ContextLength, Retry::No),
-            (400, "ValidationException", "The provided model identifier is invalid.", K::NotFound, Retry::No),
+            (
+                400,
+                "ValidationException",
+                "Input is too long for requested model.",
+                K::ContextLength,
+                Retry::No,
+            ),
+            (
+                400,
+                "ValidationException",
+                "The provided model identifier is invalid.",
+                K::NotFound,
+                Retry::No,
+            ),
             (400, "", "bad", K::InvalidRequest, Retry::No),
             (403, "AccessDeniedException", "no", K::Permission, Retry::Exhausted),
             (403, "UnrecognizedClientException", "no", K::Authentication, Retry::Exhausted),
@@ -239,7 +251,8 @@ mod tests {
         assert_eq!(read("denied\nmore").message(), "denied");
         assert_eq!(read("<html>").message(), "the provider answered with status 403");
 
-        let error = from_exception(Operation::Chat, "throttlingException", br#"{"message":"slow"}"#);
+        let error =
+            from_exception(Operation::Chat, "throttlingException", br#"{"message":"slow"}"#);
         assert_eq!((error.kind(), error.message()), (ErrorKind::RateLimit, "slow"));
         let error = from_exception(Operation::Chat, "newException", b"?");
         assert_eq!((error.kind(), error.retry()), (ErrorKind::Unknown, Retry::No));

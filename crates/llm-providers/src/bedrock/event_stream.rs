@@ -152,8 +152,11 @@ fn read_prelude(bytes: &[u8]) -> Result<Lengths, FrameError> {
 
 fn read_frame(bytes: &[u8], lengths: Lengths) -> Result<Frame<'_>, FrameError> {
     let broken = FrameError::Broken { problem: "it is short" };
-    let (body, checksum) =
-        lengths.total.checked_sub(TRAILER).and_then(|at| bytes.split_at_checked(at)).ok_or(broken)?;
+    let (body, checksum) = lengths
+        .total
+        .checked_sub(TRAILER)
+        .and_then(|at| bytes.split_at_checked(at))
+        .ok_or(broken)?;
     if number(checksum) != Some(crc32fast::hash(body)) {
         return Err(FrameError::Checksum { part: "body" });
     }

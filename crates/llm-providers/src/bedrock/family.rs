@@ -141,12 +141,8 @@ const FAMILIES: &[Family] = &[
 ];
 
 /// A family of which nothing is known: the provider judges.
-const UNKNOWN: Family = Family {
-    ids: &[],
-    thinking: Thinking::Never,
-    json_schema: JsonSchema::Native,
-    sampling: &[],
-};
+const UNKNOWN: Family =
+    Family { ids: &[], thinking: Thinking::Never, json_schema: JsonSchema::Native, sampling: &[] };
 
 impl Family {
     /// The family of a model, by its id, the id of an inference profile, or an ARN that ends in one of these.
@@ -181,8 +177,23 @@ pub(super) fn plain_id(model: &str) -> &str {
 
 fn is_vendor(rest: &str) -> bool {
     const VENDORS: [&str; 18] = [
-        "anthropic", "amazon", "meta", "mistral", "cohere", "ai21", "deepseek", "writer", "openai",
-        "qwen", "stability", "twelvelabs", "luma", "minimax", "moonshotai", "nvidia", "google",
+        "anthropic",
+        "amazon",
+        "meta",
+        "mistral",
+        "cohere",
+        "ai21",
+        "deepseek",
+        "writer",
+        "openai",
+        "qwen",
+        "stability",
+        "twelvelabs",
+        "luma",
+        "minimax",
+        "moonshotai",
+        "nvidia",
+        "google",
         "zai",
     ];
     rest.split_once('.').is_some_and(|(vendor, _)| VENDORS.contains(&vendor))

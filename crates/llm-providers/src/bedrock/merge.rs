@@ -17,9 +17,10 @@ pub(super) fn merge(under: &mut Map<String, Value>, over: Map<String, Value>) {
 
 /// Inserts a value at a path of field names, making objects on the way.
 pub(super) fn insert_at(target: &mut Map<String, Value>, path: &[&str], value: Value) {
-    let wrapped = path.iter().rev().fold(value, |value, name| {
-        Value::Object(Map::from_iter([((*name).to_owned(), value)]))
-    });
+    let wrapped = path
+        .iter()
+        .rev()
+        .fold(value, |value, name| Value::Object(Map::from_iter([((*name).to_owned(), value)])));
     if let Value::Object(fields) = wrapped {
         merge(target, fields);
     }

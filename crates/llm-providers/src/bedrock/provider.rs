@@ -281,8 +281,7 @@ impl Shared {
         let skew = self.skew.load(Ordering::Relaxed);
         let distance = Duration::from_secs(skew.unsigned_abs());
         let now = transport::now();
-        let shifted =
-            if skew < 0 { now.checked_sub(distance) } else { now.checked_add(distance) };
+        let shifted = if skew < 0 { now.checked_sub(distance) } else { now.checked_add(distance) };
         shifted.unwrap_or(now)
     }
 

@@ -137,9 +137,7 @@ fn host(url: &Url) -> String {
 fn canonical_query(url: &Url) -> String {
     let mut pairs: Vec<String> = url
         .query_pairs()
-        .map(|(name, value)| {
-            format!("{}={}", escape(&name, b""), escape(&value, b""))
-        })
+        .map(|(name, value)| format!("{}={}", escape(&name, b""), escape(&value, b"")))
         .collect();
     pairs.sort_unstable();
     pairs.join("&")
@@ -244,30 +242,96 @@ mod tests {
     fn official_vectors() {
         use Method as M;
         // get-vanilla
-        check(M::GET, "/", &[], b"", None, "5fa00fa31553b73ebf1942676e86291e8372ff2a2260956d9b8aae1d763fbf31");
+        check(
+            M::GET,
+            "/",
+            &[],
+            b"",
+            None,
+            "5fa00fa31553b73ebf1942676e86291e8372ff2a2260956d9b8aae1d763fbf31",
+        );
         // post-vanilla
-        check(M::POST, "/", &[], b"", None, "5da7c1a2acd57cee7505fc6676e4e544621c30862966e37dddb68e92efbe5d6b");
+        check(
+            M::POST,
+            "/",
+            &[],
+            b"",
+            None,
+            "5da7c1a2acd57cee7505fc6676e4e544621c30862966e37dddb68e92efbe5d6b",
+        );
         // get-vanilla-query-order-key-case
-        check(M::GET, "/?Param2=value2&Param1=value1", &[], b"", None, "b97d918cfa904a5beff61c982a1b6f458b799221646efd99d3219ec94cdf2500");
+        check(
+            M::GET,
+            "/?Param2=value2&Param1=value1",
+            &[],
+            b"",
+            None,
+            "b97d918cfa904a5beff61c982a1b6f458b799221646efd99d3219ec94cdf2500",
+        );
         // get-unreserved
-        check(M::GET, "/-._~0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz", &[], b"", None, "07ef7494c76fa4850883e2b006601f940f8a34d404d0cfa977f52a65bbf5f24f");
+        check(
+            M::GET,
+            "/-._~0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz",
+            &[],
+            b"",
+            None,
+            "07ef7494c76fa4850883e2b006601f940f8a34d404d0cfa977f52a65bbf5f24f",
+        );
         // get-vanilla-with-session-token
         let token = "6e86291e8372ff2a2260956d9b8aae1d763fbf315fa00fa31553b73ebf194267";
-        check(M::GET, "/", &[], b"", Some(token), "07ec1639c89043aa0e3e2de82b96708f198cceab042d4a97044c66dd9f74e7f8");
+        check(
+            M::GET,
+            "/",
+            &[],
+            b"",
+            Some(token),
+            "07ec1639c89043aa0e3e2de82b96708f198cceab042d4a97044c66dd9f74e7f8",
+        );
         // get-header-value-trim
         let headers = [("my-header1", "value1"), ("my-header2", "\"a   b   c\"")];
-        check(M::GET, "/", &headers, b"", None, "acc3ed3afb60bb290fc8d2dd0098b9911fcaa05412b367055dee359757a9c736");
+        check(
+            M::GET,
+            "/",
+            &headers,
+            b"",
+            None,
+            "acc3ed3afb60bb290fc8d2dd0098b9911fcaa05412b367055dee359757a9c736",
+        );
         // post-header-key-sort
-        check(M::POST, "/", &[("my-header1", "value1")], b"", None, "c5410059b04c1ee005303aed430f6e6645f61f4dc9e1461ec8f8916fdf18852c");
+        check(
+            M::POST,
+            "/",
+            &[("my-header1", "value1")],
+            b"",
+            None,
+            "c5410059b04c1ee005303aed430f6e6645f61f4dc9e1461ec8f8916fdf18852c",
+        );
         // post-header-value-case
-        check(M::POST, "/", &[("my-header1", "VALUE1")], b"", None, "cdbc9802e29d2942e5e10b5bccfdd67c5f22c7c4e8ae67b53629efa58b974b7d");
+        check(
+            M::POST,
+            "/",
+            &[("my-header1", "VALUE1")],
+            b"",
+            None,
+            "cdbc9802e29d2942e5e10b5bccfdd67c5f22c7c4e8ae67b53629efa58b974b7d",
+        );
         // post-x-www-form-urlencoded
         let headers = [
             ("content-type", "application/x-www-form-urlencoded"),
             ("content-length", "13"),
-            ("x-amz-content-sha256", "9095672bbd1f56dfc5b65f3e153adc8731a4a654192329106275f4c7b24d0b6e"),
+            (
+                "x-amz-content-sha256",
+                "9095672bbd1f56dfc5b65f3e153adc8731a4a654192329106275f4c7b24d0b6e",
+            ),
         ];
-        check(M::POST, "/", &headers, b"Param1=value1", None, "d3875051da38690788ef43de4db0d8f280229d82040bfac253562e56c3f20e0b");
+        check(
+            M::POST,
+            "/",
+            &headers,
+            b"Param1=value1",
+            None,
+            "d3875051da38690788ef43de4db0d8f280229d82040bfac253562e56c3f20e0b",
+        );
     }
 
     #[test]

@@ -4,12 +4,14 @@
 //! The client is somebody else's: it gives an [`Outcome`] and gets back the list of differences.
 
 mod answer;
+mod converse;
 mod embedding;
 mod known;
 mod report;
 mod request;
 
 pub use answer::{Outcome, compare_answer, compare_failure};
+pub use converse::normalise_converse_request;
 pub use embedding::compare_embedding;
 pub use known::{KnownDifferences, KnownError};
 pub use report::{Report, Verdict};

@@ -122,11 +122,7 @@ impl ConverseDecoder {
         (events, result)
     }
 
-    fn decode_whole(
-        &mut self,
-        body: &[u8],
-        events: &mut Vec<ChatEvent>,
-    ) -> Result<(), ModelError> {
+    fn decode_whole(&mut self, body: &[u8], events: &mut Vec<ChatEvent>) -> Result<(), ModelError> {
         let answer: WholeAnswer = match serde_json::from_slice(body) {
             Ok(answer) => answer,
             Err(error) => return Err(not_an_answer(body, error)),

@@ -51,11 +51,7 @@ const FORMATS: &[(Kind, &str, &str)] = &[
         "application/vnd.openxmlformats-officedocument.wordprocessingml.document",
     ),
     (Kind::Document, "xls", "application/vnd.ms-excel"),
-    (
-        Kind::Document,
-        "xlsx",
-        "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
-    ),
+    (Kind::Document, "xlsx", "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"),
     (Kind::Document, "html", "text/html"),
     (Kind::Document, "txt", "text/plain"),
     (Kind::Document, "md", "text/markdown"),
@@ -133,7 +129,8 @@ fn by_beginning(source: &MediaSource) -> Option<String> {
 
 /// The MIME type of a format; `None` for a format that [`format_of`] would not give back.
 pub(super) fn media_type_of(kind: Kind, format: &str) -> Option<String> {
-    if let Some((_, _, name)) = FORMATS.iter().find(|(of, known, _)| *of == kind && *known == format)
+    if let Some((_, _, name)) =
+        FORMATS.iter().find(|(of, known, _)| *of == kind && *known == format)
     {
         return Some((*name).to_owned());
     }

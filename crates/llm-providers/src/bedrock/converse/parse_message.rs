@@ -130,11 +130,7 @@ fn reasoning(content: &Value) -> Option<Reasoning> {
         return None;
     }
     let field = |name: &str| text.get(name).and_then(Value::as_str).map(str::to_owned);
-    Some(Reasoning {
-        text: field("text")?,
-        signature: field("signature"),
-        ..Reasoning::default()
-    })
+    Some(Reasoning { text: field("text")?, signature: field("signature"), ..Reasoning::default() })
 }
 
 /// One piece of text with its sources.
@@ -145,9 +141,7 @@ fn cited_text(content: &Value) -> Option<TextPart> {
     };
     let text = piece.as_object().filter(|piece| piece.len() == 1)?.get("text")?.as_str()?;
     let citations = content.get("citations")?.as_array()?;
-    let goes_back = |value: &&Value| {
-        matches!(annotation((*value).clone()), Annotation::Other { value } if value.get("location").is_some())
-    };
+    let goes_back = |value: &&Value| matches!(annotation((*value).clone()), Annotation::Other { value } if value.get("location").is_some());
     if citations.is_empty() || !citations.iter().all(|citation| goes_back(&citation)) {
         return None;
     }

@@ -60,8 +60,14 @@ pub fn render_request(request: ChatRequest) -> Result<RenderedRequest, ModelErro
         body.insert("toolConfig".into(), config);
     }
     let mut fields = Map::new();
-    let inference =
-        inference(&request.sampling, request.max_output_tokens, request.stop, family, &mut fields, &mut notes)?;
+    let inference = inference(
+        &request.sampling,
+        request.max_output_tokens,
+        request.stop,
+        family,
+        &mut fields,
+        &mut notes,
+    )?;
     if !inference.is_empty() {
         body.insert("inferenceConfig".into(), inference.into());
     }

@@ -12,9 +12,8 @@ pub fn parse_usage(raw: Value) -> Option<Usage> {
     let count = |names: &[&str]| names.iter().find_map(|name| raw.get(*name)?.as_u64());
     let read = count(&["cacheReadInputTokens", "cacheReadInputTokenCount"]);
     let written = count(&["cacheWriteInputTokens", "cacheWriteInputTokenCount"]);
-    let input = count(&["inputTokens"]).map(|input| {
-        input.saturating_add(read.unwrap_or(0)).saturating_add(written.unwrap_or(0))
-    });
+    let input = count(&["inputTokens"])
+        .map(|input| input.saturating_add(read.unwrap_or(0)).saturating_add(written.unwrap_or(0)));
     Some(Usage {
         input_tokens: input,
         output_tokens: count(&["outputTokens"]),
