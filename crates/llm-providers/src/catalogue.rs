@@ -52,6 +52,9 @@ pub enum Dialect {
     #[default]
     #[serde(rename = "openai")]
     OpenAi,
+    /// AWS Bedrock: Converse, and embeddings and rerank beside it (`llm_providers::bedrock`). Besides its key, which is a
+    /// bearer token, it can be used with AWS keys.
+    Bedrock,
 }
 
 #[derive(Deserialize)]

@@ -194,8 +194,11 @@ async fn signatures_fit_what_arrives() {
         headers.insert(name.clone(), seen.headers[&name].clone());
     }
     let date = seen.headers["x-amz-date"].to_str().unwrap();
-    let date: jiff::Timestamp =
-        jiff::civil::DateTime::strptime("%Y%m%dT%H%M%SZ", date).unwrap().to_zoned(jiff::tz::TimeZone::UTC).unwrap().timestamp();
+    let date: jiff::Timestamp = jiff::civil::DateTime::strptime("%Y%m%dT%H%M%SZ", date)
+        .unwrap()
+        .to_zoned(jiff::tz::TimeZone::UTC)
+        .unwrap()
+        .timestamp();
     let scope = Scope { region: "us-east-1", service: "bedrock" };
     sign(&seen.method, &url, &mut headers, &seen.body, &keys(), scope, SystemTime::from(date))
         .unwrap();
@@ -252,8 +255,7 @@ async fn exceptions_in_a_stream_come_after_what_was_said() {
         body.extend(text("Partial"));
         let headers = [(":message-type", "exception"), (":exception-type", name)];
         body.extend(encode_frame(&headers, br#"{"message":"so it ended"}"#));
-        let (_server, builder) =
-            serve(200, &[STREAM, ("x-amzn-requestid", "r-1")], body).await;
+        let (_server, builder) = serve(200, &[STREAM, ("x-amzn-requestid", "r-1")], body).await;
         let model = builder.build().unwrap().chat("m");
         let reply = model.chat(question().streamed()).await.unwrap();
         let mut items: Vec<_> = reply.collect().await;

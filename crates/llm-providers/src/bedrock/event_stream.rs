@@ -250,10 +250,13 @@ mod tests {
 
     use super::*;
 
+    /// Event type and payload of each frame, and whether the stream may end there.
+    type Decoded = (Vec<(String, Vec<u8>)>, bool);
+
     fn decode<'a>(
         chunks: impl IntoIterator<Item = &'a [u8]>,
         max_bytes: usize,
-    ) -> Result<(Vec<(String, Vec<u8>)>, bool), FrameError> {
+    ) -> Result<Decoded, FrameError> {
         let mut decoder = FrameDecoder::new(max_bytes);
         let mut frames = Vec::new();
         for mut chunk in chunks {

@@ -300,25 +300,15 @@ impl Shared {
         let body = self.transport(host).read_error_body(operation, response).await;
         let now = transport::now();
         let error = errors::from_response(operation, status.as_u16(), &headers, &body, now);
-        Ok(Err(self.look_at_clock(error, &headers, now))?)
+        Err(self.look_at_clock(error, &headers, now))
     }
 
     /// A signature outside of the provider's five minutes is refused. When its clock says that ours is off, the next
     /// request is signed by its time.
     fn look_at_clock(&self, error: ModelError, headers: &HeaderMap, now: SystemTime) -> ModelError {
-        const OF_TIME: [&str; 3] =
-            ["InvalidSignatureException", "RequestExpired", "RequestTimeTooSkewed"];
         let signs = matches!(self.identity, Identity::Keys(_) | Identity::Source(_));
-        if !signs || !error.code().is_some_and(|code| OF_TIME.contains(&code)) {
+        let Some(skew) = skew_told(&error, headers, now).filter(|_| signs) else {
             return error;
-        }
-        let date = headers.get(http::header::DATE).and_then(|date| date.to_str().ok());
-        let Some(theirs) = date.and_then(|date| httpdate::parse_http_date(date).ok()) else {
-            return error;
-        };
-        let skew = match theirs.duration_since(now) {
-            Ok(ahead) => ahead.as_secs() as i64,
-            Err(behind) => -(behind.duration().as_secs() as i64),
         };
         let before = self.skew.swap(skew, Ordering::Relaxed);
         if before.abs_diff(skew) <= SKEW.as_secs() {
@@ -327,6 +317,19 @@ impl Shared {
         tracing::warn!(skew, "this machine's clock is off; requests are signed by the provider's");
         error.with_retry(Retry::Now)
     }
+}
+
+/// How many seconds the provider's clock is ahead, when it refused a signature for its time.
+fn skew_told(error: &ModelError, headers: &HeaderMap, now: SystemTime) -> Option<i64> {
+    const OF_TIME: [&str; 3] =
+        ["InvalidSignatureException", "RequestExpired", "RequestTimeTooSkewed"];
+    error.code().filter(|code| OF_TIME.contains(code))?;
+    let date = headers.get(http::header::DATE)?.to_str().ok()?;
+    let theirs = httpdate::parse_http_date(date).ok()?;
+    Some(match theirs.duration_since(now) {
+        Ok(ahead) => ahead.as_secs() as i64,
+        Err(behind) => -(behind.duration().as_secs() as i64),
+    })
 }
 
 /// Sets up a [`Bedrock`] provider.
@@ -440,6 +443,8 @@ impl BedrockBuilder {
 
 #[cfg(test)]
 mod tests {
+    use llm_core::RetryHint;
+
     use super::*;
 
     #[test]
@@ -449,6 +454,29 @@ mod tests {
             .bearer_token("very-secret".into());
         assert!(!format!("{builder:?}").contains("secret"));
         assert!(!format!("{:?}", builder.build().unwrap()).contains("secret"));
+    }
+
+    #[test]
+    fn the_providers_clock_wins_once() {
+        let bedrock = Bedrock::builder("a", "us-east-1")
+            .credentials(Credentials::new("AK", "s"))
+            .build()
+            .unwrap();
+        let refusal = || {
+            ModelError::new(ErrorKind::Authentication, Operation::Chat, "expired")
+                .with_code("InvalidSignatureException")
+        };
+        let now = transport::now();
+        let mut headers = HeaderMap::new();
+        let theirs = httpdate::fmt_http_date(now - Duration::from_secs(600));
+        headers.insert(http::header::DATE, theirs.parse().unwrap());
+        let look = |error| bedrock.shared.look_at_clock(error, &headers, now).retry();
+        assert_eq!(look(refusal()), Retry::Now);
+        let behind = now.duration_since(bedrock.shared.now()).unwrap();
+        assert!((595..605).contains(&behind.as_secs()), "{behind:?}");
+        // Refused again although the clock was set: trying once more would not help.
+        assert_eq!(look(refusal()), Retry::Exhausted);
+        assert_eq!(look(refusal().with_code("AccessDeniedException")), Retry::Exhausted);
     }
 
     #[test]

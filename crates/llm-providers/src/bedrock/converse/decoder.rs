@@ -294,3 +294,199 @@ fn finish_reason(word: &str) -> FinishReason {
 pub(super) fn malformed(message: impl Into<String>) -> ModelError {
     ModelError::new(ErrorKind::Malformed, Operation::Chat, message)
 }
+
+#[cfg(test)]
+mod tests {
+    use expect_test::{Expect, expect};
+    use serde_json::json;
+
+    use super::super::ANSWER_TOOL;
+    use super::*;
+    use crate::bedrock::event_stream::encode_frame;
+
+    fn stream(events: &[(&str, Value)]) -> Vec<u8> {
+        let frame = |(name, payload): &(&str, Value)| {
+            let headers = [(":message-type", "event"), (":event-type", name)];
+            encode_frame(&headers, payload.to_string().as_bytes())
+        };
+        events.iter().flat_map(frame).collect()
+    }
+
+    fn check(decoder: ConverseDecoder, events: &[(&str, Value)], expect: Expect) {
+        let body = stream(events);
+        let (events, result) = decode_chunks(body.chunks(9), decoder, 4096);
+        let mut lines: Vec<String> =
+            events.iter().map(|event| serde_json::to_string(event).unwrap()).collect();
+        lines.extend(result.err().map(|error| format!("{:?}: {error}", error.kind())));
+        expect.assert_eq(&lines.join("\n"));
+    }
+
+    fn start(index: u32, start: Value) -> (&'static str, Value) {
+        ("contentBlockStart", json!({ "contentBlockIndex": index, "start": start, "p": "ab" }))
+    }
+
+    fn delta(index: u32, delta: Value) -> (&'static str, Value) {
+        ("contentBlockDelta", json!({ "contentBlockIndex": index, "delta": delta, "p": "abc" }))
+    }
+
+    fn stop(index: u32) -> (&'static str, Value) {
+        ("contentBlockStop", json!({ "contentBlockIndex": index }))
+    }
+
+    fn end(reason: &str) -> (&'static str, Value) {
+        ("messageStop", json!({ "stopReason": reason }))
+    }
+
+    #[test]
+    fn reasoning_and_calls_are_put_together() {
+        check(
+            ConverseDecoder::default(),
+            &[
+                delta(0, json!({ "reasoningContent": { "text": "hm" } })),
+                delta(0, json!({ "reasoningContent": { "signature": "si" } })),
+                delta(0, json!({ "reasoningContent": { "signature": "g" } })),
+                stop(0),
+                delta(1, json!({ "reasoningContent": { "redactedContent": "AQI=" } })),
+                delta(1, json!({ "reasoningContent": { "redactedContent": "Aw==" } })),
+                start(2, json!({ "toolUse": { "toolUseId": "a", "name": "f" } })),
+                start(
+                    3,
+                    json!({ "toolUse": { "toolUseId": "b", "name": "g", "type": "tool_use" } }),
+                ),
+                delta(3, json!({ "toolUse": { "input": "{}" } })),
+                delta(2, json!({ "toolUse": { "input": "{\"x\":" } })),
+                delta(2, json!({ "toolUse": { "input": "1}" } })),
+                end("tool_use"),
+                (
+                    "metadata",
+                    json!({ "usage": { "inputTokens": 1 }, "trace": { "a": 1 }, "p": "x" }),
+                ),
+                ("messageStart", json!("nobody reads on")),
+            ],
+            expect![[r#"
+                {"type":"started"}
+                {"type":"reasoning","choice":0,"index":0,"text":"hm"}
+                {"type":"reasoning","choice":0,"index":0,"text":"","signature":"si"}
+                {"type":"reasoning","choice":0,"index":0,"text":"","signature":"sig"}
+                {"type":"reasoning","choice":0,"index":1,"text":"","redacted":"AQI="}
+                {"type":"reasoning","choice":0,"index":1,"text":"","redacted":"AQID"}
+                {"type":"tool_call","choice":0,"index":0,"id":"a","name":"f","arguments":""}
+                {"type":"tool_call","choice":0,"index":1,"id":"b","name":"g","arguments":""}
+                {"type":"tool_call","choice":0,"index":1,"arguments":"{}"}
+                {"type":"tool_call","choice":0,"index":0,"arguments":"{\"x\":"}
+                {"type":"tool_call","choice":0,"index":0,"arguments":"1}"}
+                {"type":"finished","choice":0,"reason":"tool_calls","raw":"tool_use"}
+                {"type":"usage","input_tokens":1,"raw":{"inputTokens":1}}
+                {"type":"extra","fields":{"trace":{"a":1}}}"#]],
+        );
+    }
+
+    #[test]
+    fn tools_of_the_provider_are_blocks() {
+        check(
+            ConverseDecoder::default(),
+            &[
+                start(
+                    0,
+                    json!({ "toolUse": { "toolUseId": "a", "name": "run", "type": "server_tool_use" } }),
+                ),
+                delta(0, json!({ "toolUse": { "input": "{\"code\":1}" } })),
+                stop(0),
+                start(1, json!({ "toolResult": { "toolUseId": "a", "status": "success" } })),
+                delta(1, json!({ "toolResult": [{ "json": { "out": 2 } }] })),
+                stop(1),
+                delta(2, json!({ "text": "two" })),
+                delta(
+                    2,
+                    json!({ "citation": { "title": "t", "location": { "web": { "url": "https://e.org" } } } }),
+                ),
+                start(3, json!({ "image": { "format": "png" } })),
+                delta(3, json!({ "image": { "source": { "bytes": "AQI=" } } })),
+                delta(3, json!({ "image": { "source": { "bytes": "Aw==" } } })),
+                delta(4, json!({ "hologram": { "x": 1 } })),
+                ("newEvent", json!({})),
+                end("end_turn"),
+            ],
+            expect![[r#"
+                {"type":"started"}
+                {"type":"block","choice":0,"dialect":"bedrock-converse","value":{"toolUse":{"toolUseId":"a","name":"run","type":"server_tool_use","input":{"code":1}}}}
+                {"type":"block","choice":0,"dialect":"bedrock-converse","value":{"toolResult":{"toolUseId":"a","status":"success","content":[{"json":{"out":2}}]}}}
+                {"type":"text","choice":0,"text":"two"}
+                {"type":"annotation","choice":0,"annotation":{"type":"url_citation","url":"https://e.org","title":"t"}}
+                {"type":"block","choice":0,"dialect":"bedrock-converse","value":{"hologram":{"x":1}}}
+                {"type":"media","choice":0,"media":{"source":{"base64":"AQID"},"media_type":"image/png"}}
+                {"type":"finished","choice":0,"reason":"stop","raw":"end_turn"}"#]],
+        );
+    }
+
+    #[test]
+    fn the_answers_tool_is_text() {
+        check(
+            ConverseDecoder::default().answers_by_tool(true),
+            &[
+                start(0, json!({ "toolUse": { "toolUseId": "a", "name": ANSWER_TOOL } })),
+                delta(0, json!({ "toolUse": { "input": "{\"city\":" } })),
+                delta(0, json!({ "toolUse": { "input": "\"Rome\"}" } })),
+                stop(0),
+                end("tool_use"),
+            ],
+            expect![[r#"
+                {"type":"started"}
+                {"type":"text","choice":0,"text":"{\"city\":"}
+                {"type":"text","choice":0,"text":"\"Rome\"}"}
+                {"type":"finished","choice":0,"reason":"stop","raw":"tool_use"}"#]],
+        );
+        let body = json!({ "stopReason": "tool_use", "output": { "message": { "content": [
+            { "toolUse": { "toolUseId": "a", "name": ANSWER_TOOL, "input": { "city": "Rome" } } },
+        ] } } });
+        let decoder = ConverseDecoder::default().answers_by_tool(true);
+        let (events, _) = decoder.whole(body.to_string().as_bytes());
+        assert!(events.contains(&ChatEvent::text(r#"{"city":"Rome"}"#)));
+    }
+
+    #[test]
+    fn what_cannot_be_is_an_error() {
+        check(
+            ConverseDecoder::new(Some("r".into())),
+            &[delta(0, json!({ "toolUse": { "input": "{}" } }))],
+            expect![[r#"
+                {"type":"started","request_id":"r"}
+                Malformed: chat request failed: arguments came for a tool call that had not begun"#]],
+        );
+        check(
+            ConverseDecoder::default(),
+            &[delta(0, json!({ "text": "a" }))],
+            expect![[r#"
+            {"type":"started"}
+            {"type":"text","choice":0,"text":"a"}
+            Malformed: chat request failed: the stream ended in the middle of the answer"#]],
+        );
+        check(
+            ConverseDecoder::default(),
+            &[],
+            expect!["Malformed: chat request failed: the answer ended before it began"],
+        );
+        for body in ["{}", "", r#"{"message":"m"}"#, "[1]"] {
+            let (events, result) = ConverseDecoder::default().whole(body.as_bytes());
+            assert!(events.is_empty());
+            assert_eq!(result.unwrap_err().kind(), ErrorKind::Malformed, "{body}");
+        }
+    }
+
+    #[test]
+    fn every_word_for_the_end_is_known() {
+        for (word, reason) in [
+            ("end_turn", FinishReason::Stop),
+            ("stop_sequence", FinishReason::Stop),
+            ("tool_use", FinishReason::ToolCalls),
+            ("max_tokens", FinishReason::Length),
+            ("model_context_window_exceeded", FinishReason::Length),
+            ("guardrail_intervened", FinishReason::ContentFilter),
+            ("content_filtered", FinishReason::ContentFilter),
+            ("malformed_model_output", FinishReason::Error),
+            ("something_new", FinishReason::Other),
+        ] {
+            assert_eq!(finish_reason(word), reason);
+        }
+    }
+}

@@ -60,6 +60,10 @@ const FORMATS: &[(Kind, &str, &str)] = &[
     (Kind::Audio, "mp3", "audio/mpeg"),
     (Kind::Audio, "wav", "audio/wav"),
     (Kind::Audio, "wav", "audio/x-wav"),
+    (Kind::Video, "mp4", "video/mp4"),
+    (Kind::Video, "webm", "video/webm"),
+    (Kind::Video, "mpeg", "video/mpeg"),
+    (Kind::Video, "flv", "video/x-flv"),
     (Kind::Video, "mkv", "video/x-matroska"),
     (Kind::Video, "mov", "video/quicktime"),
     (Kind::Video, "three_gp", "video/3gpp"),
@@ -76,13 +80,17 @@ const BEGINNINGS: [(&str, &str); 6] = [
     ("SUQz", "mp3"),
 ];
 
-/// Which block holds a file.
+/// Which block holds a file: by MIME type, else by its name's ending.
 pub(super) fn kind_of(media: &Media) -> Kind {
     match media.media_type.as_deref().and_then(|name| name.split_once('/')) {
         Some(("image", _)) => Kind::Image,
         Some(("audio", _)) => Kind::Audio,
         Some(("video", _)) => Kind::Video,
-        _ => Kind::Document,
+        Some(_) => Kind::Document,
+        None => {
+            let fits = |kind: &Kind| by_ending(*kind, media).is_some();
+            Kind::ALL.into_iter().find(fits).unwrap_or(Kind::Document)
+        }
     }
 }
 

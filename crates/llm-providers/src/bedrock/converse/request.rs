@@ -295,7 +295,11 @@ fn tool_spec(
     if let Some(description) = description.filter(|text| !text.is_empty()) {
         spec.insert("description".into(), description.into());
     }
-    let schema = parameters.unwrap_or_else(|| json!({ "type": "object", "properties": {} }));
+    let mut schema = parameters.unwrap_or_else(|| json!({ "properties": {} }));
+    // The service refuses schemas that do not say so at the top.
+    if let Value::Object(fields) = &mut schema {
+        fields.entry("type").or_insert_with(|| "object".into());
+    }
     spec.insert("inputSchema".into(), json!({ "json": schema }));
     if let Some(strict) = strict {
         spec.insert("strict".into(), strict.into());
@@ -328,4 +332,316 @@ fn tools_in_history(request: &ChatRequest) -> Vec<String> {
         names.push("unknown_tool".to_owned());
     }
     names
+}
+
+#[cfg(test)]
+mod tests {
+    use expect_test::{Expect, expect};
+    use llm_core::{
+        CacheControl, ErrorKind, Media, MediaSource, Message, ReasoningOptions, Role, ToolCall,
+        ToolResult, Unsupported,
+    };
+
+    use super::*;
+
+    const CLAUDE: &str = "us.anthropic.claude-sonnet-4-5-20250929-v1:0";
+
+    fn ask(model: &str) -> ChatRequest {
+        ChatRequest { model: model.into(), ..ChatRequest::new(vec![Message::user("hi")]) }
+    }
+
+    fn check(request: ChatRequest, expect: Expect) {
+        let rendered = render_request(request).unwrap();
+        let mut text = Value::Object(rendered.body).to_string();
+        for warning in rendered.warnings {
+            text.push_str(&format!("\n{} {}", warning.code, warning.param.unwrap_or_default()));
+        }
+        if rendered.answers_by_tool {
+            text.push_str("\nanswers by tool");
+        }
+        expect.assert_eq(&text);
+    }
+
+    fn look() -> Tool {
+        Tool::function("look", "Looks.", json!({ "type": "object" }))
+    }
+
+    fn turn_with_tools() -> Vec<Message> {
+        let call = ToolCall {
+            id: "c1".into(),
+            name: "look".into(),
+            arguments: r#"{"at":1}"#.into(),
+            ..ToolCall::default()
+        };
+        let result = ToolResult { is_error: true, ..ToolResult::text("c1", "no") };
+        vec![
+            Message::user("hi"),
+            Message::new(Role::Assistant, vec![Part::ToolCall(call)]),
+            Message::new(Role::Tool, vec![Part::ToolResult(result)]),
+            Message::user("go on"),
+        ]
+    }
+
+    #[test]
+    fn every_parameter_has_its_place() {
+        let mut request = ChatRequest {
+            max_output_tokens: Some(9),
+            stop: vec!["x".into()],
+            service_tier: Some("priority".into()),
+            tools: vec![look()],
+            tool_choice: Some(ToolChoice::Required),
+            parallel_tool_calls: Some(true),
+            ..ask(CLAUDE)
+        };
+        request.messages.insert(0, Message::system("be brief"));
+        request.sampling = Sampling {
+            temperature: Some(0.5),
+            top_p: Some(0.9),
+            top_k: Some(5),
+            ..request.sampling
+        };
+        request.extra_body = json!({
+            "guardrailConfig": { "guardrailIdentifier": "g" },
+            "additionalModelRequestFields": { "anthropic_beta": ["x"] },
+        })
+        .as_object()
+        .unwrap()
+        .clone();
+        check(
+            request,
+            expect![[
+                r#"{"messages":[{"role":"user","content":[{"text":"hi"}]}],"system":[{"text":"be brief"}],"toolConfig":{"tools":[{"toolSpec":{"name":"look","description":"Looks.","inputSchema":{"json":{"type":"object"}}}}],"toolChoice":{"any":{}}},"inferenceConfig":{"maxTokens":9,"temperature":0.5,"topP":0.9,"stopSequences":["x"]},"additionalModelRequestFields":{"top_k":5,"anthropic_beta":["x"]},"serviceTier":{"type":"priority"},"guardrailConfig":{"guardrailIdentifier":"g"}}"#
+            ]],
+        );
+    }
+
+    #[test]
+    fn what_has_no_place_is_told() {
+        let mut request = ChatRequest {
+            n: Some(2),
+            logprobs: Some(true),
+            top_logprobs: Some(3),
+            parallel_tool_calls: Some(false),
+            user: Some("u".into()),
+            reasoning: Some(ReasoningOptions { effort: Some("low".into()), ..Default::default() }),
+            ..ask("us.meta.llama3-3-70b-instruct-v1:0")
+        };
+        request.sampling = Sampling {
+            top_k: Some(5),
+            seed: Some(1),
+            frequency_penalty: Some(0.1),
+            presence_penalty: Some(0.1),
+            ..request.sampling
+        };
+        request.sampling.logit_bias.insert("1".into(), 2.0);
+        check(
+            request.clone(),
+            expect![[r#"
+            {"messages":[{"role":"user","content":[{"text":"hi"}]}]}
+            dropped_parameter top_k
+            dropped_parameter frequency_penalty
+            dropped_parameter presence_penalty
+            dropped_parameter seed
+            dropped_parameter logit_bias
+            dropped_parameter reasoning
+            dropped_parameter n
+            dropped_parameter logprobs
+            dropped_parameter top_logprobs
+            dropped_parameter parallel_tool_calls
+            dropped_parameter user"#]],
+        );
+        request.unsupported = Unsupported::Refuse;
+        let error = render_request(request).unwrap_err();
+        assert_eq!((error.kind(), error.param()), (ErrorKind::Unsupported, Some("top_k")));
+    }
+
+    #[test]
+    fn families_are_asked_in_their_own_words() {
+        let think = |model: &str, effort: &str, limit| ChatRequest {
+            reasoning: Some(ReasoningOptions { effort: Some(effort.into()), ..Default::default() }),
+            max_output_tokens: limit,
+            ..ask(model)
+        };
+        check(
+            think(CLAUDE, "high", None),
+            expect![[r#"
+            {"messages":[{"role":"user","content":[{"text":"hi"}]}],"additionalModelRequestFields":{"thinking":{"type":"enabled","budget_tokens":16384}}}
+            translated_parameter reasoning.effort"#]],
+        );
+        check(
+            think(CLAUDE, "high", Some(2000)),
+            expect![[r#"
+            {"messages":[{"role":"user","content":[{"text":"hi"}]}],"inferenceConfig":{"maxTokens":2000},"additionalModelRequestFields":{"thinking":{"type":"enabled","budget_tokens":1999}}}
+            translated_parameter reasoning.effort"#]],
+        );
+        check(
+            think(CLAUDE, "high", Some(100)),
+            expect![[r#"
+            {"messages":[{"role":"user","content":[{"text":"hi"}]}],"inferenceConfig":{"maxTokens":100}}
+            dropped_parameter reasoning.effort"#]],
+        );
+        check(
+            think(CLAUDE, "none", None),
+            expect![[
+                r#"{"messages":[{"role":"user","content":[{"text":"hi"}]}],"additionalModelRequestFields":{"thinking":{"type":"disabled"}}}"#
+            ]],
+        );
+        check(
+            think("anthropic.claude-sonnet-5", "high", None),
+            expect![[
+                r#"{"messages":[{"role":"user","content":[{"text":"hi"}]}],"additionalModelRequestFields":{"thinking":{"type":"adaptive"},"output_config":{"effort":"high"}}}"#
+            ]],
+        );
+        check(
+            think("us.amazon.nova-2-lite-v1:0", "minimal", None),
+            expect![[
+                r#"{"messages":[{"role":"user","content":[{"text":"hi"}]}],"additionalModelRequestFields":{"reasoningConfig":{"type":"enabled","maxReasoningEffort":"low"}}}"#
+            ]],
+        );
+        check(
+            think("openai.gpt-oss-120b-1:0", "medium", None),
+            expect![[
+                r#"{"messages":[{"role":"user","content":[{"text":"hi"}]}],"additionalModelRequestFields":{"reasoning_effort":"medium"}}"#
+            ]],
+        );
+        let budget = ReasoningOptions { budget_tokens: Some(2048), ..Default::default() };
+        check(
+            ChatRequest { reasoning: Some(budget), ..ask(CLAUDE) },
+            expect![[
+                r#"{"messages":[{"role":"user","content":[{"text":"hi"}]}],"additionalModelRequestFields":{"thinking":{"type":"enabled","budget_tokens":2048}}}"#
+            ]],
+        );
+        let mut request = ask("cohere.command-r-v1:0");
+        request.sampling.top_k = Some(7);
+        request.sampling.seed = Some(1);
+        check(
+            request,
+            expect![[
+                r#"{"messages":[{"role":"user","content":[{"text":"hi"}]}],"additionalModelRequestFields":{"k":7,"seed":1}}"#
+            ]],
+        );
+        let mut request = ask("amazon.nova-lite-v1:0");
+        request.sampling.top_k = Some(7);
+        check(
+            request,
+            expect![[
+                r#"{"messages":[{"role":"user","content":[{"text":"hi"}]}],"additionalModelRequestFields":{"inferenceConfig":{"topK":7}}}"#
+            ]],
+        );
+    }
+
+    #[test]
+    fn forms_of_the_answer() {
+        let schema = || ResponseFormat::JsonSchema {
+            name: "city".into(),
+            description: None,
+            schema: json!({ "type": "object" }),
+            strict: Some(true),
+        };
+        let in_form =
+            |model: &str, format| ChatRequest { response_format: Some(format), ..ask(model) };
+        check(
+            in_form(CLAUDE, schema()),
+            expect![[
+                r#"{"messages":[{"role":"user","content":[{"text":"hi"}]}],"outputConfig":{"textFormat":{"type":"json_schema","structure":{"jsonSchema":{"schema":"{\"type\":\"object\"}","name":"city"}}}}}"#
+            ]],
+        );
+        check(
+            in_form("amazon.nova-lite-v1:0", schema()),
+            expect![[r#"
+            {"messages":[{"role":"user","content":[{"text":"hi"}]}],"toolConfig":{"tools":[{"toolSpec":{"name":"json_answer","description":"Gives the answer. Call it once, at the end.","inputSchema":{"json":{"type":"object"}}}}],"toolChoice":{"tool":{"name":"json_answer"}}}}
+            translated_parameter response_format
+            answers by tool"#]],
+        );
+        let with_tools =
+            ChatRequest { tools: vec![look()], ..in_form("amazon.nova-lite-v1:0", schema()) };
+        check(
+            with_tools,
+            expect![[r#"
+            {"messages":[{"role":"user","content":[{"text":"hi"}]}],"toolConfig":{"tools":[{"toolSpec":{"name":"look","description":"Looks.","inputSchema":{"json":{"type":"object"}}}},{"toolSpec":{"name":"json_answer","description":"Gives the answer. Call it once, at the end.","inputSchema":{"json":{"type":"object"}}}}],"toolChoice":{"any":{}}}}
+            translated_parameter response_format
+            answers by tool"#]],
+        );
+        check(
+            in_form(CLAUDE, ResponseFormat::JsonObject),
+            expect![[r#"
+            {"messages":[{"role":"user","content":[{"text":"hi"}]}],"toolConfig":{"tools":[{"toolSpec":{"name":"json_answer","description":"Gives the answer. Call it once, at the end.","inputSchema":{"json":{"type":"object"}}}}],"toolChoice":{"tool":{"name":"json_answer"}}}}
+            translated_parameter response_format
+            answers by tool"#]],
+        );
+        check(
+            in_form("amazon.titan-text-express-v1", schema()),
+            expect![[r#"
+            {"messages":[{"role":"user","content":[{"text":"hi"}]}]}
+            dropped_parameter response_format"#]],
+        );
+    }
+
+    #[test]
+    fn tools_follow_the_history() {
+        let with = |tools, tool_choice| ChatRequest {
+            tools,
+            tool_choice,
+            messages: turn_with_tools(),
+            ..ask(CLAUDE)
+        };
+        check(
+            with(vec![look()], Some(ToolChoice::None)),
+            expect![[r#"
+            {"messages":[{"role":"user","content":[{"text":"hi"}]},{"role":"assistant","content":[{"toolUse":{"toolUseId":"c1","name":"look","input":{"at":1}}}]},{"role":"user","content":[{"toolResult":{"toolUseId":"c1","content":[{"text":"no"}],"status":"error"}},{"text":"go on"}]}],"toolConfig":{"tools":[{"toolSpec":{"name":"look","description":"Looks.","inputSchema":{"json":{"type":"object"}}}}]}}
+            dropped_parameter tool_choice"#]],
+        );
+        check(
+            with(vec![], None),
+            expect![[r#"
+                {"messages":[{"role":"user","content":[{"text":"hi"}]},{"role":"assistant","content":[{"toolUse":{"toolUseId":"c1","name":"look","input":{"at":1}}}]},{"role":"user","content":[{"toolResult":{"toolUseId":"c1","content":[{"text":"no"}],"status":"error"}},{"text":"go on"}]}],"toolConfig":{"tools":[{"toolSpec":{"name":"look","inputSchema":{"json":{"properties":{},"type":"object"}}}}]}}
+                moved_content tools"#]],
+        );
+        let none =
+            ChatRequest { tools: vec![look()], tool_choice: Some(ToolChoice::None), ..ask(CLAUDE) };
+        check(none, expect![[r#"{"messages":[{"role":"user","content":[{"text":"hi"}]}]}"#]]);
+        let other = Tool::function("other", "", json!({}));
+        let allowed = ToolChoice::Allowed { names: vec!["other".into()], required: true };
+        let request =
+            ChatRequest { tools: vec![look(), other], tool_choice: Some(allowed), ..ask(CLAUDE) };
+        check(
+            request,
+            expect![[
+                r#"{"messages":[{"role":"user","content":[{"text":"hi"}]}],"toolConfig":{"tools":[{"toolSpec":{"name":"other","inputSchema":{"json":{"type":"object"}}}}],"toolChoice":{"any":{}}}}"#
+            ]],
+        );
+    }
+
+    #[test]
+    fn media_and_breakpoints() {
+        let base64 = |data: &str| Media::new(MediaSource::Base64(data.into()));
+        let cached = Media {
+            cache: Some(CacheControl { ttl: Some("1h".into()) }),
+            name: Some("a b.pdf".into()),
+            ..base64("JVBERi0")
+        };
+        let message = Message::new(
+            Role::User,
+            vec![
+                Part::Image(base64("/9j/AA")),
+                Part::File(cached),
+                Part::File(Media::new(MediaSource::Url("s3://bucket/film.mp4".into()))),
+                Part::Image(Media::new(MediaSource::Url("https://example.org/x.png".into()))),
+                Part::Text(llm_core::TextPart {
+                    cache: Some(CacheControl::default()),
+                    ..llm_core::TextPart::new("what")
+                }),
+            ],
+        );
+        let mut request = ChatRequest { messages: vec![message], ..ask(CLAUDE) };
+        request.messages.push(Message { name: Some("ann".into()), ..Message::user("") });
+        request.messages.push(Message::system("late"));
+        check(
+            request,
+            expect![[r#"
+                {"messages":[{"role":"user","content":[{"image":{"format":"jpeg","source":{"bytes":"/9j/AA"}}},{"document":{"format":"pdf","name":"a b-pdf","source":{"bytes":"JVBERi0"}}},{"cachePoint":{"type":"default","ttl":"1h"}},{"video":{"format":"mp4","source":{"s3Location":{"uri":"s3://bucket/film.mp4"}}}},{"text":"what"},{"cachePoint":{"type":"default"}}]}],"system":[{"text":"late"}]}
+                dropped_content messages
+                moved_content messages"#]],
+        );
+    }
 }
