@@ -14,6 +14,7 @@ mod parse_message;
 mod request;
 mod request_message;
 mod thinking;
+mod tool_config;
 mod usage;
 mod wire;
 
