@@ -248,7 +248,15 @@ mod tests {
     /// The same as `cargo xtask conformance`, where there are recordings.
     #[test]
     fn recordings_replay() {
-        let args = Args { dir: RECORDINGS.into(), dialect: vec!["openai-chat".to_owned()] };
+        let dialect = [
+            "openai-chat",
+            "bedrock-converse",
+            "bedrock-invoke",
+            "bedrock-agent",
+            "bedrock-count-tokens",
+        ];
+        let dialect = dialect.map(str::to_owned).to_vec();
+        let args = Args { dir: RECORDINGS.into(), dialect };
         if !args.dir.is_dir() {
             eprintln!("skipped: there are no recordings at {}", args.dir.display());
             return;
