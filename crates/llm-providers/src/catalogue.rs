@@ -57,6 +57,9 @@ pub enum Dialect {
     OpenAiResponses,
     /// Gemini's generateContent with an API key.
     Gemini,
+    /// AWS Bedrock: Converse, and embeddings and rerank beside it (`llm_providers::bedrock`). Besides its key, which is a
+    /// bearer token, it can be used with AWS keys.
+    Bedrock,
 }
 
 #[derive(Deserialize)]

@@ -41,6 +41,8 @@
 //! assert!(result.is_ok() && events.contains(&llm_core::ChatEvent::text("hi")));
 //! ```
 
+#[cfg(feature = "bedrock")]
+pub mod bedrock;
 pub mod catalogue;
 #[cfg(feature = "gemini")]
 pub mod gemini;
@@ -52,6 +54,8 @@ pub mod sse;
 pub mod stream;
 pub mod transport;
 
+#[cfg(feature = "bedrock")]
+pub use bedrock::Bedrock;
 #[cfg(feature = "gemini")]
 pub use gemini::Gemini;
 pub use openai::OpenAi;

@@ -29,6 +29,12 @@ impl Notes {
         self.push("moved_content", param, message.to_owned());
     }
 
+    /// A parameter was said in the provider's own terms, which are not quite the same; never refused.
+    #[cfg(feature = "bedrock")]
+    pub(crate) fn translated_parameter(&mut self, param: &str, message: &str) {
+        self.push("translated_parameter", param, message.to_owned());
+    }
+
     pub(crate) fn into_warnings(self) -> Vec<Warning> {
         self.warnings
     }

@@ -69,15 +69,51 @@ pub fn decode_chunks<'a>(
 pub(crate) fn reply<S>(
     first: Vec<ChatEvent>,
     body: S,
-    mut decoder: impl EventDecoder + 'static,
+    decoder: impl EventDecoder + 'static,
     max_event_bytes: usize,
+) -> ChatReply
+where
+    S: Stream<Item = Result<Bytes, ModelError>> + Send + 'static,
+{
+    let frames = SseDecoder::new(max_event_bytes);
+    reply_of_bytes(first, body, SseBody { frames, decoder })
+}
+
+/// Turns the bytes of one answer, cut anywhere and framed in any way, into [`ChatEvent`]s. Pure.
+pub(crate) trait ByteDecoder: Send {
+    /// Takes the next bytes and appends what they mean.
+    fn push(&mut self, bytes: &[u8], events: &mut Vec<ChatEvent>) -> Result<Progress, ModelError>;
+
+    /// The body is over. Appends what was still waiting.
+    fn end(&mut self, events: &mut Vec<ChatEvent>) -> Result<(), ModelError>;
+}
+
+struct SseBody<D> {
+    frames: SseDecoder,
+    decoder: D,
+}
+
+impl<D: EventDecoder> ByteDecoder for SseBody<D> {
+    fn push(&mut self, bytes: &[u8], events: &mut Vec<ChatEvent>) -> Result<Progress, ModelError> {
+        push_bytes(&mut self.frames, &mut self.decoder, bytes, events)
+    }
+
+    fn end(&mut self, events: &mut Vec<ChatEvent>) -> Result<(), ModelError> {
+        end(&mut self.frames, &mut self.decoder, events)
+    }
+}
+
+/// The reply that a response's body makes, whatever frames it.
+pub(crate) fn reply_of_bytes<S>(
+    first: Vec<ChatEvent>,
+    body: S,
+    mut decoder: impl ByteDecoder + 'static,
 ) -> ChatReply
 where
     S: Stream<Item = Result<Bytes, ModelError>> + Send + 'static,
 {
     ChatReply::new(try_stream!({
         let mut body = std::pin::pin!(body);
-        let mut frames = SseDecoder::new(max_event_bytes);
         let mut events = first;
         let mut progress = Progress::More;
         while progress == Progress::More {
@@ -89,7 +125,7 @@ where
                 Some(Ok(chunk)) => chunk,
                 Some(Err(error)) => {
                     // A connection that breaks after the answer was complete took nothing with it.
-                    if end(&mut frames, &mut decoder, &mut events).is_err() {
+                    if decoder.end(&mut events).is_err() {
                         Err(error)?;
                     }
                     for event in events.drain(..) {
@@ -99,7 +135,7 @@ where
                 }
             };
             // Events before a failure count, so it waits until they have been handed out.
-            let pushed = push_bytes(&mut frames, &mut decoder, &chunk, &mut events);
+            let pushed = decoder.push(&chunk, &mut events);
             if pushed.is_err() {
                 for event in events.drain(..) {
                     yield event;
@@ -107,7 +143,7 @@ where
             }
             progress = pushed?;
         }
-        let ended = end(&mut frames, &mut decoder, &mut events);
+        let ended = decoder.end(&mut events);
         for event in events.drain(..) {
             yield event;
         }

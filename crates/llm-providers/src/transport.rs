@@ -226,7 +226,7 @@ impl Transport {
     }
 
     /// `path` below the base URL; a query after `?` joins the base's own.
-    fn url(&self, path: &str) -> Url {
+    pub(crate) fn url(&self, path: &str) -> Url {
         let mut url = self.base.clone();
         let (path, query) = path.split_once('?').unwrap_or((path, ""));
         if !query.is_empty() {
