@@ -52,6 +52,8 @@ pub enum Dialect {
     #[default]
     #[serde(rename = "openai")]
     OpenAi,
+    /// Anthropic's Messages.
+    Anthropic,
 }
 
 #[derive(Deserialize)]

@@ -41,6 +41,8 @@
 //! assert!(result.is_ok() && events.contains(&llm_core::ChatEvent::text("hi")));
 //! ```
 
+#[cfg(feature = "anthropic")]
+pub mod anthropic;
 pub mod catalogue;
 mod notes;
 pub mod openai;
@@ -50,6 +52,8 @@ pub mod sse;
 pub mod stream;
 pub mod transport;
 
+#[cfg(feature = "anthropic")]
+pub use anthropic::Anthropic;
 pub use openai::OpenAi;
 pub use quirks::{ModelRule, OutputLimit, Quirks, ReasoningRequest, ReasoningReturn};
 pub use transport::{BuildError, TransportOptions};

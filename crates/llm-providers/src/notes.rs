@@ -24,6 +24,12 @@ impl Notes {
         self.note("dropped_content", param, format!("the provider does not take {what}"))
     }
 
+    /// A parameter was carried out by other means, without the provider's guarantee.
+    pub(crate) fn emulated_parameter(&mut self, param: &str) -> Result<(), ModelError> {
+        let message = format!("the model does not take `{param}`; the prompt asks for it instead");
+        self.note("emulated_parameter", param, message)
+    }
+
     /// A part of a message was put elsewhere; never refused, since nothing is lost.
     pub(crate) fn moved_content(&mut self, param: &str, message: &str) {
         self.push("moved_content", param, message.to_owned());
