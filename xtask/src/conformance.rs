@@ -4,6 +4,8 @@
 //! server, and compared with the recording; the answer that comes back is compared with what an independent reader made
 //! of the same bytes.
 
+mod anthropic;
+
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
@@ -62,6 +64,7 @@ pub(crate) fn run(args: Args) -> Result<()> {
 /// Whether a client for the exchange's wire format exists, and its address has the form that the client uses.
 fn is_covered(exchange: &Exchange) -> bool {
     wire(exchange).is_some_and(|wire| exchange.request.url.ends_with(wire.path()))
+        || anthropic::covers(exchange)
 }
 
 /// The wire formats that can be replayed.
@@ -92,10 +95,13 @@ async fn replay_all(exchanges: Vec<Exchange>, known: &KnownDifferences) -> Resul
     let server = ReplayServer::start().await.context("starting the replay server")?;
     let mut report = Report::default();
     for mut exchange in exchanges {
-        name_model(&mut exchange);
+        if wire(&exchange).is_some() {
+            name_model(&mut exchange);
+        }
         let differences = match wire(&exchange) {
             Some(Wire::Chat) => replay_chat(&server, &exchange).await?,
             Some(Wire::Embeddings) => replay_embedding(&server, &exchange).await?,
+            None if anthropic::covers(&exchange) => anthropic::replay(&server, &exchange).await?,
             None => continue,
         };
         report.add(&exchange, differences, known);

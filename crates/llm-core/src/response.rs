@@ -80,6 +80,8 @@ struct ChoiceFold {
     /// Where in `parts` the reasoning block or tool call of an index stands.
     reasoning: BTreeMap<u32, usize>,
     tools: BTreeMap<u32, usize>,
+    /// The text part at the end is complete.
+    text_ended: bool,
     finish: Option<(FinishReason, Option<String>)>,
     logprobs: Vec<Value>,
     audio: Option<AudioDelta>,

@@ -348,7 +348,7 @@ mod tests {
         check(
             request("claude-3-opus-20240229"),
             &target,
-            expect![[r#""#]],
+            expect![[r#"{"model":"claude-3-opus-20240229","max_tokens":4096,"messages":[{"role":"user","content":"hi"}]}"#]],
         );
         let mut thinking = request("claude-haiku-4-5");
         thinking.reasoning =
@@ -356,7 +356,7 @@ mod tests {
         check(
             thinking,
             &Target::default(),
-            expect![[r#""#]],
+            expect![[r#"{"model":"claude-haiku-4-5","max_tokens":18384,"messages":[{"role":"user","content":"hi"}],"thinking":{"type":"enabled","budget_tokens":2000}}"#]],
         );
     }
 
@@ -366,7 +366,7 @@ mod tests {
         check(
             request("claude-haiku-4-5@20251001").streamed(),
             &target,
-            expect![[r#""#]],
+            expect![[r#"{"anthropic_version":"vertex-2023-10-16","max_tokens":16384,"messages":[{"role":"user","content":"hi"}],"stream":true}"#]],
         );
     }
 
@@ -379,7 +379,11 @@ mod tests {
         check(
             request.clone(),
             &Target::default(),
-            expect![[r#""#]],
+            expect![[r#"
+                {"model":"claude-opus-4-8","max_tokens":16384,"messages":[{"role":"user","content":"hi"}]}
+                dropped_parameter temperature
+                dropped_parameter seed
+                dropped_parameter n"#]],
         );
         request.unsupported = Unsupported::Refuse;
         let error = render_request(request, &Target::default()).unwrap_err();
@@ -395,8 +399,10 @@ mod tests {
             strict: None,
         };
         for (model, expect) in [
-            ("claude-haiku-4-5", expect![[r#""#]]),
-            ("claude-3-haiku-20240307", expect![[r#""#]]),
+            ("claude-haiku-4-5", expect![[r#"{"model":"claude-haiku-4-5","max_tokens":16384,"messages":[{"role":"user","content":"hi"}],"output_config":{"format":{"type":"json_schema","schema":{"type":"object"}}}}"#]]),
+            ("claude-3-haiku-20240307", expect![[r#"
+                {"model":"claude-3-haiku-20240307","max_tokens":4096,"system":"Answer with one JSON value that fits this JSON schema, and with nothing else:\n{\"type\":\"object\"}","messages":[{"role":"user","content":"hi"}]}
+                emulated_parameter response_format"#]]),
         ] {
             let request =
                 ChatRequest { response_format: Some(format.clone()), ..request(model) };
@@ -413,7 +419,7 @@ mod tests {
             parallel_tool_calls: Some(false),
             ..request("claude-haiku-4-5")
         };
-        check(request, &Target::default(), expect![[r#""#]]);
+        check(request, &Target::default(), expect![[r#"{"model":"claude-haiku-4-5","max_tokens":16384,"messages":[{"role":"user","content":"hi"}],"tools":[{"name":"b","description":"d","input_schema":{"type":"object"}}],"tool_choice":{"type":"any","disable_parallel_tool_use":true}}"#]]);
     }
 
     #[test]
@@ -426,6 +432,6 @@ mod tests {
             ("output_config".to_owned(), json!({ "task_budget": 5 })),
             ("metadata".to_owned(), json!({ "x": 1 })),
         ]);
-        check(request, &Target::default(), expect![[r#""#]]);
+        check(request, &Target::default(), expect![[r#"{"model":"claude-opus-4-6","max_tokens":1,"messages":[{"role":"user","content":"hi"}],"thinking":{"type":"adaptive"},"output_config":{"effort":"low","task_budget":5},"metadata":{"user_id":"u","x":1}}"#]]);
     }
 }

@@ -178,7 +178,11 @@ mod tests {
                 ),
                 Message::user("so"),
             ],
-            expect![[r#""#]],
+            expect![[r#"
+                "be brief"
+                {"role":"user","content":"what is it"}
+                {"role":"assistant","content":[{"type":"thinking","thinking":"hm","signature":"sig"},{"type":"redacted_thinking","data":"sealed"},{"type":"tool_use","id":"call_1","name":"look","input":{"at":"sky"}}]}
+                {"role":"user","content":[{"type":"tool_result","tool_use_id":"call_1","content":"blue"},{"type":"text","text":"so"}]}"#]],
         );
     }
 
@@ -193,7 +197,10 @@ mod tests {
         check(
             "claude-haiku-4-5",
             vec![Message::new(Role::Assistant, vec![Part::ToolCall(call)])],
-            expect![[r#""#]],
+            expect![[r#"
+                null
+                {"role":"assistant","content":[{"type":"tool_use","id":"a","name":"look","input":{"arguments":"{\"at"}}]}
+                moved_content arguments that are no JSON object; they stand in `arguments`"#]],
         );
     }
 
@@ -202,8 +209,15 @@ mod tests {
         let messages = || {
             vec![Message::system("a"), Message::user("b"), Message::system("c"), Message::user("d")]
         };
-        check("claude-haiku-4-5", messages(), expect![[r#""#]]);
-        check("claude-opus-4-8", messages(), expect![[r#""#]]);
+        check("claude-haiku-4-5", messages(), expect![[r#"
+            [{"type":"text","text":"a"},{"type":"text","text":"c"}]
+            {"role":"user","content":[{"type":"text","text":"b"},{"type":"text","text":"d"}]}
+            moved_content instructions after the beginning; they are in the system prompt"#]]);
+        check("claude-opus-4-8", messages(), expect![[r#"
+            "a"
+            {"role":"user","content":"b"}
+            {"role":"system","content":"c"}
+            {"role":"user","content":"d"}"#]]);
     }
 
     #[test]
@@ -235,7 +249,10 @@ mod tests {
                     Part::Audio(media(base64("AAAA"), None)),
                 ],
             )],
-            expect![[r#""#]],
+            expect![[r#"
+                null
+                {"role":"user","content":[{"type":"text","text":"look","cache_control":{"type":"ephemeral","ttl":"1h"}},{"type":"image","source":{"type":"base64","media_type":"image/jpeg","data":"/9j/4AAQ"}},{"type":"image","source":{"type":"url","url":"https://a.example/x.png"}},{"type":"document","source":{"type":"base64","media_type":"application/pdf","data":"JVBERi0x"},"title":"a.pdf"},{"type":"document","source":{"type":"text","media_type":"text/plain","data":"hi"}},{"type":"document","source":{"type":"file","file_id":"f1"}}]}
+                dropped_content the provider does not take files of the type application/zip"#]],
         );
     }
 }

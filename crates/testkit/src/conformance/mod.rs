@@ -4,11 +4,13 @@
 //! The client is somebody else's: it gives an [`Outcome`] and gets back the list of differences.
 
 mod answer;
+mod anthropic;
 mod embedding;
 mod known;
 mod report;
 mod request;
 
+pub use anthropic::normalise_messages_request;
 pub use answer::{Outcome, compare_answer, compare_failure};
 pub use embedding::compare_embedding;
 pub use known::{KnownDifferences, KnownError};

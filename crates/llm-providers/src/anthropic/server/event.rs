@@ -296,7 +296,20 @@ mod tests {
                 ChatEvent::finished(FinishReason::Length),
                 ChatEvent::Usage(usage),
             ],
-            expect![[r#""#]],
+            expect![[r#"
+                {"type":"message_start","message":{"id":"msg_1","type":"message","role":"assistant","model":"m","content":[],"stop_reason":null,"stop_sequence":null,"usage":{"input_tokens":0,"output_tokens":0}}}
+                {"type":"content_block_start","index":0,"content_block":{"type":"thinking","thinking":"","signature":""}}
+                {"type":"content_block_delta","index":0,"delta":{"type":"thinking_delta","thinking":"hm"}}
+                {"type":"content_block_delta","index":0,"delta":{"type":"signature_delta","signature":"sig"}}
+                {"type":"content_block_stop","index":0}
+                {"type":"content_block_start","index":1,"content_block":{"type":"text","text":""}}
+                {"type":"content_block_delta","index":1,"delta":{"type":"text_delta","text":"a"}}
+                {"type":"content_block_stop","index":1}
+                {"type":"content_block_start","index":2,"content_block":{"type":"text","text":""}}
+                {"type":"content_block_delta","index":2,"delta":{"type":"text_delta","text":"b"}}
+                {"type":"content_block_stop","index":2}
+                {"type":"message_delta","delta":{"stop_reason":"max_tokens","stop_sequence":null},"usage":{"input_tokens":6,"cache_read_input_tokens":4,"output_tokens":2}}
+                {"type":"message_stop"}"#]],
         );
     }
 
@@ -310,13 +323,25 @@ mod tests {
                 call(1, None, ":2}"),
                 ChatEvent::finished(FinishReason::ToolCalls),
             ],
-            expect![[r#""#]],
+            expect![[r#"
+                {"type":"message_start","message":{"id":"msg_1","type":"message","role":"assistant","model":"m","content":[],"stop_reason":null,"stop_sequence":null,"usage":{"input_tokens":0,"output_tokens":0}}}
+                {"type":"content_block_start","index":0,"content_block":{"type":"tool_use","id":"t0","name":"look","input":{}}}
+                {"type":"content_block_delta","index":0,"delta":{"type":"input_json_delta","partial_json":"{\"a\":1}"}}
+                {"type":"content_block_stop","index":0}
+                {"type":"content_block_start","index":1,"content_block":{"type":"tool_use","id":"t1","name":"look","input":{}}}
+                {"type":"content_block_delta","index":1,"delta":{"type":"input_json_delta","partial_json":"{\"b\":2}"}}
+                {"type":"content_block_stop","index":1}
+                {"type":"message_delta","delta":{"stop_reason":"tool_use","stop_sequence":null},"usage":{"input_tokens":0,"output_tokens":0}}
+                {"type":"message_stop"}"#]],
         );
     }
 
     #[test]
     fn an_empty_answer_is_one_nevertheless() {
-        check(vec![ChatEvent::finished(FinishReason::Stop)], expect![[r#""#]]);
+        check(vec![ChatEvent::finished(FinishReason::Stop)], expect![[r#"
+            {"type":"message_start","message":{"id":"msg_1","type":"message","role":"assistant","model":"m","content":[],"stop_reason":null,"stop_sequence":null,"usage":{"input_tokens":0,"output_tokens":0}}}
+            {"type":"message_delta","delta":{"stop_reason":"end_turn","stop_sequence":null},"usage":{"input_tokens":0,"output_tokens":0}}
+            {"type":"message_stop"}"#]]);
     }
 
     #[test]
