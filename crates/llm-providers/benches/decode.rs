@@ -8,7 +8,7 @@ use std::time::Instant;
 
 use llm_providers::Quirks;
 use llm_providers::openai::chat::ChatDecoder;
-use llm_providers::stream::decode_chunks;
+use llm_providers::stream::{EventDecoder, decode_chunks};
 
 /// The system's allocator, counted.
 struct Counted;
@@ -47,28 +47,68 @@ fn main() {
     let reasoning = r#""delta":{"reasoning_content":" hm","content":null}"#;
     for (name, delta) in [("text", text), ("tool call", tool), ("reasoning", reasoning)] {
         let body = stream_of(delta);
-        let run = || {
-            let chunks = body.as_bytes().chunks(1400);
-            let (events, result) =
-                decode_chunks(chunks, ChatDecoder::new(Quirks::default(), None), 1 << 20);
-            result.expect("the stream is in order");
-            black_box(events.len())
-        };
-        run();
-        let before = ALLOCATIONS.load(Ordering::Relaxed);
-        // The fastest round: the others measure what else the machine was doing.
-        let fastest = (0..ROUNDS).map(|_| {
-            let begin = Instant::now();
-            run();
-            begin.elapsed()
-        });
-        let nanoseconds = fastest.min().unwrap_or_default().as_nanos() as f64 / EVENTS as f64;
-        let allocations = (ALLOCATIONS.load(Ordering::Relaxed) - before) as f64;
-        let allocations = allocations / f64::from(ROUNDS) / EVENTS as f64;
-        println!(
-            "openai-chat {name:<10} {nanoseconds:>7.0} ns/event {allocations:>6.2} allocations/event"
-        );
+        measure("openai-chat", name, &body, || ChatDecoder::new(Quirks::default(), None));
     }
+    #[cfg(feature = "anthropic")]
+    anthropic();
+}
+
+#[cfg(feature = "anthropic")]
+fn anthropic() {
+    let text = r#"{"type":"text_delta","text":" word"}"#;
+    let tool = r#"{"type":"input_json_delta","partial_json":"{\"a\""}"#;
+    let thinking = r#"{"type":"thinking_delta","thinking":" hm"}"#;
+    let tool_block = r#"{"type":"tool_use","id":"toolu_0123456789","name":"look","input":{}}"#;
+    for (name, block, delta) in [
+        ("text", r#"{"type":"text","text":""}"#, text),
+        ("tool call", tool_block, tool),
+        ("reasoning", r#"{"type":"thinking","thinking":"","signature":""}"#, thinking),
+    ] {
+        let body = messages_stream_of(block, delta);
+        measure("anthropic-messages", name, &body, || {
+            llm_providers::anthropic::MessageDecoder::new(None)
+        });
+    }
+}
+
+fn measure<D: EventDecoder>(dialect: &str, name: &str, body: &str, decoder: impl Fn() -> D) {
+    let run = || {
+        let (events, result) = decode_chunks(body.as_bytes().chunks(1400), decoder(), 1 << 20);
+        result.expect("the stream is in order");
+        black_box(events.len())
+    };
+    run();
+    let before = ALLOCATIONS.load(Ordering::Relaxed);
+    // The fastest round: the others measure what else the machine was doing.
+    let fastest = (0..ROUNDS).map(|_| {
+        let begin = Instant::now();
+        run();
+        begin.elapsed()
+    });
+    let nanoseconds = fastest.min().unwrap_or_default().as_nanos() as f64 / EVENTS as f64;
+    let allocations = (ALLOCATIONS.load(Ordering::Relaxed) - before) as f64;
+    let allocations = allocations / f64::from(ROUNDS) / EVENTS as f64;
+    println!(
+        "{dialect:<18} {name:<10} {nanoseconds:>7.0} ns/event {allocations:>6.2} allocations/event"
+    );
+}
+
+/// A stream as Anthropic sends it, padding and all.
+#[cfg(feature = "anthropic")]
+fn messages_stream_of(block: &str, delta: &str) -> String {
+    let mut body = String::new();
+    let mut event = |name: &str, fields: &str| {
+        let _ = write!(body, "event: {name}\ndata: {{\"type\":\"{name}\"{fields}      }}\n\n");
+    };
+    event("message_start", r#","message":{"id":"msg_0","model":"claude-haiku-4-5","content":[]}"#);
+    event("content_block_start", &format!(",\"index\":0,\"content_block\":{block}"));
+    for _ in 0..EVENTS {
+        event("content_block_delta", &format!(",\"index\":0,\"delta\":{delta}"));
+    }
+    event("content_block_stop", r#","index":0"#);
+    event("message_delta", r#","delta":{"stop_reason":"end_turn"},"usage":{"output_tokens":500}"#);
+    event("message_stop", "");
+    body
 }
 
 /// A stream as OpenAI sends it, padding and all.

@@ -204,8 +204,15 @@ impl Transport {
         }
     }
 
+    /// `path` below the base URL; a query after `?` joins the base's own.
     fn url(&self, path: &str) -> Url {
         let mut url = self.base.clone();
+        let (path, query) = path.split_once('?').unwrap_or((path, ""));
+        if !query.is_empty() {
+            let base_query = url.query().filter(|base| !base.is_empty());
+            let joined = base_query.map_or(query.to_owned(), |base| format!("{base}&{query}"));
+            url.set_query(Some(&joined));
+        }
         let base_path = url.path().trim_end_matches('/');
         let path = format!("{base_path}/{}", path.trim_start_matches('/'));
         url.set_path(&path);
@@ -376,6 +383,10 @@ mod tests {
                 Transport::new(base, HeaderMap::new(), TransportOptions::default()).unwrap();
             assert_eq!(transport.url("models").as_str(), expected);
         }
+        let transport =
+            Transport::new("https://a.example/v1?a=1", HeaderMap::new(), Default::default());
+        let url = transport.unwrap().url("models/m:stream?alt=sse");
+        assert_eq!(url.as_str(), "https://a.example/v1/models/m:stream?a=1&alt=sse");
     }
 
     #[test]

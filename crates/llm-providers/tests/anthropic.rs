@@ -106,9 +106,7 @@ async fn a_failure_in_the_stream_comes_after_what_was_said() {
     let server = ReplayServer::start().await.unwrap();
     let error = json!({ "type": "error",
         "error": { "type": "overloaded_error", "message": "Overloaded" } });
-    for (last, kind) in
-        [(Some(error), ErrorKind::Overloaded), (None, ErrorKind::Malformed)]
-    {
+    for (last, kind) in [(Some(error), ErrorKind::Overloaded), (None, ErrorKind::Malformed)] {
         let mut events = vec![message_start(), json!({ "type": "ping" }), text_delta("so ")];
         events.extend(last);
         let model = provider(&server, stream_exchange(&events)).chat("claude-haiku-4-5");
@@ -142,9 +140,10 @@ struct Tokens(Result<&'static str, ErrorKind>);
 
 impl TokenSource for Tokens {
     fn token(&self) -> BoxFuture<'_, Result<SecretString, ModelError>> {
-        let token = self.0.map(SecretString::from).map_err(|kind| {
-            ModelError::new(kind, llm_core::Operation::Chat, "no token")
-        });
+        let token = self
+            .0
+            .map(SecretString::from)
+            .map_err(|kind| ModelError::new(kind, llm_core::Operation::Chat, "no token"));
         Box::pin(async { token })
     }
 }
@@ -303,9 +302,8 @@ fn assert_same(found: &ChatResponse, expected: &ChatResponse, id: &str) {
         }
         parts
     };
-    let unparsed = |part: &Part| {
-        matches!(part, Part::ToolCall(call) if call.parsed_arguments().is_err())
-    };
+    let unparsed =
+        |part: &Part| matches!(part, Part::ToolCall(call) if call.parsed_arguments().is_err());
     if !parts(expected).iter().any(unparsed) {
         assert_eq!(parts(found), parts(expected), "{id}");
     }

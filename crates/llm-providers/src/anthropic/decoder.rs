@@ -303,7 +303,8 @@ impl EventDecoder for MessageDecoder {
         events: &mut Vec<ChatEvent>,
     ) -> Result<Progress, ModelError> {
         let data = event.data.trim();
-        if data.is_empty() {
+        // Some servers of this dialect end their streams as those of OpenAI's do.
+        if data.is_empty() || data == "[DONE]" {
             return Ok(Progress::More);
         }
         self.decode(&event.name, data, events)

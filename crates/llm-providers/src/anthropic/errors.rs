@@ -80,9 +80,11 @@ pub fn from_body(operation: Operation, status: Option<u16>, body: &Value) -> Mod
     // Google puts failures of streams into an array.
     let body = body.get(0).unwrap_or(body);
     let details = body.get("error").unwrap_or(body);
-    let text = |value: &Value, name: &str| value.get(name).and_then(Value::as_str).map(str::to_owned);
+    let text =
+        |value: &Value, name: &str| value.get(name).and_then(Value::as_str).map(str::to_owned);
     let word = ["type", "status", "code"].iter().find_map(|name| text(details, name));
     let message = text(details, "message")
+        .or_else(|| text(details, "detail"))
         .or_else(|| details.as_str().and_then(plain_line))
         .filter(|message| !message.is_empty());
     let status = status.or_else(|| {
@@ -111,7 +113,7 @@ pub fn from_body(operation: Operation, status: Option<u16>, body: &Value) -> Mod
 
 /// The provider's id of the request.
 pub fn request_id(headers: &HeaderMap) -> Option<String> {
-    const NAMES: [&str; 3] = ["request-id", "x-request-id", "apim-request-id"];
+    const NAMES: [&str; 3] = ["x-request-id", "request-id", "apim-request-id"];
     NAMES.iter().find_map(|name| Some(headers.get(*name)?.to_str().ok()?.to_owned()))
 }
 

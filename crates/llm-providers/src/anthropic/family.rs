@@ -26,6 +26,8 @@ pub struct Family {
     pub json_schema: bool,
     /// Messages of the role `system` are taken between the others.
     pub system_messages: bool,
+    /// Thinking of earlier answers must come back with the signature that it came with.
+    pub sealed_thinking: bool,
     /// The answer's limit when the caller names none. The dialect insists on one.
     pub default_max_tokens: u32,
 }
@@ -37,6 +39,7 @@ const FIRST: Family = Family {
     sampling: true,
     json_schema: false,
     system_messages: false,
+    sealed_thinking: true,
     default_max_tokens: 4096,
 };
 const CLAUDE_3_5: Family = Family { default_max_tokens: 8192, ..FIRST };
@@ -49,7 +52,8 @@ const OPUS_4_7: Family = Family { thinking: Thinking::Adaptive, sampling: false,
 const NEWEST: Family = Family { system_messages: true, ..OPUS_4_7 };
 
 /// Models of other houses behind an API of this dialect.
-const OTHER: Family = Family { json_schema: true, default_max_tokens: 4096, ..CLAUDE_3_7 };
+const OTHER: Family =
+    Family { json_schema: true, sealed_thinking: false, default_max_tokens: 4096, ..CLAUDE_3_7 };
 
 /// Beginnings of names. The first row that fits decides.
 const ROWS: &[(&str, Family)] = &[

@@ -40,6 +40,7 @@ mod decoder;
 pub mod errors;
 mod family;
 mod model;
+mod models;
 mod parse;
 mod parse_message;
 mod provider;

@@ -37,7 +37,8 @@ impl ChatModel for AnthropicChat {
         request.model.clone_from(&info.name.model);
         Box::pin(async move {
             let target = shared.target(info.limits.output_tokens);
-            let reply = ask(&shared, request, &target).await.map_err(|error| named(error, &info))?;
+            let reply =
+                ask(&shared, request, &target).await.map_err(|error| named(error, &info))?;
             Ok(reply.map_source(move |events| events.map_err(move |error| named(error, &info))))
         })
     }

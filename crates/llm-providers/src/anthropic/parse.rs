@@ -343,9 +343,11 @@ mod tests {
             assert_eq!(error.param.as_deref(), Some(param), "{error}");
         }
         assert_eq!(parse_request(b"{").unwrap_err().param, None);
-        assert!(parse_count_tokens_request(
-            br#"{"model":"m","messages":[{"role":"user","content":"q"}]}"#
-        )
-        .is_ok());
+        assert!(
+            parse_count_tokens_request(
+                br#"{"model":"m","messages":[{"role":"user","content":"q"}]}"#
+            )
+            .is_ok()
+        );
     }
 }

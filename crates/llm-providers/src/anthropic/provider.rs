@@ -15,14 +15,19 @@ use serde_json::{Map, Value};
 use super::count_tokens::parse_count;
 use super::errors;
 use super::model::AnthropicChat;
+use super::models::{models_path, parse_models};
 use super::request::{Target, render_count_tokens};
 use super::surface::{Surface, TokenSource, VertexProject};
 use crate::Quirks;
 use crate::catalogue::ProviderEntry;
+use crate::openai::AvailableModel;
 use crate::transport::{self, BuildError, Transport, TransportOptions};
 
 /// Where Anthropic's own API begins.
 const BASE_URL: &str = "https://api.anthropic.com/v1";
+
+/// Pages of the list of models that are read at most.
+const MAX_PAGES: usize = 20;
 
 /// The version of the dialect that is spoken here.
 const VERSION: HeaderValue = HeaderValue::from_static("2023-06-01");
@@ -114,12 +119,27 @@ impl Anthropic {
         Arc::new(AnthropicChat::new(self.shared.clone(), info))
     }
 
+    /// Asks which models there are (`GET …/models`, page by page). The future borrows nothing; dropping it cancels.
+    ///
+    /// # Errors
+    /// As any call; `Unsupported` where Claude is served by another house, which has no such list.
+    pub fn list_models(&self) -> BoxFuture<'static, Result<Vec<AvailableModel>, ModelError>> {
+        let shared = self.shared.clone();
+        Box::pin(async move {
+            let models = list_models(&shared).await;
+            models.map_err(|error| error.at_if_unknown(&shared.name, ""))
+        })
+    }
+
     /// Asks how many tokens the request's prompt has for [`ChatRequest::model`]. Nothing is generated. The future borrows
     /// nothing; dropping it cancels.
     ///
     /// # Errors
     /// As any call; a request that cannot be written is refused as in a chat.
-    pub fn count_tokens(&self, request: ChatRequest) -> BoxFuture<'static, Result<u64, ModelError>> {
+    pub fn count_tokens(
+        &self,
+        request: ChatRequest,
+    ) -> BoxFuture<'static, Result<u64, ModelError>> {
         let shared = self.shared.clone();
         let model = request.model.clone();
         Box::pin(async move {
@@ -129,6 +149,27 @@ impl Anthropic {
             })
         })
     }
+}
+
+async fn list_models(shared: &Shared) -> Result<Vec<AvailableModel>, ModelError> {
+    let operation = Operation::ListModels;
+    if shared.surface != Surface::Messages {
+        let message = "there is no list of models here";
+        return Err(ModelError::new(ErrorKind::Unsupported, operation, message));
+    }
+    let mut models = Vec::new();
+    let mut path = models_path(None);
+    for _ in 0..MAX_PAGES {
+        let response = shared.transport.get(operation, &path).await?;
+        let response = shared.accept(operation, response).await?;
+        let page = parse_models(&shared.transport.read_body(operation, response).await?)?;
+        models.extend(page.models);
+        match page.next {
+            Some(last) => path = models_path(Some(&last)),
+            None => break,
+        }
+    }
+    Ok(models)
 }
 
 async fn count_tokens(shared: &Shared, request: ChatRequest) -> Result<u64, ModelError> {
@@ -229,7 +270,11 @@ impl Shared {
         let headers = response.headers().clone();
         let body = self.transport.read_error_body(operation, response).await;
         let now = transport::now();
-        Err(errors::from_response(operation, status.as_u16(), &headers, &body, now))
+        let error = errors::from_response(operation, status.as_u16(), &headers, &body, now);
+        if let (ErrorKind::Authentication, Some(tokens)) = (error.kind(), &self.tokens) {
+            tokens.refused();
+        }
+        Err(error)
     }
 }
 

@@ -51,7 +51,10 @@ pub struct RenderedRequest {
 /// # Errors
 /// [`ErrorKind::Unsupported`](llm_core::ErrorKind::Unsupported) for what the model does not take, when the request says
 /// [`Unsupported::Refuse`](llm_core::Unsupported::Refuse).
-pub fn render_request(request: ChatRequest, target: &Target) -> Result<RenderedRequest, ModelError> {
+pub fn render_request(
+    request: ChatRequest,
+    target: &Target,
+) -> Result<RenderedRequest, ModelError> {
     let family = Family::of(&request.model);
     let mut notes = Notes::new(request.unsupported);
     let mut conversation = render_messages(request.messages, family, &mut notes)?;
@@ -174,8 +177,7 @@ impl Body<'_> {
         const LEAST_TOP_P: f64 = 0.95;
         let free = family.sampling && !thinks;
         let Sampling { temperature, top_p, top_k, .. } = sampling;
-        let temperature_fits =
-            free || temperature.is_none_or(|temperature| temperature == NEUTRAL);
+        let temperature_fits = free || temperature.is_none_or(|temperature| temperature == NEUTRAL);
         let top_p_fits = free || top_p.is_none_or(|top_p| family.sampling && top_p >= LEAST_TOP_P);
         self.put("temperature", temperature.filter(|_| temperature_fits))?;
         self.put("top_p", top_p.filter(|_| top_p_fits))?;
@@ -207,7 +209,11 @@ fn max_tokens(around: &Circumstances, thinking: &Plan, target: &Target) -> u32 {
 }
 
 /// `output_config`, joined with what the caller has for it.
-fn output_config(format: Option<Value>, effort: Option<String>, extra: Option<Value>) -> Option<Value> {
+fn output_config(
+    format: Option<Value>,
+    effort: Option<String>,
+    extra: Option<Value>,
+) -> Option<Value> {
     let mut config = Map::new();
     if let Some(effort) = effort {
         config.insert("effort".into(), effort.into());
@@ -279,8 +285,12 @@ fn allowed(mut tools: Vec<Tool>, choice: Option<ToolChoice>) -> (Vec<Tool>, Opti
 }
 
 /// The choice, and whether several tools may be asked for at once, which is a part of it here.
-fn tool_choice(choice: Option<ToolChoice>, parallel: Option<bool>, has_tools: bool) -> Option<Value> {
-    let parallel = parallel.filter(|_| has_tools);
+fn tool_choice(
+    choice: Option<ToolChoice>,
+    parallel: Option<bool>,
+    has_tools: bool,
+) -> Option<Value> {
+    let parallel = parallel.filter(|_| has_tools || choice.is_some());
     if choice.is_none() && parallel.is_none() {
         return None;
     }
@@ -305,8 +315,8 @@ fn render_tools(tools: Vec<Tool>, notes: &mut Notes) -> Result<Vec<Value>, Model
                 if let Some(description) = description {
                     tool.insert("description".into(), description.into());
                 }
-                let schema = parameters
-                    .unwrap_or_else(|| json!({ "type": "object", "properties": {} }));
+                let schema =
+                    parameters.unwrap_or_else(|| json!({ "type": "object", "properties": {} }));
                 tool.insert("input_schema".into(), schema);
                 if let Some(strict) = strict {
                     tool.insert("strict".into(), strict.into());
@@ -348,7 +358,9 @@ mod tests {
         check(
             request("claude-3-opus-20240229"),
             &target,
-            expect![[r#"{"model":"claude-3-opus-20240229","max_tokens":4096,"messages":[{"role":"user","content":"hi"}]}"#]],
+            expect![[
+                r#"{"model":"claude-3-opus-20240229","max_tokens":4096,"messages":[{"role":"user","content":"hi"}]}"#
+            ]],
         );
         let mut thinking = request("claude-haiku-4-5");
         thinking.reasoning =
@@ -356,7 +368,9 @@ mod tests {
         check(
             thinking,
             &Target::default(),
-            expect![[r#"{"model":"claude-haiku-4-5","max_tokens":18384,"messages":[{"role":"user","content":"hi"}],"thinking":{"type":"enabled","budget_tokens":2000}}"#]],
+            expect![[
+                r#"{"model":"claude-haiku-4-5","max_tokens":18384,"messages":[{"role":"user","content":"hi"}],"thinking":{"type":"enabled","budget_tokens":2000}}"#
+            ]],
         );
     }
 
@@ -366,7 +380,9 @@ mod tests {
         check(
             request("claude-haiku-4-5@20251001").streamed(),
             &target,
-            expect![[r#"{"anthropic_version":"vertex-2023-10-16","max_tokens":16384,"messages":[{"role":"user","content":"hi"}],"stream":true}"#]],
+            expect![[
+                r#"{"anthropic_version":"vertex-2023-10-16","max_tokens":16384,"messages":[{"role":"user","content":"hi"}],"stream":true}"#
+            ]],
         );
     }
 
@@ -399,13 +415,20 @@ mod tests {
             strict: None,
         };
         for (model, expect) in [
-            ("claude-haiku-4-5", expect![[r#"{"model":"claude-haiku-4-5","max_tokens":16384,"messages":[{"role":"user","content":"hi"}],"output_config":{"format":{"type":"json_schema","schema":{"type":"object"}}}}"#]]),
-            ("claude-3-haiku-20240307", expect![[r#"
+            (
+                "claude-haiku-4-5",
+                expect![[
+                    r#"{"model":"claude-haiku-4-5","max_tokens":16384,"messages":[{"role":"user","content":"hi"}],"output_config":{"format":{"type":"json_schema","schema":{"type":"object"}}}}"#
+                ]],
+            ),
+            (
+                "claude-3-haiku-20240307",
+                expect![[r#"
                 {"model":"claude-3-haiku-20240307","max_tokens":4096,"system":"Answer with one JSON value that fits this JSON schema, and with nothing else:\n{\"type\":\"object\"}","messages":[{"role":"user","content":"hi"}]}
-                emulated_parameter response_format"#]]),
+                emulated_parameter response_format"#]],
+            ),
         ] {
-            let request =
-                ChatRequest { response_format: Some(format.clone()), ..request(model) };
+            let request = ChatRequest { response_format: Some(format.clone()), ..request(model) };
             check(request, &Target::default(), expect);
         }
     }
@@ -419,19 +442,32 @@ mod tests {
             parallel_tool_calls: Some(false),
             ..request("claude-haiku-4-5")
         };
-        check(request, &Target::default(), expect![[r#"{"model":"claude-haiku-4-5","max_tokens":16384,"messages":[{"role":"user","content":"hi"}],"tools":[{"name":"b","description":"d","input_schema":{"type":"object"}}],"tool_choice":{"type":"any","disable_parallel_tool_use":true}}"#]]);
+        check(
+            request,
+            &Target::default(),
+            expect![[
+                r#"{"model":"claude-haiku-4-5","max_tokens":16384,"messages":[{"role":"user","content":"hi"}],"tools":[{"name":"b","description":"d","input_schema":{"type":"object"}}],"tool_choice":{"type":"any","disable_parallel_tool_use":true}}"#
+            ]],
+        );
     }
 
     #[test]
     fn extra_fields_come_last_and_join() {
         let mut request = request("claude-opus-4-6");
         request.user = Some("u".into());
-        request.reasoning = Some(ReasoningOptions { effort: Some("low".into()), ..Default::default() });
+        request.reasoning =
+            Some(ReasoningOptions { effort: Some("low".into()), ..Default::default() });
         request.extra_body = Map::from_iter([
             ("max_tokens".to_owned(), json!(1)),
             ("output_config".to_owned(), json!({ "task_budget": 5 })),
             ("metadata".to_owned(), json!({ "x": 1 })),
         ]);
-        check(request, &Target::default(), expect![[r#"{"model":"claude-opus-4-6","max_tokens":1,"messages":[{"role":"user","content":"hi"}],"thinking":{"type":"adaptive"},"output_config":{"effort":"low","task_budget":5},"metadata":{"user_id":"u","x":1}}"#]]);
+        check(
+            request,
+            &Target::default(),
+            expect![[
+                r#"{"model":"claude-opus-4-6","max_tokens":1,"messages":[{"role":"user","content":"hi"}],"thinking":{"type":"adaptive"},"output_config":{"effort":"low","task_budget":5},"metadata":{"user_id":"u","x":1}}"#
+            ]],
+        );
     }
 }

@@ -10,6 +10,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
 use super::DIALECT;
+use super::family::Family;
 use crate::notes::Notes;
 
 /// The word for `anthropic-beta` that files by id want.
@@ -17,6 +18,7 @@ const FILES_BETA: &str = "files-api-2025-04-14";
 
 /// Writes parts as blocks, in order.
 pub(super) struct BlockWriter<'a> {
+    pub(super) family: Family,
     pub(super) notes: &'a mut Notes,
     pub(super) betas: Vec<&'static str>,
 }
@@ -97,21 +99,31 @@ impl BlockWriter<'_> {
     /// Thinking goes back when this dialect sealed it. What others said in plain is their own affair and goes stale
     /// with its turn; what they sealed was meant to come back, so that leaving it out is told.
     fn reasoning(&mut self, block: Reasoning) -> Result<Option<Value>, ModelError> {
-        let is_foreign = block.id.is_some()
-            || block.extra.get("format").and_then(Value::as_str).is_some_and(|format| {
-                !format.starts_with("anthropic")
-            });
-        let sealed = match (block.redacted, block.signature) {
-            (Some(data), _) => json!({ "type": "redacted_thinking", "data": data }),
-            (None, Some(signature)) => {
-                json!({ "type": "thinking", "thinking": block.text, "signature": signature })
-            }
-            (None, None) => return Ok(None),
-        };
+        // Other dialects give blocks an id, or say whose format they are in.
+        let format = block.extra.get("format").and_then(Value::as_str);
+        let is_routed = format.is_some();
+        let is_foreign =
+            block.id.is_some() || format.is_some_and(|format| !format.starts_with("anthropic"));
+        let is_plain = block.redacted.is_none() && block.signature.is_none();
+        if is_plain && (self.family.sealed_thinking || is_foreign || block.text.is_empty()) {
+            return Ok(None);
+        }
         if is_foreign {
             return self.left_out("sealed reasoning of other providers");
         }
-        Ok(Some(sealed))
+        let mut fields = Map::new();
+        if let Some(data) = block.redacted {
+            fields.insert("type".into(), "redacted_thinking".into());
+            fields.insert("data".into(), data.into());
+        } else {
+            fields.insert("type".into(), "thinking".into());
+            fields.insert("thinking".into(), block.text.into());
+            fields.insert("signature".into(), block.signature.unwrap_or_default().into());
+        }
+        if !is_routed {
+            fields.extend(block.extra);
+        }
+        Ok(Some(fields.into()))
     }
 
     fn tool_use(&mut self, call: ToolCall) -> Value {

@@ -39,8 +39,7 @@ pub(super) fn render_messages(
     notes: &mut Notes,
 ) -> Result<Conversation, ModelError> {
     let mut writer = Writer {
-        family,
-        blocks: BlockWriter { notes, betas: Vec::new() },
+        blocks: BlockWriter { family, notes, betas: Vec::new() },
         system: Vec::new(),
         turns: Vec::new(),
     };
@@ -53,7 +52,6 @@ pub(super) fn render_messages(
 }
 
 struct Writer<'a> {
-    family: Family,
     blocks: BlockWriter<'a>,
     system: Vec<Value>,
     turns: Vec<Turn>,
@@ -104,8 +102,9 @@ impl Writer<'_> {
     /// Instructions between the turns: families that take them get them there, and so does everybody whose instructions
     /// hold blocks that have no other place.
     fn stays_in_place(&self, parts: &[Part]) -> bool {
-        let is_own = |part: &Part| matches!(part, Part::Other { dialect, .. } if dialect == DIALECT);
-        !self.turns.is_empty() && (self.family.system_messages || parts.iter().any(is_own))
+        let is_own =
+            |part: &Part| matches!(part, Part::Other { dialect, .. } if dialect == DIALECT);
+        !self.turns.is_empty() && (self.blocks.family.system_messages || parts.iter().any(is_own))
     }
 
     fn turn(&mut self, role: &'static str, blocks: Vec<Value>, extra: Map<String, Value>) {
@@ -137,7 +136,8 @@ mod tests {
         let mut lines = vec![conversation.system.to_string()];
         lines.extend(conversation.messages.iter().map(Value::to_string));
         let warnings = notes.into_warnings();
-        lines.extend(warnings.iter().map(|warning| format!("{} {}", warning.code, warning.message)));
+        lines
+            .extend(warnings.iter().map(|warning| format!("{} {}", warning.code, warning.message)));
         expect.assert_eq(&lines.join("\n"));
     }
 
@@ -209,15 +209,23 @@ mod tests {
         let messages = || {
             vec![Message::system("a"), Message::user("b"), Message::system("c"), Message::user("d")]
         };
-        check("claude-haiku-4-5", messages(), expect![[r#"
+        check(
+            "claude-haiku-4-5",
+            messages(),
+            expect![[r#"
             [{"type":"text","text":"a"},{"type":"text","text":"c"}]
             {"role":"user","content":[{"type":"text","text":"b"},{"type":"text","text":"d"}]}
-            moved_content instructions after the beginning; they are in the system prompt"#]]);
-        check("claude-opus-4-8", messages(), expect![[r#"
+            moved_content instructions after the beginning; they are in the system prompt"#]],
+        );
+        check(
+            "claude-opus-4-8",
+            messages(),
+            expect![[r#"
             "a"
             {"role":"user","content":"b"}
             {"role":"system","content":"c"}
-            {"role":"user","content":"d"}"#]]);
+            {"role":"user","content":"d"}"#]],
+        );
     }
 
     #[test]

@@ -104,7 +104,9 @@ impl VertexProject {
             "us" | "eu" => format!("aiplatform.{location}.rep.googleapis.com"),
             region => format!("{region}-aiplatform.googleapis.com"),
         };
-        format!("https://{host}/v1/projects/{project}/locations/{location}/publishers/anthropic/models")
+        format!(
+            "https://{host}/v1/projects/{project}/locations/{location}/publishers/anthropic/models"
+        )
     }
 }
 
@@ -118,6 +120,9 @@ pub trait TokenSource: Send + Sync {
     /// # Errors
     /// `Authentication` when no token is to be had, `Connection` or `Timeout` when nobody could be asked.
     fn token(&self) -> BoxFuture<'_, Result<SecretString, ModelError>>;
+
+    /// The provider has refused the last token; a source that keeps it forgets it.
+    fn refused(&self) {}
 }
 
 #[cfg(test)]

@@ -54,11 +54,7 @@ pub(super) fn plan(
     }
     if let Some(kind) = extra.shift_remove("type") {
         let thinking = object(kind, budget_tokens, extra);
-        return Ok(Plan {
-            thinking: Some(thinking),
-            effort,
-            budget: budget_tokens.unwrap_or(0),
-        });
+        return Ok(Plan { thinking: Some(thinking), effort, budget: budget_tokens.unwrap_or(0) });
     }
     if summary.is_some() && around.family.thinking != Thinking::Budget {
         extra.entry("display").or_insert_with(|| "summarized".into());
@@ -119,7 +115,8 @@ fn with_effort(
         return Ok(Plan { thinking, effort: Some(effort_word(effort)), budget: 0 });
     }
     let room = around.max_tokens.map_or(u32::MAX, |limit| limit.saturating_sub(1));
-    let budget = budget_of(&effort).map(|budget| budget.min(room)).filter(|budget| *budget >= LEAST);
+    let budget =
+        budget_of(&effort).map(|budget| budget.min(room)).filter(|budget| *budget >= LEAST);
     let Some(budget) = budget else {
         notes.dropped_parameter("thinking")?;
         return Ok(Plan::default());
@@ -210,8 +207,7 @@ mod tests {
             forces_tool,
         };
         let mut notes = Notes::new(Unsupported::Warn);
-        let mut budget =
-            |around| plan(effort("high"), &around, &mut notes).unwrap().budget;
+        let mut budget = |around| plan(effort("high"), &around, &mut notes).unwrap().budget;
         assert_eq!(budget(around(Some(4000), false)), 3999);
         assert_eq!(budget(around(Some(1000), false)), 0);
         assert_eq!(budget(around(None, true)), 0);

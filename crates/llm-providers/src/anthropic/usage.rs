@@ -10,10 +10,10 @@ pub fn parse_usage(raw: Value) -> Option<Usage> {
         return None;
     }
     let count = |pointer: &str| raw.pointer(pointer).and_then(Value::as_u64);
-    let (read, written) = (count("/cache_read_input_tokens"), count("/cache_creation_input_tokens"));
-    let input = count("/input_tokens").map(|fresh| {
-        fresh.saturating_add(read.unwrap_or(0)).saturating_add(written.unwrap_or(0))
-    });
+    let (read, written) =
+        (count("/cache_read_input_tokens"), count("/cache_creation_input_tokens"));
+    let input = count("/input_tokens")
+        .map(|fresh| fresh.saturating_add(read.unwrap_or(0)).saturating_add(written.unwrap_or(0)));
     Some(Usage {
         input_tokens: input,
         output_tokens: count("/output_tokens"),
@@ -46,7 +46,8 @@ pub(super) fn usage_body(usage: &Usage) -> Value {
     let cached = read.unwrap_or(0).saturating_add(written.unwrap_or(0));
     let fresh = usage.input_tokens.unwrap_or(0).saturating_sub(cached);
     body.insert("input_tokens".into(), fresh.into());
-    for (name, count) in [("cache_creation_input_tokens", written), ("cache_read_input_tokens", read)]
+    for (name, count) in
+        [("cache_creation_input_tokens", written), ("cache_read_input_tokens", read)]
     {
         if let Some(count) = count {
             body.insert(name.into(), count.into());

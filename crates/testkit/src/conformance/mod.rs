@@ -10,8 +10,8 @@ mod known;
 mod report;
 mod request;
 
-pub use anthropic::normalise_messages_request;
 pub use answer::{Outcome, compare_answer, compare_failure};
+pub use anthropic::normalise_messages_request;
 pub use embedding::compare_embedding;
 pub use known::{KnownDifferences, KnownError};
 pub use report::{Report, Verdict};

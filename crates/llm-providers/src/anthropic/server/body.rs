@@ -19,7 +19,8 @@ pub fn message_body(response: &ChatResponse, head: &ReplyHead) -> Value {
         choice.into_iter().flat_map(|choice| &choice.message.parts).filter_map(block).collect();
     let mut body = message_head(head);
     body.insert("content".into(), content.into());
-    let reason = choice.map(|choice: &Choice| stop_reason(choice.finish, choice.raw_finish.as_deref()));
+    let reason =
+        choice.map(|choice: &Choice| stop_reason(choice.finish, choice.raw_finish.as_deref()));
     body.insert("stop_reason".into(), reason.into());
     body.insert("stop_sequence".into(), Value::Null);
     body.insert("usage".into(), usage_body(&response.usage));
@@ -111,8 +112,7 @@ fn tool_use_block(call: &ToolCall) -> Value {
         Ok(input @ Value::Object(_)) => input,
         _ => json!({ "arguments": call.arguments }),
     };
-    let mut block =
-        json!({ "type": "tool_use", "id": call.id, "name": call.name, "input": input });
+    let mut block = json!({ "type": "tool_use", "id": call.id, "name": call.name, "input": input });
     if let Some(fields) = block.as_object_mut() {
         extend(fields, call.extra.clone());
     }

@@ -71,17 +71,18 @@ impl EventWriter {
             ChatEvent::Text { choice: 0, text, .. } | ChatEvent::Refusal { choice: 0, text } => {
                 self.text(text, &mut out);
             }
-            ChatEvent::TextEnd { choice: 0 } => {
-                if self.open == Some(Open::Text) {
-                    self.close(&mut out);
-                }
+            ChatEvent::TextEnd { choice: 0 } if self.open == Some(Open::Text) => {
+                self.close(&mut out);
             }
             ChatEvent::Reasoning(delta) if delta.choice == 0 => self.reasoning(delta, &mut out),
             ChatEvent::ToolCall(delta) if delta.choice == 0 => self.tool_call(delta, &mut out),
             ChatEvent::Annotation { choice: 0, annotation } => {
                 if let Some(citation) = citation(&annotation) {
                     self.open(Open::Text, json!({ "type": "text", "text": "" }), &mut out);
-                    self.delta(json!({ "type": "citations_delta", "citation": citation }), &mut out);
+                    self.delta(
+                        json!({ "type": "citations_delta", "citation": citation }),
+                        &mut out,
+                    );
                 }
             }
             ChatEvent::Block { choice: 0, dialect, value } if dialect == DIALECT => {
@@ -338,10 +339,13 @@ mod tests {
 
     #[test]
     fn an_empty_answer_is_one_nevertheless() {
-        check(vec![ChatEvent::finished(FinishReason::Stop)], expect![[r#"
+        check(
+            vec![ChatEvent::finished(FinishReason::Stop)],
+            expect![[r#"
             {"type":"message_start","message":{"id":"msg_1","type":"message","role":"assistant","model":"m","content":[],"stop_reason":null,"stop_sequence":null,"usage":{"input_tokens":0,"output_tokens":0}}}
             {"type":"message_delta","delta":{"stop_reason":"end_turn","stop_sequence":null},"usage":{"input_tokens":0,"output_tokens":0}}
-            {"type":"message_stop"}"#]]);
+            {"type":"message_stop"}"#]],
+        );
     }
 
     #[test]
