@@ -25,6 +25,7 @@ impl Notes {
     }
 
     /// A parameter was carried out by other means, without the provider's guarantee.
+    #[cfg(feature = "anthropic")]
     pub(crate) fn emulated_parameter(&mut self, param: &str) -> Result<(), ModelError> {
         let message = format!("the model does not take `{param}`; the prompt asks for it instead");
         self.note("emulated_parameter", param, message)
@@ -52,12 +53,11 @@ impl Notes {
         }
     }
 
-    /// Once per code and field, however often it happens.
+    /// Once, however often it happens.
     fn push(&mut self, code: &str, param: &str, message: String) {
-        let param = Some(param.to_owned());
-        let is_known = self.warnings.iter().any(|known| known.code == code && known.param == param);
-        if !is_known {
-            self.warnings.push(Warning { code: code.to_owned(), param, message });
+        let warning = Warning { code: code.to_owned(), param: Some(param.to_owned()), message };
+        if !self.warnings.contains(&warning) {
+            self.warnings.push(warning);
         }
     }
 }

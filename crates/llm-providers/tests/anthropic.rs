@@ -14,6 +14,7 @@ use llm_providers::Anthropic;
 use llm_providers::anthropic::server::{EventWriter, ReplyHead, message_body};
 use llm_providers::anthropic::{MessageDecoder, TokenSource, VertexProject};
 use llm_providers::stream::decode_chunks;
+use proptest::prelude::*;
 use secrecy::SecretString;
 use serde_json::{Value, json};
 use testkit::{Chunking, Exchange, ReplayServer, split};
@@ -312,4 +313,53 @@ fn assert_same(found: &ChatResponse, expected: &ChatResponse, id: &str) {
     };
     assert_eq!(finish(found), finish(expected), "{id}");
     assert_eq!(found.usage, expected.usage, "{id}");
+}
+
+/// Pieces of streams in any order, most of them out of place.
+const PIECES: [&str; 14] = [
+    r#"{"type":"message_start","message":{"id":"m","content":[{"type":"text","text":"a"}],"usage":{"input_tokens":1}}}"#,
+    r#"{"type":"content_block_start","index":0,"content_block":{"type":"text","text":""}}"#,
+    r#"{"type":"content_block_start","index":1,"content_block":{"type":"tool_use","id":"t","name":"n","input":{}}}"#,
+    r#"{"type":"content_block_start","index":0,"content_block":{"type":"thinking","thinking":"","signature":""}}"#,
+    r#"{"type":"content_block_start","content_block":{"type":"compaction","content":null}}"#,
+    r#"{"type":"content_block_delta","index":0,"delta":{"type":"text_delta","text":"é"}}"#,
+    r#"{"type":"content_block_delta","index":1,"delta":{"type":"input_json_delta","partial_json":"{\"a"}}"#,
+    r#"{"type":"content_block_delta","delta":{"type":"signature_delta","signature":"s"}}"#,
+    r#"{"type":"content_block_delta","index":0,"delta":{"type":"new_delta","content":"c","more":[1]}}"#,
+    r#"{"type":"content_block_delta","index":0,"delta":{"type":"citations_delta","citation":{"type":"x_location"}}}"#,
+    r#"{"type":"content_block_stop","index":0}"#,
+    r#"{"type":"message_delta","delta":{"stop_reason":"tool_use","container":{"id":"c"}},"usage":{"output_tokens":2}}"#,
+    r#"{"type":"new_event","field":true}"#,
+    r#"{"type":"message_stop"}"#,
+];
+
+proptest! {
+    #[test]
+    fn no_order_of_events_breaks_the_decoder(
+        order in proptest::collection::vec(0..PIECES.len(), 0..20),
+        longest in 1_usize..40,
+    ) {
+        let text: String = order.iter().map(|at| format!("data: {}\n\n", PIECES[*at])).collect();
+        let whole = decode(vec![text.as_bytes()]);
+        prop_assert_eq!(decode(split(text.as_bytes(), longest, 1)), whole);
+        // Whatever came out of it, the server's side can write, and what it writes can be read.
+        let decoder = MessageDecoder::new(None);
+        let (events, _) = decode_chunks([text.as_bytes()], decoder, MAX_EVENT);
+        let mut writer = EventWriter::new(ReplyHead::default());
+        let mut written: Vec<_> =
+            events.into_iter().flat_map(|event| writer.events(event)).collect();
+        written.extend(writer.end());
+        let text: String =
+            written.into_iter().map(|event| format!("data: {}\n\n", event.data)).collect();
+        let decoder = MessageDecoder::new(None);
+        let (_, result) = decode_chunks([text.as_bytes()], decoder, MAX_EVENT);
+        prop_assert!(result.is_ok(), "{:?} of {}", result, text);
+    }
+
+    #[test]
+    fn no_bytes_break_the_decoder(bytes in proptest::collection::vec(any::<u8>(), 0..300)) {
+        let _ = MessageDecoder::new(None).whole(&bytes);
+        let event = [b"data: ", &bytes[..], b"\n\n"].concat();
+        let _ = decode_chunks([&event[..]], MessageDecoder::new(None), MAX_EVENT);
+    }
 }

@@ -46,7 +46,10 @@ impl BlockWriter<'_> {
 
     /// A picture or a document: which of both, the media type says first.
     fn media(&mut self, media: Media, is_image: bool) -> Result<Option<Value>, ModelError> {
-        let Media { source, media_type, name, detail: _, cache, extra } = media;
+        let Media { source, media_type, name, detail, cache, extra } = media;
+        if detail.is_some_and(|detail| detail != "auto") {
+            self.notes.dropped_parameter("messages.detail")?;
+        }
         let is_image = match media_type.as_deref() {
             Some(media_type) => media_type.starts_with("image/"),
             None => is_image,

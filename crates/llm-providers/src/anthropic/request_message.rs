@@ -75,7 +75,10 @@ impl Turn {
 
 impl Writer<'_> {
     fn message(&mut self, message: Message) -> Result<(), ModelError> {
-        let Message { role, parts, name: _, extra } = message;
+        let Message { role, parts, name, extra } = message;
+        if name.is_some() {
+            self.blocks.notes.dropped_parameter("messages.name")?;
+        }
         let is_instruction = matches!(role, Role::System | Role::Developer);
         let stays = is_instruction && self.stays_in_place(&parts);
         let mut blocks = Vec::with_capacity(parts.len());
@@ -260,7 +263,8 @@ mod tests {
             expect![[r#"
                 null
                 {"role":"user","content":[{"type":"text","text":"look","cache_control":{"type":"ephemeral","ttl":"1h"}},{"type":"image","source":{"type":"base64","media_type":"image/jpeg","data":"/9j/4AAQ"}},{"type":"image","source":{"type":"url","url":"https://a.example/x.png"}},{"type":"document","source":{"type":"base64","media_type":"application/pdf","data":"JVBERi0x"},"title":"a.pdf"},{"type":"document","source":{"type":"text","media_type":"text/plain","data":"hi"}},{"type":"document","source":{"type":"file","file_id":"f1"}}]}
-                dropped_content the provider does not take files of the type application/zip"#]],
+                dropped_content the provider does not take files of the type application/zip
+                dropped_content the provider does not take sound"#]],
         );
     }
 }

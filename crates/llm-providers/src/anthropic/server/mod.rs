@@ -23,11 +23,14 @@ mod body;
 mod error;
 mod event;
 
+use jiff::Timestamp;
 use serde_json::{Value, json};
 
 pub use body::message_body;
 pub use error::{error_body, error_status, request_error_body};
 pub use event::{EventWriter, WireEvent};
+
+use crate::openai::server::ListedModel;
 
 /// What every answer says of itself.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -41,4 +44,42 @@ pub struct ReplyHead {
 /// The body of a count of tokens.
 pub fn count_tokens_body(input_tokens: u64) -> Value {
     json!({ "input_tokens": input_tokens })
+}
+
+/// The body of `GET …/models` for clients of this dialect, all on one page.
+pub fn models_body(models: impl IntoIterator<Item = ListedModel>) -> Value {
+    let data: Vec<Value> = models
+        .into_iter()
+        .map(|model| {
+            let created = Timestamp::from_second(model.created).unwrap_or(Timestamp::UNIX_EPOCH);
+            json!({
+                "type": "model",
+                "id": model.id,
+                "display_name": model.id,
+                "created_at": created.to_string(),
+            })
+        })
+        .collect();
+    let name = |model: Option<&Value>| model.map(|model| model["id"].clone());
+    json!({
+        "first_id": name(data.first()),
+        "last_id": name(data.last()),
+        "has_more": false,
+        "data": data,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn models_are_listed() {
+        let model =
+            |id: &str| ListedModel { id: id.into(), created: 1_700_000_000, owned_by: "us".into() };
+        let body = models_body([model("a"), model("b")]);
+        assert_eq!((&body["first_id"], &body["last_id"]), (&json!("a"), &json!("b")));
+        assert_eq!(body["data"][1]["created_at"], "2023-11-14T22:13:20Z");
+        assert_eq!(models_body([])["first_id"], Value::Null);
+    }
 }
