@@ -4,6 +4,7 @@
 //! server, and compared with the recording; the answer that comes back is compared with what an independent reader made
 //! of the same bytes.
 
+mod anthropic;
 mod bedrock;
 mod gemini;
 
@@ -69,7 +70,7 @@ fn is_covered(exchange: &Exchange) -> bool {
     let here = wire(exchange).is_some_and(|wire| {
         address(exchange, wire).ends_with(wire.path()) || stored_response(exchange).is_some()
     });
-    here || gemini::covers(exchange) || bedrock::is_covered(exchange)
+    here || anthropic::covers(exchange) || gemini::covers(exchange) || bedrock::is_covered(exchange)
 }
 
 /// The URL of an exchange. Azure puts the version of its API behind the address of a response.
@@ -128,6 +129,7 @@ async fn replay_all(exchanges: Vec<Exchange>, known: &KnownDifferences) -> Resul
             Some(Wire::Responses) => replay_responses(&server, &exchange).await?,
             Some(Wire::Embeddings) => replay_embedding(&server, &exchange).await?,
             None if gemini::covers(&exchange) => gemini::replay(&server, &exchange).await?,
+            None if anthropic::covers(&exchange) => anthropic::replay(&server, &exchange).await?,
             None => continue,
         };
         report.add(&exchange, differences, known);

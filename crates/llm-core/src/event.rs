@@ -26,6 +26,12 @@ pub enum ChatEvent {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         signature: Option<String>,
     },
+    /// The open text part is complete; text that follows begins another part. Only sent between two parts that the
+    /// provider keeps apart, since sources belong to one of them (Anthropic's cited blocks).
+    TextEnd {
+        /// Which of `n` answers.
+        choice: u32,
+    },
     /// Reasoning before or between text.
     Reasoning(ReasoningDelta),
     /// The model declines, in its own words.

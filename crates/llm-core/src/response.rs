@@ -80,6 +80,8 @@ struct ChoiceFold {
     /// Where in `parts` the reasoning block or tool call of an index stands.
     reasoning: BTreeMap<u32, usize>,
     tools: BTreeMap<u32, usize>,
+    /// The text part at the end is complete.
+    text_ended: bool,
     finish: Option<(FinishReason, Option<String>)>,
     logprobs: Vec<Value>,
     audio: Option<AudioDelta>,
@@ -93,6 +95,7 @@ impl ChatFold {
             ChatEvent::Text { choice, text, signature } => {
                 self.choice(choice).text(text, signature);
             }
+            ChatEvent::TextEnd { choice } => self.choice(choice).text_ended = true,
             ChatEvent::Reasoning(delta) => self.choice(delta.choice).reasoning(delta),
             ChatEvent::Refusal { choice, text } => self.choice(choice).refusal(text),
             ChatEvent::ToolCall(delta) => self.choice(delta.choice).tool_call(delta),
@@ -156,8 +159,9 @@ impl ChoiceFold {
 
     /// The text part at the end, made if the last part is none. A signed part is closed.
     fn last_text(&mut self) -> &mut TextPart {
+        let ended = std::mem::take(&mut self.text_ended);
         let open = matches!(self.parts.last(), Some(Part::Text(part)) if part.signature.is_none());
-        if !open {
+        if ended || !open {
             self.parts.push(Part::text(""));
         }
         match self.parts.last_mut() {
@@ -275,6 +279,20 @@ mod tests {
             }
             other => panic!("{other:?}"),
         }
+    }
+
+    #[test]
+    fn parts_of_text_stay_apart_where_the_provider_keeps_them_so() {
+        let response = fold(vec![
+            ChatEvent::text("a"),
+            ChatEvent::text("b"),
+            ChatEvent::TextEnd { choice: 0 },
+            ChatEvent::text("c"),
+            ChatEvent::finished(FinishReason::Stop),
+        ]);
+        let texts: Vec<_> =
+            response.choices[0].message.parts.iter().filter_map(Part::as_text).collect();
+        assert_eq!(texts, ["ab", "c"]);
     }
 
     #[test]

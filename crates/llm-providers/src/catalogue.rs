@@ -60,6 +60,8 @@ pub enum Dialect {
     /// AWS Bedrock: Converse, and embeddings and rerank beside it (`llm_providers::bedrock`). Besides its key, which is a
     /// bearer token, it can be used with AWS keys.
     Bedrock,
+    /// Anthropic's Messages.
+    Anthropic,
 }
 
 #[derive(Deserialize)]

@@ -41,6 +41,8 @@
 //! assert!(result.is_ok() && events.contains(&llm_core::ChatEvent::text("hi")));
 //! ```
 
+#[cfg(feature = "anthropic")]
+pub mod anthropic;
 #[cfg(feature = "bedrock")]
 pub mod bedrock;
 pub mod catalogue;
@@ -54,6 +56,8 @@ pub mod sse;
 pub mod stream;
 pub mod transport;
 
+#[cfg(feature = "anthropic")]
+pub use anthropic::Anthropic;
 #[cfg(feature = "bedrock")]
 pub use bedrock::Bedrock;
 #[cfg(feature = "gemini")]

@@ -24,6 +24,13 @@ impl Notes {
         self.note("dropped_content", param, format!("the provider does not take {what}"))
     }
 
+    /// A parameter was carried out by other means, without the provider's guarantee.
+    #[cfg(feature = "anthropic")]
+    pub(crate) fn emulated_parameter(&mut self, param: &str) -> Result<(), ModelError> {
+        let message = format!("the model does not take `{param}`; the prompt asks for it instead");
+        self.note("emulated_parameter", param, message)
+    }
+
     /// A part of a message was put elsewhere; never refused, since nothing is lost.
     pub(crate) fn moved_content(&mut self, param: &str, message: &str) {
         self.push("moved_content", param, message.to_owned());
@@ -52,12 +59,11 @@ impl Notes {
         }
     }
 
-    /// Once per code and field, however often it happens.
+    /// Once, however often it happens.
     fn push(&mut self, code: &str, param: &str, message: String) {
-        let param = Some(param.to_owned());
-        let is_known = self.warnings.iter().any(|known| known.code == code && known.param == param);
-        if !is_known {
-            self.warnings.push(Warning { code: code.to_owned(), param, message });
+        let warning = Warning { code: code.to_owned(), param: Some(param.to_owned()), message };
+        if !self.warnings.contains(&warning) {
+            self.warnings.push(warning);
         }
     }
 }

@@ -4,6 +4,7 @@
 //! The client is somebody else's: it gives an [`Outcome`] and gets back the list of differences.
 
 mod answer;
+mod anthropic;
 mod converse;
 mod embedding;
 mod gemini_request;
@@ -13,6 +14,7 @@ mod request;
 mod responses_request;
 
 pub use answer::{Outcome, compare_answer, compare_failure};
+pub use anthropic::normalise_messages_request;
 pub use converse::normalise_converse_request;
 pub use embedding::compare_embedding;
 pub use gemini_request::normalise_gemini_request;
