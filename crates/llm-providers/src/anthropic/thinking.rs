@@ -62,9 +62,10 @@ pub(super) fn plan(
     let is_off = budget_tokens == Some(0) || effort.as_deref() == Some("none");
     let effort = effort.filter(|word| word != "none");
     if is_off {
-        let has_switch = around.family.thinking != Thinking::Never;
+        // A budget of 0 asks for it in so many words; no effort says nothing to a model that does not think anyway.
+        let is_said = budget_tokens.is_some() || around.family.thinking != Thinking::Never;
         return Ok(Plan {
-            thinking: has_switch.then(|| json!({ "type": "disabled" })),
+            thinking: is_said.then(|| json!({ "type": "disabled" })),
             effort: effort.filter(|_| around.family.effort),
             budget: 0,
         });

@@ -10,7 +10,7 @@ use serde_json::{Map, Value};
 ///   empty text;
 /// - the older `output_format` stands in `output_config.format`;
 /// - `is_error: false`, `disable_parallel_tool_use: false` and the type `custom` of a tool say nothing;
-/// - citations of a text may be missing instead of empty.
+/// - citations of a text, and the signature of thinking, may be missing instead of empty.
 ///
 /// JSON schemas and inputs of tools are left alone.
 pub fn normalise_messages_request(body: Value) -> Value {
@@ -86,7 +86,7 @@ fn normalise_content(content: &mut Value) {
     for block in blocks.iter_mut().filter_map(Value::as_object_mut) {
         block.retain(|name, value| match name.as_str() {
             "is_error" => *value != Value::Bool(false),
-            "citations" => !is_empty(value),
+            "citations" | "signature" => !is_empty(value),
             _ => true,
         });
         if block.get("type").is_some_and(|kind| kind == "tool_result") {
