@@ -96,6 +96,20 @@ fn what_the_model_said_goes_back_as_it_came() {
     .assert_eq(&rendered(messages, json!({})));
 }
 
+/// A conversation that moves on to chat completions leaves behind what means nothing there.
+#[test]
+fn the_next_turn_may_be_of_another_dialect() {
+    let said = whole(answer()).0.choices[0].message.clone();
+    let request = ChatRequest::new(vec![Message::user("look"), said]);
+    let openai = &catalogue::find("openai").unwrap().quirks;
+    let rendered = llm_providers::openai::chat::render_request(request, openai).unwrap();
+    expect![[
+        r#"{"role":"assistant","content":"let me look","tool_calls":[{"id":"c1","type":"function","function":{"name":"look","arguments":"{\"at\":1}"}},{"id":"c2","type":"function","function":{"name":"say","arguments":"free text"}}]}"#
+    ]]
+    .assert_eq(&rendered.body["messages"][1].to_string());
+    assert_eq!(rendered.warnings[0].code, "dropped_content");
+}
+
 #[test]
 fn reasoning_that_nobody_kept_is_left_out() {
     let mut answer = answer();

@@ -207,6 +207,8 @@ impl Writer<'_> {
 
     /// Null for nothing, a string for one plain text, an array otherwise.
     fn content(&mut self, mut parts: Vec<Part>) -> Result<Value, ModelError> {
+        // Blocks of other dialects are left out; what remains may be one plain text.
+        parts.retain(|part| !matches!(part, Part::Other { dialect, .. } if dialect != DIALECT));
         let is_all_plain = parts.iter().all(is_plain_text);
         if is_all_plain && (parts.len() == 1 || self.quirks.flat_text && !parts.is_empty()) {
             let text: String = match parts.pop() {

@@ -84,6 +84,11 @@ pub(super) fn is_own(block: &Reasoning) -> bool {
     block.extra.get(MARK).is_some_and(|mark| mark == DIALECT)
 }
 
+/// Whether a block of this dialect holds the reasoning itself, not only a summary of it.
+pub(super) fn has_content(block: &Reasoning) -> bool {
+    block.extra.contains_key(TEXT_IS_CONTENT) || block.extra.contains_key("content")
+}
+
 /// The item that a block of this dialect came from.
 pub(super) fn item(block: Reasoning) -> Value {
     let Reasoning { text, redacted, id, mut extra, .. } = block;

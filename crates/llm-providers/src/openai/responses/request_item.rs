@@ -224,9 +224,10 @@ impl Writer<'_> {
                 false => Ok(()),
             };
         }
-        let has_text = !block.text.is_empty() || block.extra.contains_key("content");
-        if self.storage == Storage::Never && block.redacted.is_none() && !has_text {
-            // There is nothing behind its id.
+        let is_only_id =
+            block.id.is_some() && block.redacted.is_none() && !reasoning::has_content(&block);
+        if self.storage == Storage::Never && is_only_id {
+            // There is nothing behind its id, and a summary is not what the model thought.
             return self.notes.dropped_content("messages", "reasoning that was not kept");
         }
         self.items.push(reasoning::item(block));
