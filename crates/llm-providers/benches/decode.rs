@@ -6,9 +6,9 @@ use std::hint::black_box;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 
-use llm_providers::Quirks;
 use llm_providers::openai::chat::ChatDecoder;
-use llm_providers::stream::decode_chunks;
+use llm_providers::stream::{EventDecoder, decode_chunks};
+use llm_providers::{Quirks, gemini};
 
 /// The system's allocator, counted.
 struct Counted;
@@ -46,29 +46,53 @@ fn main() {
     let tool = r#""delta":{"tool_calls":[{"index":0,"function":{"arguments":"{\"a\""}}]}"#;
     let reasoning = r#""delta":{"reasoning_content":" hm","content":null}"#;
     for (name, delta) in [("text", text), ("tool call", tool), ("reasoning", reasoning)] {
-        let body = stream_of(delta);
-        let run = || {
-            let chunks = body.as_bytes().chunks(1400);
-            let (events, result) =
-                decode_chunks(chunks, ChatDecoder::new(Quirks::default(), None), 1 << 20);
-            result.expect("the stream is in order");
-            black_box(events.len())
-        };
+        let decoder = || ChatDecoder::new(Quirks::default(), None);
+        measure("openai-chat", name, &stream_of(delta), decoder);
+    }
+    let text = r#"{"text":" word"}"#;
+    let tool = r#"{"functionCall":{"name":"f","args":{"a":1}}}"#;
+    let reasoning = r#"{"text":" hm","thought":true}"#;
+    for (name, part) in [("text", text), ("tool call", tool), ("reasoning", reasoning)] {
+        let decoder = || gemini::ChatDecoder::new(None);
+        measure("gemini", name, &gemini_stream_of(part), decoder);
+    }
+}
+
+fn measure<D: EventDecoder>(dialect: &str, name: &str, body: &str, decoder: impl Fn() -> D) {
+    let run = || {
+        let chunks = body.as_bytes().chunks(1400);
+        let (events, result) = decode_chunks(chunks, decoder(), 1 << 20);
+        result.expect("the stream is in order");
+        black_box(events.len())
+    };
+    run();
+    let before = ALLOCATIONS.load(Ordering::Relaxed);
+    // The fastest round: the others measure what else the machine was doing.
+    let fastest = (0..ROUNDS).map(|_| {
+        let begin = Instant::now();
         run();
-        let before = ALLOCATIONS.load(Ordering::Relaxed);
-        // The fastest round: the others measure what else the machine was doing.
-        let fastest = (0..ROUNDS).map(|_| {
-            let begin = Instant::now();
-            run();
-            begin.elapsed()
-        });
-        let nanoseconds = fastest.min().unwrap_or_default().as_nanos() as f64 / EVENTS as f64;
-        let allocations = (ALLOCATIONS.load(Ordering::Relaxed) - before) as f64;
-        let allocations = allocations / f64::from(ROUNDS) / EVENTS as f64;
-        println!(
-            "openai-chat {name:<10} {nanoseconds:>7.0} ns/event {allocations:>6.2} allocations/event"
+        begin.elapsed()
+    });
+    let nanoseconds = fastest.min().unwrap_or_default().as_nanos() as f64 / EVENTS as f64;
+    let allocations = (ALLOCATIONS.load(Ordering::Relaxed) - before) as f64;
+    let allocations = allocations / f64::from(ROUNDS) / EVENTS as f64;
+    println!(
+        "{dialect:<11} {name:<10} {nanoseconds:>7.0} ns/event {allocations:>6.2} allocations/event"
+    );
+}
+
+/// A stream as Gemini sends it, with the running usage on every chunk.
+fn gemini_stream_of(part: &str) -> String {
+    let tail = r#""usageMetadata":{"promptTokenCount":10,"candidatesTokenCount":5,"totalTokenCount":15,"promptTokensDetails":[{"modality":"TEXT","tokenCount":10}]},"modelVersion":"gemini-2.5-flash","responseId":"0123456789abcdefghijklm""#;
+    let mut body = String::new();
+    for at in 0..EVENTS {
+        let finish = if at + 1 == EVENTS { r#","finishReason":"STOP""# } else { "" };
+        let _ = write!(
+            body,
+            "data: {{\"candidates\":[{{\"content\":{{\"parts\":[{part}],\"role\":\"model\"}}{finish},\"index\":0}}],{tail}}}\r\n\r\n"
         );
     }
+    body
 }
 
 /// A stream as OpenAI sends it, padding and all.
