@@ -297,6 +297,32 @@ async fn candidates_calls_and_media_have_their_places() {
 }
 
 #[tokio::test]
+async fn arguments_in_pieces_come_together() {
+    let chunk = |call: Value, finish: Option<&str>| {
+        json!({ "responseId": "r", "candidates": [{
+            "content": { "parts": [{ "functionCall": call }] }, "finishReason": finish,
+        }] })
+    };
+    let piece = |text: &str| json!([{ "jsonPath": "$.city", "stringValue": text }]);
+    let body = sse(&[
+        chunk(json!({ "name": "f", "willContinue": true }), None),
+        chunk(json!({ "partialArgs": piece("New "), "willContinue": true }), None),
+        chunk(json!({ "partialArgs": piece("Delhi"), "willContinue": true }), None),
+        chunk(json!({}), None),
+        chunk(json!({ "name": "g", "args": { "x": 1 } }), Some("STOP")),
+    ]);
+    let response = ask(question().streamed(), 200, "sse", &body).await.unwrap();
+    let calls: Vec<_> = response.choices[0]
+        .message
+        .tool_calls()
+        .map(|call| (call.id.as_str(), call.name.as_str(), call.arguments.as_str()))
+        .collect();
+    let expected =
+        [("gcall_r_0", "f", "{\"city\":\"New Delhi\"}"), ("gcall_r_1", "g", "{\"x\":1}")];
+    assert_eq!(calls, expected);
+}
+
+#[tokio::test]
 async fn endless_answers_are_refused() {
     let options = TransportOptions {
         max_event_bytes: 1000,

@@ -7,6 +7,7 @@ use serde_json::{Map, Value};
 
 use super::grounding::Sources;
 use super::logprobs::to_openai_logprobs;
+use super::partial_args::add_piece;
 use super::{DIALECT, call_id};
 
 /// Gemini's words for the end of a candidate, and what they mean.
@@ -41,6 +42,8 @@ pub(super) struct CandidateState {
     open_reasoning: Option<u32>,
     reasoning_blocks: u32,
     calls: u32,
+    /// A call whose arguments come in pieces: its number, and what has come.
+    open_call: Option<(u32, Value)>,
     sources: Sources,
     finish: Option<String>,
     /// The type of the sound has been told.
@@ -79,8 +82,10 @@ impl CandidateState {
             }
             Kind::Thought => events.push(self.reasoning(choice, part, signature)),
             Kind::Call => {
-                *total_calls += 1;
-                events.push(self.call(choice, part, signature, answer, *total_calls - 1));
+                let id = call_id::make(answer, *total_calls);
+                if self.call(choice, part, signature, id, events) {
+                    *total_calls += 1;
+                }
             }
             Kind::Media => self.media(choice, part, signature, events),
             Kind::Block => {}
@@ -113,38 +118,63 @@ impl CandidateState {
         })
     }
 
+    /// Tells a call, or a piece of the one that is open. Returns whether it was a new one. `made` is its id where the
+    /// provider gives none.
     fn call(
         &mut self,
         choice: u32,
         mut part: Map<String, Value>,
         signature: Option<String>,
-        answer: &str,
-        number: usize,
-    ) -> ChatEvent {
+        made: String,
+        events: &mut Vec<ChatEvent>,
+    ) -> bool {
         let mut call = match part.shift_remove("functionCall") {
             Some(Value::Object(call)) => call,
             _ => Map::new(),
         };
-        let id = take_text(&mut call, "id").filter(|id| !id.is_empty());
-        let name = take_text(&mut call, "name").unwrap_or_default();
-        let arguments = match call.shift_remove("args") {
-            None | Some(Value::Null) => "{}".to_owned(),
-            Some(args) => args.to_string(),
-        };
-        if !call.is_empty() {
-            part.insert("functionCall".to_owned(), Value::Object(call));
+        let name = take_text(&mut call, "name").filter(|name| !name.is_empty());
+        let pieces = call.shift_remove("partialArgs");
+        let goes_on = call.shift_remove("willContinue") == Some(Value::Bool(true));
+        let is_new = name.is_some() || self.open_call.is_none();
+        if is_new {
+            self.close_call(choice, events);
+            let id = take_text(&mut call, "id").filter(|id| !id.is_empty()).unwrap_or(made);
+            let args = call.shift_remove("args").filter(|args| !args.is_null());
+            let args = args.unwrap_or_else(|| Value::Object(Map::new()));
+            let is_open = goes_on || pieces.is_some();
+            let arguments = if is_open { String::new() } else { args.to_string() };
+            if !call.is_empty() {
+                part.insert("functionCall".to_owned(), Value::Object(call));
+            }
+            let index = self.calls;
+            self.calls += 1;
+            events.push(ChatEvent::ToolCall(ToolCallDelta {
+                choice,
+                index,
+                id: Some(id),
+                name: Some(name.unwrap_or_default()),
+                arguments,
+                signature,
+                extra: extra(part),
+            }));
+            self.open_call = is_open.then_some((index, args));
         }
-        let index = self.calls;
-        self.calls += 1;
-        ChatEvent::ToolCall(ToolCallDelta {
-            choice,
-            index,
-            id: Some(id.unwrap_or_else(|| call_id::make(answer, number))),
-            name: Some(name),
-            arguments,
-            signature,
-            extra: extra(part),
-        })
+        if let (Some((_, arguments)), Some(Value::Array(pieces))) = (&mut self.open_call, pieces) {
+            pieces.iter().for_each(|piece| add_piece(arguments, piece));
+        }
+        if !goes_on {
+            self.close_call(choice, events);
+        }
+        is_new
+    }
+
+    /// Tells the arguments of a call that came in pieces, once they are whole.
+    fn close_call(&mut self, choice: u32, events: &mut Vec<ChatEvent>) {
+        if let Some((index, arguments)) = self.open_call.take() {
+            let arguments = arguments.to_string();
+            let delta = ToolCallDelta { choice, index, arguments, ..ToolCallDelta::default() };
+            events.push(ChatEvent::ToolCall(delta));
+        }
     }
 
     fn media(
@@ -209,6 +239,7 @@ impl CandidateState {
 
     /// Tells the sources and the end. Returns whether there is one.
     pub(super) fn end(&mut self, choice: u32, is_whole: bool, events: &mut Vec<ChatEvent>) -> bool {
+        self.close_call(choice, events);
         let annotations = std::mem::take(&mut self.sources).annotations();
         events.extend(
             annotations.into_iter().map(|annotation| ChatEvent::Annotation { choice, annotation }),

@@ -62,6 +62,7 @@ mod model;
 mod models;
 mod parse;
 mod parse_content;
+mod partial_args;
 mod provider;
 mod request;
 mod request_content;
