@@ -54,72 +54,20 @@ fn main() {
             result.expect("the stream is in order");
             black_box(events.len())
         };
-        measure("openai-chat", name, run);
-    }
-    #[cfg(feature = "bedrock")]
-    bedrock::run();
-}
-
-/// Prints what one event of a stream of [`EVENTS`] costs.
-fn measure(dialect: &str, name: &str, run: impl Fn() -> usize) {
-    run();
-    let before = ALLOCATIONS.load(Ordering::Relaxed);
-    // The fastest round: the others measure what else the machine was doing.
-    let fastest = (0..ROUNDS).map(|_| {
-        let begin = Instant::now();
         run();
-        begin.elapsed()
-    });
-    let nanoseconds = fastest.min().unwrap_or_default().as_nanos() as f64 / EVENTS as f64;
-    let allocations = (ALLOCATIONS.load(Ordering::Relaxed) - before) as f64;
-    let allocations = allocations / f64::from(ROUNDS) / EVENTS as f64;
-    println!(
-        "{dialect} {name:<10} {nanoseconds:>7.0} ns/event {allocations:>6.2} allocations/event"
-    );
-}
-
-#[cfg(feature = "bedrock")]
-mod bedrock {
-    use std::hint::black_box;
-
-    use llm_providers::bedrock::converse::{ConverseDecoder, decode_chunks};
-    use llm_providers::bedrock::event_stream::encode_frame;
-
-    use super::{EVENTS, measure};
-
-    pub(super) fn run() {
-        let text = r#"{"text":" word"}"#;
-        let tool = r#"{"toolUse":{"input":"{\"a\""}}"#;
-        let reasoning = r#"{"reasoningContent":{"text":" hm"}}"#;
-        for (name, delta) in [("text", text), ("tool call", tool), ("reasoning", reasoning)] {
-            let body = stream_of(delta);
-            measure("bedrock-converse", name, || {
-                let decoder = ConverseDecoder::new(None);
-                let (events, result) = decode_chunks(body.chunks(1400), decoder, 1 << 20);
-                result.expect("the stream is in order");
-                black_box(events.len())
-            });
-        }
-    }
-
-    /// A stream as Bedrock sends it, padding and all.
-    fn stream_of(delta: &str) -> Vec<u8> {
-        let frame = |name: &str, payload: &str| {
-            let headers = [
-                (":event-type", name),
-                (":content-type", "application/json"),
-                (":message-type", "event"),
-            ];
-            encode_frame(&headers, payload.as_bytes())
-        };
-        let start = r#"{"contentBlockIndex":0,"start":{"toolUse":{"toolUseId":"a","name":"f"}}}"#;
-        let delta = format!(
-            r#"{{"contentBlockIndex":0,"delta":{delta},"p":"abcdefghijklmnopqrstuvwxyzABCD"}}"#
+        let before = ALLOCATIONS.load(Ordering::Relaxed);
+        // The fastest round: the others measure what else the machine was doing.
+        let fastest = (0..ROUNDS).map(|_| {
+            let begin = Instant::now();
+            run();
+            begin.elapsed()
+        });
+        let nanoseconds = fastest.min().unwrap_or_default().as_nanos() as f64 / EVENTS as f64;
+        let allocations = (ALLOCATIONS.load(Ordering::Relaxed) - before) as f64;
+        let allocations = allocations / f64::from(ROUNDS) / EVENTS as f64;
+        println!(
+            "openai-chat {name:<10} {nanoseconds:>7.0} ns/event {allocations:>6.2} allocations/event"
         );
-        let mut body = frame("contentBlockStart", start);
-        (0..EVENTS).for_each(|_| body.extend(frame("contentBlockDelta", &delta)));
-        body.extend(frame("messageStop", r#"{"stopReason":"end_turn"}"#));
-        body
     }
 }
 
