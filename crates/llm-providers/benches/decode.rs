@@ -63,12 +63,11 @@ fn main() {
         let decoder = || ResponsesDecoder::new(None);
         measure("openai-responses", name, &responses_stream_of(kind, fields), decoder);
     }
-    #[cfg(feature = "bedrock")]
-    bedrock::run();
     #[cfg(feature = "anthropic")]
     anthropic();
 }
 
+/// Prints what one event of a stream of [`EVENTS`] costs.
 fn measure<D: EventDecoder>(dialect: &str, name: &str, body: &str, decoder: impl Fn() -> D) {
     let run = || {
         let chunks = body.as_bytes().chunks(1400);
@@ -76,11 +75,6 @@ fn measure<D: EventDecoder>(dialect: &str, name: &str, body: &str, decoder: impl
         result.expect("the stream is in order");
         black_box(events.len())
     };
-    time(dialect, name, run);
-}
-
-/// Prints what one event of a stream of [`EVENTS`] costs.
-fn time(dialect: &str, name: &str, run: impl Fn() -> usize) {
     run();
     let before = ALLOCATIONS.load(Ordering::Relaxed);
     // The fastest round: the others measure what else the machine was doing.
@@ -112,51 +106,6 @@ fn responses_stream_of(kind: &str, fields: &str) -> String {
         "data: {\"type\":\"response.completed\",\"response\":{\"id\":\"r\",\"output\":[]}}\n\n",
     );
     body
-}
-
-#[cfg(feature = "bedrock")]
-mod bedrock {
-    use std::hint::black_box;
-
-    use llm_providers::bedrock::converse::{ConverseDecoder, decode_chunks};
-    use llm_providers::bedrock::event_stream::encode_frame;
-
-    use super::{EVENTS, time};
-
-    pub(super) fn run() {
-        let text = r#"{"text":" word"}"#;
-        let tool = r#"{"toolUse":{"input":"{\"a\""}}"#;
-        let reasoning = r#"{"reasoningContent":{"text":" hm"}}"#;
-        for (name, delta) in [("text", text), ("tool call", tool), ("reasoning", reasoning)] {
-            let body = stream_of(delta);
-            time("bedrock-converse", name, || {
-                let decoder = ConverseDecoder::new(None);
-                let (events, result) = decode_chunks(body.chunks(1400), decoder, 1 << 20);
-                result.expect("the stream is in order");
-                black_box(events.len())
-            });
-        }
-    }
-
-    /// A stream as Bedrock sends it, padding and all.
-    fn stream_of(delta: &str) -> Vec<u8> {
-        let frame = |name: &str, payload: &str| {
-            let headers = [
-                (":event-type", name),
-                (":content-type", "application/json"),
-                (":message-type", "event"),
-            ];
-            encode_frame(&headers, payload.as_bytes())
-        };
-        let start = r#"{"contentBlockIndex":0,"start":{"toolUse":{"toolUseId":"a","name":"f"}}}"#;
-        let delta = format!(
-            r#"{{"contentBlockIndex":0,"delta":{delta},"p":"abcdefghijklmnopqrstuvwxyzABCD"}}"#
-        );
-        let mut body = frame("contentBlockStart", start);
-        (0..EVENTS).for_each(|_| body.extend(frame("contentBlockDelta", &delta)));
-        body.extend(frame("messageStop", r#"{"stopReason":"end_turn"}"#));
-        body
-    }
 }
 
 /// A stream as OpenAI sends it, padding and all.

@@ -24,7 +24,7 @@ pub(super) async fn ask(shared: &Shared, request: ChatRequest) -> Result<u64, Mo
 /// The body: what counts of the chat request's.
 ///
 /// # Errors
-/// As [`render_request`](super::converse::render_request).
+/// As [`render_request`].
 pub fn render_count_request(request: ChatRequest) -> Result<Map<String, Value>, ModelError> {
     let mut converse = render_request(request)?.body;
     converse.retain(|name, _| COUNTED.contains(&name.as_str()));

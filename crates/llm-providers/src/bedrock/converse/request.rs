@@ -169,7 +169,7 @@ fn response_format(
             Ok(false)
         }
         (JsonSchema::Native | JsonSchema::Tool, _) => {
-            tools.answer(description, schema, notes)?;
+            tools.answer(description, schema, notes);
             Ok(true)
         }
     }

@@ -12,6 +12,8 @@ use crate::notes::Notes;
 pub(super) struct ToolConfig {
     tools: Vec<Value>,
     choice: Option<Value>,
+    /// The tools are only there because earlier calls need them.
+    is_only_history: bool,
 }
 
 impl ToolConfig {
@@ -28,17 +30,16 @@ impl ToolConfig {
             _ => None,
         };
         let is_allowed = |tool: &Tool| match (&names, tool) {
-            (Some(names), Tool::Function { name, .. }) => {
-                names.contains(name) || used.contains(name)
-            }
+            (Some(names), Tool::Function { name, .. }) => names.contains(name),
             (Some(names), _) => !names.is_empty(),
             (None, _) => true,
         };
-        let mut config = Self { tools: Vec::new(), choice: None };
+        let mut config = Self { tools: Vec::new(), choice: None, is_only_history: false };
         for (at, tool) in tools.into_iter().enumerate().filter(|(_, tool)| is_allowed(tool)) {
             config.tool(at, tool, notes)?;
         }
         if !used.is_empty() && !config.has_tool() {
+            config.is_only_history = true;
             for name in used {
                 let note = "earlier calls need their tools, so they were declared by name";
                 notes.moved_content("tools", note);
@@ -79,26 +80,19 @@ impl ToolConfig {
     }
 
     /// Adds the tool that stands for the answer. Alone it must be called; beside others the model must call one.
-    pub(super) fn answer(
-        &mut self,
-        description: Option<String>,
-        schema: Value,
-        notes: &mut Notes,
-    ) -> Result<(), ModelError> {
+    pub(super) fn answer(&mut self, description: Option<String>, schema: Value, notes: &mut Notes) {
         let description =
             description.unwrap_or_else(|| "Gives the answer. Call it once, at the end.".into());
-        let is_free = matches!(&self.choice, None | Some(Value::Object(_)) if !self.is_forced());
-        let is_alone = !self.has_tool();
+        let is_alone = self.is_only_history || !self.has_tool();
         let name = ANSWER_TOOL.to_owned();
         self.tools.push(tool_spec(name, Some(description), Some(schema), None, Map::new()));
         if is_alone {
             self.choice = Some(json!({ "tool": { "name": ANSWER_TOOL } }));
-        } else if is_free {
+        } else if !self.is_forced() {
             self.choice = Some(json!({ "any": {} }));
         }
         let message = "the form of the answer is asked for by a tool that the model must call";
         notes.translated_parameter("response_format", message);
-        Ok(())
     }
 
     fn is_forced(&self) -> bool {
