@@ -9,7 +9,6 @@ use dialog_service::{DialogService, Library};
 use futures::future::BoxFuture;
 use llm_bundle::{Adapted, Blocking, Bundle, Defaults, Registry, SyncPool};
 use llm_core::{ChatModel, EmbeddingModel, ErrorKind, ModelError, Operation, SyncEmbeddingModel};
-use llm_providers::openai::AvailableModel;
 use rag_core::{EmbeddingIdentity, MetadataStore, StoreError, TenantId};
 use rag_ingest::{Pipeline, PipelineOptions, PipelineParts};
 use rag_parse::isolated::IsolatedParser;
@@ -192,10 +191,10 @@ async fn first_chat_model(provider: &Provider) -> Result<String, ModelError> {
         "realtime",
         "transcribe",
     ];
-    let models = provider.client.list_models().await?;
-    let talks = |model: &&AvailableModel| !OTHER_KINDS.iter().any(|kind| model.id.contains(kind));
+    let models = provider.client.model_names().await?;
+    let talks = |model: &&String| !OTHER_KINDS.iter().any(|kind| model.contains(kind));
     let first = models.iter().find(talks).or(models.first());
-    let first = first.map(|model| format!("{}/{}", provider.name, model.id));
+    let first = first.map(|model| format!("{}/{model}", provider.name));
     first.ok_or_else(|| {
         let message = "it lists no model; name one with `default_model` or --model";
         ModelError::new(ErrorKind::NotFound, Operation::ListModels, message).at(&provider.name, "")

@@ -3,8 +3,10 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use llm_providers::OpenAi;
-use llm_providers::catalogue::{self, ProviderEntry};
+use llm_bundle::ModelSource;
+use llm_core::{ChatModel, EmbeddingModel, ModelError, ModelInfo};
+use llm_providers::catalogue::{self, Dialect, ProviderEntry};
+use llm_providers::{Anthropic, Gemini, OpenAi};
 use secrecy::SecretString;
 
 use crate::causes_line;
@@ -16,11 +18,61 @@ pub(crate) struct Provider {
     /// The name before the slash of its models.
     pub(crate) name: String,
     /// The client; clones share its connections.
-    pub(crate) client: OpenAi,
+    pub(crate) client: Client,
     /// The chat model to use when none is named.
     pub(crate) default_model: Option<String>,
     /// Where its key comes from, for people; never the key.
     pub(crate) key_source: String,
+}
+
+/// A client of one dialect.
+#[derive(Clone)]
+pub(crate) enum Client {
+    /// Chat completions and embeddings of OpenAI.
+    OpenAi(OpenAi),
+    /// OpenAI's Responses, with its embeddings.
+    Responses(OpenAi),
+    /// Anthropic's Messages.
+    Anthropic(Anthropic),
+    /// Gemini's generateContent.
+    Gemini(Gemini),
+}
+
+impl Client {
+    fn chat(&self, model: &str) -> Arc<dyn ChatModel> {
+        match self {
+            Client::OpenAi(client) => client.chat(model),
+            Client::Responses(client) => client.responses(model),
+            Client::Anthropic(client) => client.chat(model),
+            Client::Gemini(client) => client.chat(model),
+        }
+    }
+
+    fn embedding(&self, model: &str) -> Option<Arc<dyn EmbeddingModel>> {
+        match self {
+            Client::OpenAi(client) | Client::Responses(client) => Some(client.embedding(model)),
+            Client::Anthropic(_) => None,
+            Client::Gemini(client) => Some(client.embedding(model)),
+        }
+    }
+
+    /// The provider's names for its models.
+    ///
+    /// # Errors
+    /// As any call.
+    pub(crate) async fn model_names(&self) -> Result<Vec<String>, ModelError> {
+        Ok(match self {
+            Client::OpenAi(client) | Client::Responses(client) => {
+                client.list_models().await?.into_iter().map(|model| model.id).collect()
+            }
+            Client::Anthropic(client) => {
+                client.list_models().await?.into_iter().map(|model| model.id).collect()
+            }
+            Client::Gemini(client) => {
+                client.list_models().await?.into_iter().map(|model| model.id).collect()
+            }
+        })
+    }
 }
 
 /// The providers of the configuration, then those whose well-known key variable is set.
@@ -51,6 +103,10 @@ pub(crate) fn providers(
         order.push(config.name.clone());
     }
     for entry in catalogue::entries() {
+        if entry.dialect == Dialect::Bedrock {
+            // It also needs a region, and most have AWS keys and not a bearer token.
+            continue;
+        }
         let key = well_known_key(entry, environment);
         if let (Some((variable, key)), false) = (key, providers.contains_key(&entry.name)) {
             let provider = from_environment(entry, variable, key, environment)
@@ -82,7 +138,8 @@ fn from_config(config: &ProviderConfig, environment: &Environment) -> Result<Pro
         .default_model
         .clone()
         .or_else(|| known.and_then(|entry| entry.default_chat.clone()).filter(|_| !elsewhere));
-    let client = client(&config.name, &base_url, key, known, &config.headers)?;
+    let dialect = config.dialect.or(known.map(|entry| entry.dialect)).unwrap_or_default();
+    let client = client(&config.name, dialect, &base_url, key, known, &config.headers)?;
     Ok(Provider { name: config.name.clone(), client, default_model, key_source })
 }
 
@@ -96,29 +153,47 @@ fn from_environment(
     let moved = moved.map(|url| url.trim().trim_end_matches('/')).filter(|url| !url.is_empty());
     let base_url = moved.unwrap_or(&entry.base_url);
     let default_model = entry.default_chat.clone().filter(|_| base_url == entry.base_url);
-    let client = client(&entry.name, base_url, Some(key), Some(entry), &BTreeMap::new())?;
+    let headers = BTreeMap::new();
+    let client = client(&entry.name, entry.dialect, base_url, Some(key), Some(entry), &headers)?;
     let key_source = format!("env:{variable}");
     Ok(Provider { name: entry.name.clone(), client, default_model, key_source })
 }
 
 fn client(
     name: &str,
+    dialect: Dialect,
     base_url: &str,
     key: Option<SecretString>,
     known: Option<&ProviderEntry>,
     headers: &BTreeMap<String, String>,
-) -> Result<OpenAi, String> {
-    let mut builder = OpenAi::builder(name, base_url);
-    if let Some(key) = key {
-        builder = builder.api_key(key);
+) -> Result<Client, String> {
+    /// The builders have the same methods, but no trait in common.
+    macro_rules! build {
+        ($builder:expr, $client:expr) => {{
+            let mut builder = $builder;
+            if let Some(key) = key {
+                builder = builder.api_key(key);
+            }
+            for (header, value) in headers {
+                builder = builder.header(header, value);
+            }
+            builder.build().map($client).map_err(|error| causes_line(&error))
+        }};
     }
-    if let Some(entry) = known {
-        builder = builder.quirks(entry.quirks.clone());
+    let quirks = known.map(|entry| entry.quirks.clone()).unwrap_or_default();
+    match dialect {
+        Dialect::OpenAi => {
+            build!(OpenAi::builder(name, base_url).quirks(quirks), Client::OpenAi)
+        }
+        Dialect::OpenAiResponses => {
+            build!(OpenAi::builder(name, base_url).quirks(quirks), Client::Responses)
+        }
+        Dialect::Anthropic => {
+            build!(Anthropic::builder(name).base_url(base_url).quirks(quirks), Client::Anthropic)
+        }
+        Dialect::Gemini => build!(Gemini::builder(name).base_url(base_url), Client::Gemini),
+        _ => Err("this dialect cannot be configured yet; use the crate `llm-providers`".into()),
     }
-    for (header, value) in headers {
-        builder = builder.header(header, value);
-    }
-    builder.build().map_err(|error| causes_line(&error))
 }
 
 fn well_known_key<'a>(
@@ -136,16 +211,16 @@ fn secret(environment: &Environment, name: &str) -> Option<SecretString> {
         .map(Into::into)
 }
 
-impl llm_bundle::ModelSource for Provider {
-    fn chat(&self, model: &str) -> Option<Arc<dyn llm_core::ChatModel>> {
+impl ModelSource for Provider {
+    fn chat(&self, model: &str) -> Option<Arc<dyn ChatModel>> {
         Some(self.client.chat(model))
     }
 
-    fn embedding(&self, model: &str) -> Option<Arc<dyn llm_core::EmbeddingModel>> {
-        Some(self.client.embedding(model))
+    fn embedding(&self, model: &str) -> Option<Arc<dyn EmbeddingModel>> {
+        self.client.embedding(model)
     }
 
-    fn list(&self) -> Vec<llm_core::ModelInfo> {
+    fn list(&self) -> Vec<ModelInfo> {
         let named = self.default_model.iter();
         named.map(|model| self.client.chat(model).info().clone()).collect()
     }

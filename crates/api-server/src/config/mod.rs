@@ -12,6 +12,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use llm_core::{ModelKind, ModelName};
+use llm_providers::catalogue::Dialect;
 use serde::Deserialize;
 
 pub use load::{ConfigError, Environment, load};
@@ -123,9 +124,8 @@ pub enum IndexEngine {
 pub struct ProviderConfig {
     /// The name before the slash of its models. A well-known name fills in what is left out.
     pub name: String,
-    /// How it talks.
-    #[serde(default)]
-    pub dialect: Dialect,
+    /// How it talks; left out, as the well-known provider of its name does, else `openai`.
+    pub dialect: Option<Dialect>,
     /// Base URL, up to and including the version (`https://api.openai.com/v1`). Any address is allowed.
     pub base_url: Option<String>,
     /// Its key; may be left out where none is asked.
@@ -135,15 +135,6 @@ pub struct ProviderConfig {
     pub headers: BTreeMap<String, String>,
     /// The model to use when a provider is configured, but no default chat model.
     pub default_model: Option<String>,
-}
-
-/// How a provider talks.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Dialect {
-    /// OpenAI chat completions and embeddings.
-    #[default]
-    Openai,
 }
 
 /// `[[model]]`
