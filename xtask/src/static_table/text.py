@@ -44,8 +44,9 @@ REPOSITORIES = {
 
 def main(sources, out):
     out.mkdir(parents=True, exist_ok=True)
+    seen = set()
     for name, paragraphs in texts(sources):
-        kept = list(distinct_prose(paragraphs))
+        kept = list(distinct_prose(paragraphs, seen))
         (out / f"{name}.txt").write_text("\n\n".join(kept) + "\n", encoding="utf-8")
         print(f"{name}: {len(kept)} paragraphs, {sum(map(len, kept)) / 1e6:.1f} MB")
 
@@ -65,7 +66,7 @@ def texts(sources):
         yield name.removesuffix(".json"), read(sources / name)
 
 
-def distinct_prose(paragraphs, seen=set()):
+def distinct_prose(paragraphs, seen):
     """Paragraphs of words, each once over all sources."""
     for text in paragraphs:
         text = text[:3000]
@@ -147,12 +148,14 @@ def pages(directory):
         yield from parser.found
 
 
+LANGUAGES = "ar be bg bn ca cs da de el es eu fa fi fr gl hr hu id it ja ko nb nl pl pt ro ru sk sl sr sv tr uk vi zh".split()
+
+
 def is_english_page(path):
-    name = str(path)
-    if not re.search(r"\.(html|utf8|xhtml)(\.gz)?$|\.html\.en", name):
+    if not re.search(r"\.(html|utf8|xhtml)(\.gz)?$|\.html\.en", path.name):
         return False
-    language = re.search(r"/([a-z]{2}-[A-Z]{2})/|\.([a-z]{2})(?:-[A-Za-z]+)?\.(?:html|utf8)", name)
-    return language is None or (language[1] or language[2]) in ("en-US", "en")
+    marks = re.findall(r"[/.]([a-z]{2})(?:[-_][A-Za-z]{2,4})?(?=[/.])", str(path))
+    return not any(mark in LANGUAGES for mark in marks)
 
 
 def manual(directory):
