@@ -431,6 +431,7 @@ mod tests {
             expect![[r#"
                 {"messages":[{"role":"user","content":[{"image":{"format":"jpeg","source":{"bytes":"/9j/AA"}}},{"document":{"format":"pdf","name":"a b-pdf","source":{"bytes":"JVBERi0"}}},{"cachePoint":{"type":"default","ttl":"1h"}},{"video":{"format":"mp4","source":{"s3Location":{"uri":"s3://bucket/film.mp4"}}}},{"text":"what"},{"cachePoint":{"type":"default"}}]}],"system":[{"text":"late"}]}
                 dropped_content messages
+                dropped_content messages
                 moved_content messages"#]],
         );
     }
