@@ -1,8 +1,8 @@
 //! The full-text index on disk.
 //!
-//! Every term carries the number of its dataset, so that a dataset has its own part of the dictionary: a search walks
-//! through the postings of the datasets it asks for and no others, however many there are, and how rare a word is
-//! does not depend on what other tenants wrote.
+//! Every term carries the number of its dataset, so that each dataset has posting lists of its own: a search walks
+//! through those of the datasets it asks for and no others, however many there are, and how rare a word is does not
+//! depend on what other tenants wrote.
 
 use std::path::Path;
 
@@ -179,9 +179,20 @@ impl FullTextWriter {
     }
 }
 
-/// The term of a word in a dataset.
-pub(crate) fn scoped_term(field: Field, dataset: u32, word: &str) -> Term {
-    Term::from_field_text(field, &format!("{dataset:x}:{word}"))
+/// A word as it stands in the dictionary for a dataset: the word first, so that all datasets of a word are neighbours.
+pub(crate) fn scoped_term(word: &str, dataset: u32) -> String {
+    format!("{word}:{dataset:x}")
+}
+
+/// Where in the dictionary a word of any dataset stands: from the first of these on, before the second.
+pub(crate) fn scopes_of(word: &str) -> (String, String) {
+    (format!("{word}:"), format!("{word};"))
+}
+
+/// The dataset of a scoped term.
+pub(crate) fn scope_of(scoped: &[u8]) -> Option<u32> {
+    let scoped = std::str::from_utf8(scoped).ok()?;
+    u32::from_str_radix(scoped.rsplit_once(':')?.1, 16).ok()
 }
 
 /// The name of the column that holds [`ChunkKey`]s.
@@ -206,16 +217,15 @@ fn schema() -> (Schema, Fields) {
     (schema.build(), fields)
 }
 
-/// Splits `DATASET word word …`, where the words are terms already, into one scoped term for each word.
+/// Splits `DATASET word word …`, where the words are terms already, into one [scoped](scoped_term) term for each word.
 #[derive(Clone, Default)]
 struct ScopedTerms {
     token: Token,
 }
 
 struct ScopedTermStream<'a> {
+    dataset: &'a str,
     words: std::str::SplitAsciiWhitespace<'a>,
-    /// Bytes of the scope and its separator at the beginning of each token.
-    scope: usize,
     token: &'a mut Token,
 }
 
@@ -225,19 +235,18 @@ impl Tokenizer for ScopedTerms {
     fn token_stream<'a>(&'a mut self, text: &'a str) -> ScopedTermStream<'a> {
         self.token.reset();
         let mut words = text.split_ascii_whitespace();
-        if let Some(dataset) = words.next() {
-            self.token.text.push_str(dataset);
-            self.token.text.push(':');
-        }
-        ScopedTermStream { words, scope: self.token.text.len(), token: &mut self.token }
+        let dataset = words.next().unwrap_or_default();
+        ScopedTermStream { dataset, words, token: &mut self.token }
     }
 }
 
 impl TokenStream for ScopedTermStream<'_> {
     fn advance(&mut self) -> bool {
         let Some(word) = self.words.next() else { return false };
-        self.token.text.truncate(self.scope);
+        self.token.text.clear();
         self.token.text.push_str(word);
+        self.token.text.push(':');
+        self.token.text.push_str(self.dataset);
         self.token.position = self.token.position.wrapping_add(1);
         true
     }
@@ -263,6 +272,7 @@ mod tests {
         while stream.advance() {
             words.push(stream.token().text.clone());
         }
-        assert_eq!(words, ["2a:boil", "2a:water"]);
+        assert_eq!(words, [scoped_term("boil", 42), scoped_term("water", 42)]);
+        assert_eq!(scope_of(words[0].as_bytes()), Some(42));
     }
 }

@@ -66,19 +66,15 @@ fn plain_distances(query: &[u64], codes: &[u64], distances: &mut [u32]) {
         2 => fixed_distances::<2>(query, codes, distances),
         4 => fixed_distances::<4>(query, codes, distances),
         6 => fixed_distances::<6>(query, codes, distances),
-        8 => fixed_distances::<8>(query, codes, distances),
-        12 => fixed_distances::<12>(query, codes, distances),
-        16 => fixed_distances::<16>(query, codes, distances),
-        24 => fixed_distances::<24>(query, codes, distances),
         words => {
             for (code, distance) in codes.chunks_exact(words.max(1)).zip(distances) {
-                *distance = differing_bits(query, code);
+                *distance = differing_bits_of_long(query, code);
             }
         }
     }
 }
 
-/// With the width known, the compiler unrolls the inner loop.
+/// With a small width known, the compiler handles several rows at once.
 #[inline(always)]
 fn fixed_distances<const WORDS: usize>(query: &[u64], codes: &[u64], distances: &mut [u32]) {
     let Some(query) = query.first_chunk::<WORDS>() else { return };
@@ -91,6 +87,21 @@ fn fixed_distances<const WORDS: usize>(query: &[u64], codes: &[u64], distances: 
 #[inline(always)]
 fn differing_bits(left: &[u64], right: &[u64]) -> u32 {
     left.iter().zip(right).map(|(left, right)| (left ^ right).count_ones()).sum()
+}
+
+/// Long codes fill registers by themselves.
+#[inline(always)]
+fn differing_bits_of_long(left: &[u64], right: &[u64]) -> u32 {
+    const WORDS: usize = 8;
+    let (left_blocks, left_rest) = left.as_chunks::<WORDS>();
+    let (right_blocks, right_rest) = right.as_chunks::<WORDS>();
+    let mut sums = [0_u64; WORDS];
+    for (left, right) in left_blocks.iter().zip(right_blocks) {
+        for ((sum, left), right) in sums.iter_mut().zip(left).zip(right) {
+            *sum += u64::from((left ^ right).count_ones());
+        }
+    }
+    sums.iter().sum::<u64>() as u32 + differing_bits(left_rest, right_rest)
 }
 
 #[inline(always)]

@@ -22,6 +22,23 @@ pub(crate) enum TextField {
 impl TextField {
     pub(crate) const ALL: [Self; 2] = [Self::Body, Self::Title];
 
+    /// What belongs to this field, of one for each.
+    pub(crate) fn of<T>(self, each: &[T; 2]) -> &T {
+        let [body, title] = each;
+        match self {
+            Self::Body => body,
+            Self::Title => title,
+        }
+    }
+
+    pub(crate) fn of_mut<T>(self, each: &mut [T; 2]) -> &mut T {
+        let [body, title] = each;
+        match self {
+            Self::Body => body,
+            Self::Title => title,
+        }
+    }
+
     /// What a match in this field counts, compared to the body.
     pub(crate) fn boost(self) -> f32 {
         match self {
@@ -104,11 +121,7 @@ impl ChunkWords {
     }
 
     pub(crate) fn of(&self, field: TextField) -> &FieldWords {
-        let [body, title] = &self.0;
-        match field {
-            TextField::Body => body,
-            TextField::Title => title,
-        }
+        field.of(&self.0)
     }
 }
 

@@ -1,19 +1,15 @@
 //! Full-text search over one snapshot: BM25 over the index and over what is not in it yet.
 
-use rustc_hash::{FxHashMap, FxHashSet};
-use tantivy::query::{
-    Bm25StatisticsProvider, BooleanQuery, BoostQuery, EnableScoring, Occur, Query, Scorer,
-    TermQuery,
-};
-use tantivy::schema::{Field, IndexRecordOption};
-use tantivy::{DocId, SegmentReader, Term};
+use rustc_hash::FxHashSet;
 
 use crate::analysis;
-use crate::bm25::{self, Bm25};
-use crate::full_text::{Fields, key_column, scoped_term};
+use crate::bm25::{self, Lengths};
+use crate::full_text::Fields;
+use crate::index_text::IndexTerms;
 use crate::key::ChunkKey;
-use crate::prepared::{TextField, term_hash};
+use crate::prepared::TextField;
 use crate::snapshot::Snapshot;
+use crate::tail_text::TailMatches;
 use crate::top::Top;
 
 /// Terms of a query that are looked up.
@@ -39,25 +35,23 @@ pub(crate) fn search(
     allowed: Option<&FxHashSet<u64>>,
     limit: usize,
 ) -> tantivy::Result<TextMatches> {
-    let words = query_terms(text);
-    if words.is_empty() || limit == 0 {
+    let terms = query_terms(text);
+    if terms.is_empty() || limit == 0 {
         return Ok(TextMatches::default());
     }
-    let tail = TailMatches::find(snapshot, &words);
-    let mut terms = find_terms(snapshot, fields, &words, &tail)?;
-    let corpus = Corpus::of(snapshot).at_least(&terms);
-    let ceiling = ceiling(&words, &terms, &corpus);
-    keep_rarest(&mut terms, MOST_SEARCHED_TERMS);
+    let tail = TailMatches::find(snapshot, &terms);
+    let index = IndexTerms::find(snapshot, fields, &terms)?;
+    let search = TextSearch::new(snapshot, &terms, &tail, &index, allowed);
 
     let mut top = Top::new(limit);
-    tail.score(&terms, &corpus, allowed, &mut top);
-    score_index(snapshot, fields, &terms, &corpus, allowed, &mut top)?;
-    Ok(TextMatches { hits: top.into_sorted(), ceiling })
+    tail.score(&search, &mut top);
+    index.score(&search, &mut top)?;
+    Ok(TextMatches { hits: top.into_sorted(), ceiling: search.ceiling(&terms) })
 }
 
 /// A term of the query, and which of the query's words it stands for.
-struct QueryTerm {
-    text: String,
+pub(crate) struct QueryTerm {
+    pub(crate) text: String,
     word: usize,
 }
 
@@ -68,27 +62,101 @@ fn query_terms(text: &str) -> Vec<QueryTerm> {
         .collect()
 }
 
-/// The score of a chunk that holds every word of the query countless times.
-fn ceiling(words: &[QueryTerm], terms: &[SearchTerm], corpus: &Corpus) -> f32 {
-    let mut matching = vec![0; words.len()];
-    for term in terms.iter().filter(|term| term.field == TextField::Body) {
-        matching[term.index] = term.matching;
-    }
-    let by_word = words.chunk_by(|left, right| left.word == right.word);
-    let mut first = 0;
-    by_word
-        .map(|same| {
-            let found = matching[first..first + same.len()].iter().copied().max().unwrap_or(0);
-            first += same.len();
-            bm25::ceiling(found, corpus.chunks)
-        })
-        .sum()
+/// What scoring needs to know.
+pub(crate) struct TextSearch<'a> {
+    pub(crate) snapshot: &'a Snapshot,
+    pub(crate) allowed: Option<&'a FxHashSet<u64>>,
+    pub(crate) corpus: Corpus,
+    /// By term and field.
+    matching: Vec<[u64; 2]>,
+    /// By term and field, boosted; 0 for terms that are not searched for.
+    ceilings: Vec<[f32; 2]>,
+    lengths: [Lengths; 2],
 }
 
-/// How many chunks there are, and how long their fields are.
-struct Corpus {
-    documents: u64,
-    chunks: u64,
+impl<'a> TextSearch<'a> {
+    fn new(
+        snapshot: &'a Snapshot,
+        terms: &[QueryTerm],
+        tail: &TailMatches,
+        index: &IndexTerms<'_>,
+        allowed: Option<&'a FxHashSet<u64>>,
+    ) -> Self {
+        let matching: Vec<[u64; 2]> = (0..terms.len())
+            .map(|term| {
+                TextField::ALL.map(|field| tail.count(term, field) + index.count(term, field))
+            })
+            .collect();
+        let corpus = Corpus::of(snapshot).at_least(&matching);
+        let searched = searched(&matching);
+        let ceiling = |(matching, searched): (&[u64; 2], bool)| {
+            TextField::ALL.map(|field| match field.of(matching) {
+                0 => 0.0,
+                _ if !searched => 0.0,
+                matching => field.boost() * bm25::ceiling(*matching, corpus.chunks),
+            })
+        };
+        let ceilings = matching.iter().zip(searched).map(ceiling).collect();
+        let lengths = TextField::ALL.map(|field| Lengths::around(corpus.average_length(field)));
+        Self { snapshot, allowed, corpus, matching, ceilings, lengths }
+    }
+
+    /// Whether a chunk of this version may be found.
+    pub(crate) fn admits(&self, version: u64) -> bool {
+        !self.snapshot.is_dead(version)
+            && self.allowed.is_none_or(|allowed| allowed.contains(&version))
+    }
+
+    /// Chunks that hold a term in a field, in the index and in the tail, dead ones included.
+    pub(crate) fn matching(&self, term: usize, field: TextField) -> u64 {
+        self.matching.get(term).map_or(0, |matching| *field.of(matching))
+    }
+
+    /// Whether a term is searched for in a field: it occurs there, and is rare enough.
+    pub(crate) fn is_searched(&self, term: usize, field: TextField) -> bool {
+        self.ceilings.get(term).is_some_and(|ceilings| *field.of(ceilings) > 0.0)
+    }
+
+    /// The score of a field that holds a term `count` times, given its length's id.
+    pub(crate) fn score(&self, term: usize, field: TextField, count: u32, length: u8) -> f32 {
+        let ceiling = self.ceilings.get(term).map_or(0.0, |ceilings| *field.of(ceilings));
+        field.of(&self.lengths).score(ceiling, count, length)
+    }
+
+    /// The score of a chunk that holds every word of the query in its body countless times. Words that are nowhere
+    /// count too: a chunk covers less of a question that asks for something else.
+    fn ceiling(&self, terms: &[QueryTerm]) -> f32 {
+        let numbered: Vec<(usize, &QueryTerm)> = terms.iter().enumerate().collect();
+        let words = numbered.chunk_by(|(_, left), (_, right)| left.word == right.word);
+        words
+            .map(|word| {
+                let matching = word.iter().map(|(term, _)| self.matching(*term, TextField::Body));
+                bm25::ceiling(matching.max().unwrap_or(0), self.corpus.chunks)
+            })
+            .sum()
+    }
+}
+
+/// Which terms are searched for: the rarest that occur.
+fn searched(matching: &[[u64; 2]]) -> Vec<bool> {
+    let mut found: Vec<(u64, usize)> = matching
+        .iter()
+        .enumerate()
+        .map(|(term, [body, title])| (body + title, term))
+        .filter(|(matching, _)| *matching > 0)
+        .collect();
+    found.sort_unstable();
+    let mut searched = vec![false; matching.len()];
+    for (_, term) in found.into_iter().take(MOST_SEARCHED_TERMS) {
+        searched[term] = true;
+    }
+    searched
+}
+
+/// How much there is, dead chunks included.
+pub(crate) struct Corpus {
+    pub(crate) documents: u64,
+    pub(crate) chunks: u64,
     tokens: [u64; 2],
 }
 
@@ -112,297 +180,18 @@ impl Corpus {
         corpus
     }
 
-    /// Terms count dead chunks too until the index is rid of them, so more may match than there are.
-    fn at_least(mut self, terms: &[SearchTerm]) -> Self {
-        let most = terms.iter().map(|term| term.matching).max().unwrap_or(0);
+    /// The full-text index may count dead chunks that the files are rid of, so more may match than there are.
+    fn at_least(mut self, matching: &[[u64; 2]]) -> Self {
+        let most = matching.iter().flatten().copied().max().unwrap_or(0);
         self.chunks = self.chunks.max(most);
         self
     }
 
-    fn tokens(&self, field: TextField) -> u64 {
-        let [body, title] = self.tokens;
-        match field {
-            TextField::Body => body,
-            TextField::Title => title,
-        }
-    }
-}
-
-/// A term of the query in one field.
-struct SearchTerm {
-    /// Its place among the query's terms.
-    index: usize,
-    field: TextField,
-    /// Chunks that hold it, in the index and in the tail, dead ones included.
-    matching: u64,
-    /// The datasets in whose index it is.
-    scoped: Vec<Term>,
-}
-
-impl SearchTerm {
-    fn bm25(&self, corpus: &Corpus) -> Bm25 {
-        let length = corpus.tokens(self.field) as f32 / corpus.chunks as f32;
-        Bm25::new(self.matching, corpus.chunks, length, self.field.boost())
-    }
-}
-
-/// The terms by field, those that are anywhere.
-fn find_terms(
-    snapshot: &Snapshot,
-    fields: Fields,
-    terms: &[QueryTerm],
-    tail: &TailMatches,
-) -> tantivy::Result<Vec<SearchTerm>> {
-    let mut found = Vec::new();
-    for (index, term) in terms.iter().enumerate() {
-        for field in TextField::ALL {
-            let mut matching = tail.matching(index, field);
-            let mut scoped = Vec::new();
-            for dataset in &snapshot.datasets {
-                let term = scoped_term(fields.text(field), dataset.no, &term.text);
-                let in_index = snapshot.text.searcher.doc_freq(&term)?;
-                if in_index > 0 {
-                    matching += in_index;
-                    scoped.push(term);
-                }
-            }
-            if matching > 0 {
-                found.push(SearchTerm { index, field, matching, scoped });
-            }
-        }
-    }
-    Ok(found)
-}
-
-fn keep_rarest(terms: &mut Vec<SearchTerm>, most: usize) {
-    if terms.len() > TextField::ALL.len() * most {
-        terms.sort_by_key(|term| (term.matching, term.index));
-        terms.truncate(TextField::ALL.len() * most);
-    }
-}
-
-/// The chunks of the tail that hold terms of the query.
-struct TailMatches {
-    chunks: Vec<TailMatch>,
-    /// Chunks by term and field.
-    matching: FxHashMap<(usize, TextField), u64>,
-}
-
-struct TailMatch {
-    key: ChunkKey,
-    lengths: [u32; 2],
-    /// Term, field and how often.
-    counts: Vec<(usize, TextField, u32)>,
-}
-
-impl TailMatches {
-    fn find(snapshot: &Snapshot, terms: &[QueryTerm]) -> Self {
-        let hashes: Vec<u64> = terms.iter().map(|term| term_hash(&term.text)).collect();
-        let mut matches = Self { chunks: Vec::new(), matching: FxHashMap::default() };
-        for document in snapshot.datasets.iter().flat_map(|dataset| dataset.tail.iter()) {
-            for (position, chunk) in document.content.words.iter().enumerate() {
-                let mut counts = Vec::new();
-                for field in TextField::ALL {
-                    let field_words = chunk.of(field);
-                    for (index, hash) in hashes.iter().enumerate() {
-                        let count = field_words.count(*hash);
-                        if count > 0 {
-                            counts.push((index, field, count));
-                            *matches.matching.entry((index, field)).or_default() += 1;
-                        }
-                    }
-                }
-                if !counts.is_empty() {
-                    matches.chunks.push(TailMatch {
-                        key: ChunkKey::new(document.version, position),
-                        lengths: TextField::ALL.map(|field| chunk.of(field).length),
-                        counts,
-                    });
-                }
-            }
-        }
-        matches
+    pub(crate) fn tokens(&self, field: TextField) -> u64 {
+        *field.of(&self.tokens)
     }
 
-    fn matching(&self, term: usize, field: TextField) -> u64 {
-        self.matching.get(&(term, field)).copied().unwrap_or(0)
-    }
-
-    fn score(
-        &self,
-        terms: &[SearchTerm],
-        corpus: &Corpus,
-        allowed: Option<&FxHashSet<u64>>,
-        top: &mut Top<ChunkKey>,
-    ) {
-        let scorers: FxHashMap<(usize, TextField), Bm25> =
-            terms.iter().map(|term| ((term.index, term.field), term.bm25(corpus))).collect();
-        for chunk in &self.chunks {
-            if allowed.is_some_and(|allowed| !allowed.contains(&chunk.key.version())) {
-                continue;
-            }
-            let [body, title] = chunk.lengths;
-            let score = chunk.counts.iter().filter_map(|(term, field, count)| {
-                let length = match field {
-                    TextField::Body => body,
-                    TextField::Title => title,
-                };
-                Some(scorers.get(&(*term, *field))?.score(*count, length))
-            });
-            let score: f32 = score.sum();
-            if score > 0.0 {
-                top.push(score, chunk.key);
-            }
-        }
-    }
-}
-
-fn score_index(
-    snapshot: &Snapshot,
-    fields: Fields,
-    terms: &[SearchTerm],
-    corpus: &Corpus,
-    allowed: Option<&FxHashSet<u64>>,
-    top: &mut Top<ChunkKey>,
-) -> tantivy::Result<()> {
-    if terms.iter().all(|term| term.scoped.is_empty()) {
-        return Ok(());
-    }
-    let statistics = Statistics::new(fields, terms, corpus);
-    let scoring =
-        EnableScoring::enabled_from_statistics_provider(&statistics, &snapshot.text.searcher);
-    match allowed {
-        Some(allowed) if are_selective(allowed, corpus) => {
-            let entries = snapshot.text.entries_of(allowed)?;
-            score_entries(snapshot, terms, scoring, &entries, top)
-        }
-        _ => score_matching(snapshot, terms, scoring, allowed, top),
-    }
-}
-
-/// Whether to score what is allowed instead of all that matches. The filter says how many documents, not chunks; as
-/// either way is right, a guess will do.
-fn are_selective(allowed: &FxHashSet<u64>, corpus: &Corpus) -> bool {
-    (allowed.len() as u64) < corpus.documents / 2
-}
-
-/// Scores some entries of each segment.
-fn score_entries(
-    snapshot: &Snapshot,
-    terms: &[SearchTerm],
-    scoring: EnableScoring<'_>,
-    entries: &[(&SegmentReader, Vec<(DocId, ChunkKey)>)],
-    top: &mut Top<ChunkKey>,
-) -> tantivy::Result<()> {
-    let weights = terms
-        .iter()
-        .flat_map(queries)
-        .map(|query| query.weight(scoring))
-        .collect::<tantivy::Result<Vec<_>>>()?;
-    for (segment, entries) in entries.iter().filter(|(_, entries)| !entries.is_empty()) {
-        let mut scores = vec![0.0; entries.len()];
-        for weight in &weights {
-            add_scores(&mut *weight.scorer(segment, 1.0)?, entries, &mut scores);
-        }
-        for ((entry, key), score) in entries.iter().zip(scores) {
-            let alive = segment.alive_bitset().is_none_or(|alive| alive.is_alive(*entry));
-            if score > 0.0 && alive && !snapshot.is_dead(key.version()) {
-                top.push(score, *key);
-            }
-        }
-    }
-    Ok(())
-}
-
-/// Adds the scores of one term to those of the entries that hold it.
-fn add_scores(scorer: &mut dyn Scorer, entries: &[(DocId, ChunkKey)], scores: &mut [f32]) {
-    /// Entries that are stepped over one by one before jumping is cheaper.
-    const STEPS_PER_JUMP: usize = 8;
-    let jump = scorer.size_hint() as usize > entries.len() * STEPS_PER_JUMP;
-    for ((entry, _), score) in entries.iter().zip(scores) {
-        if jump && scorer.doc() < *entry {
-            scorer.seek(*entry);
-        }
-        while scorer.doc() < *entry {
-            scorer.advance();
-        }
-        if scorer.doc() == *entry {
-            *score += scorer.score();
-        }
-    }
-}
-
-/// Walks through all that match, leaving out what cannot reach the top.
-fn score_matching(
-    snapshot: &Snapshot,
-    terms: &[SearchTerm],
-    scoring: EnableScoring<'_>,
-    allowed: Option<&FxHashSet<u64>>,
-    top: &mut Top<ChunkKey>,
-) -> tantivy::Result<()> {
-    let clauses = terms.iter().flat_map(queries).map(|query| (Occur::Should, query)).collect();
-    let weight = BooleanQuery::new(clauses).weight(scoring)?;
-    let findable = |key: ChunkKey| {
-        !snapshot.is_dead(key.version())
-            && allowed.is_none_or(|allowed| allowed.contains(&key.version()))
-    };
-    for segment in snapshot.text.searcher.segment_readers() {
-        let keys = segment.fast_fields().column_first_or_default::<u64>(key_column())?;
-        let alive = segment.alive_bitset();
-        weight.for_each_pruning(top.threshold(), segment, &mut |entry, score| {
-            if alive.is_none_or(|alive| alive.is_alive(entry)) {
-                let key = ChunkKey(keys.get_val(entry));
-                if findable(key) {
-                    top.push(score, key);
-                }
-            }
-            top.threshold()
-        })?;
-    }
-    Ok(())
-}
-
-/// A query for each dataset that holds the term.
-fn queries(term: &SearchTerm) -> impl Iterator<Item = Box<dyn Query>> {
-    term.scoped.iter().map(|scoped| {
-        let query = TermQuery::new(scoped.clone(), IndexRecordOption::WithFreqs);
-        Box::new(BoostQuery::new(Box::new(query), term.field.boost())) as Box<dyn Query>
-    })
-}
-
-/// What BM25 needs to know, counted over the datasets of the search and the tail.
-struct Statistics {
-    chunks: u64,
-    tokens: FxHashMap<Field, u64>,
-    matching: FxHashMap<Term, u64>,
-}
-
-impl Statistics {
-    fn new(fields: Fields, terms: &[SearchTerm], corpus: &Corpus) -> Self {
-        let matching = terms
-            .iter()
-            .flat_map(|term| term.scoped.iter().map(|scoped| (scoped.clone(), term.matching)));
-        Self {
-            chunks: corpus.chunks,
-            tokens: TextField::ALL
-                .into_iter()
-                .map(|field| (fields.text(field), corpus.tokens(field)))
-                .collect(),
-            matching: matching.collect(),
-        }
-    }
-}
-
-impl Bm25StatisticsProvider for Statistics {
-    fn total_num_tokens(&self, field: Field) -> tantivy::Result<u64> {
-        Ok(self.tokens.get(&field).copied().unwrap_or(0))
-    }
-
-    fn total_num_docs(&self) -> tantivy::Result<u64> {
-        Ok(self.chunks)
-    }
-
-    fn doc_freq(&self, term: &Term) -> tantivy::Result<u64> {
-        Ok(self.matching.get(term).copied().unwrap_or(0))
+    fn average_length(&self, field: TextField) -> f32 {
+        self.tokens(field) as f32 / self.chunks as f32
     }
 }

@@ -44,18 +44,15 @@ impl TextSnapshot {
         Self { searcher, entries }
     }
 
-    /// Each segment with its entries for the chunks of these versions, ascending by entry. Deleted ones are among them.
+    /// For each segment its entries for the chunks of these versions, ascending. Deleted ones are among them.
     pub(crate) fn entries_of(
         &self,
         versions: &FxHashSet<u64>,
-    ) -> tantivy::Result<Vec<SegmentEntries<'_>>> {
+    ) -> tantivy::Result<Vec<Vec<(DocId, ChunkKey)>>> {
         let segments = self.searcher.segment_readers().iter().zip(&self.entries);
-        segments.map(|(segment, entries)| Ok((segment, entries.of(segment, versions)?))).collect()
+        segments.map(|(segment, entries)| entries.of(segment, versions)).collect()
     }
 }
-
-/// A segment with entries of it and the chunks that they are of.
-pub(crate) type SegmentEntries<'a> = (&'a SegmentReader, Vec<(DocId, ChunkKey)>);
 
 impl Entries {
     fn of(

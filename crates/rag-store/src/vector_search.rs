@@ -13,6 +13,8 @@ const EXACT_ROWS: usize = 4096;
 /// Candidates that are scored for each hit asked for, and at least.
 const CANDIDATES_PER_HIT: usize = 16;
 const LEAST_CANDIDATES: usize = 1024;
+/// At least one of so many chunks is a candidate: among more, more differ in few signs.
+const ROWS_PER_CANDIDATE: usize = 300;
 /// Rows whose distances are computed before they are looked at.
 const STRIDE: usize = 512;
 
@@ -37,7 +39,10 @@ pub(crate) fn search(
             }
         }
     } else {
-        let depth = (limit.saturating_mul(CANDIDATES_PER_HIT)).max(LEAST_CANDIDATES);
+        let depth = limit
+            .saturating_mul(CANDIDATES_PER_HIT)
+            .max(LEAST_CANDIDATES)
+            .max(rows / ROWS_PER_CANDIDATE);
         for (piece, row) in candidates(snapshot, &pieces, query, depth) {
             if let Some(piece) = pieces.get(piece) {
                 offer(snapshot, query, piece, row, &mut top);
