@@ -13,7 +13,8 @@ pub(super) enum Piece {
 const MAX_MARKER: usize = 96;
 
 /// Recognises `[ID:0]` in the shapes that models make of it: other brackets (`(ID: 0)`, `【ID:0】`), several ids
-/// (`[ID:0, ID:2]`, `[ID:0,2]`), other digits, and bare `[0]` where it cannot be an index. Code is left alone.
+/// (`[ID:0, ID:2]`, `[ID:0,2]`), other digits, and bare `[0]` where it cannot be an index. Code is left alone, but for
+/// `[ID:0]` in a block.
 ///
 /// Holds back only what may still become a marker: an open bracket with what follows, and blanks at the end.
 #[derive(Debug, Default)]
@@ -41,8 +42,8 @@ impl Scanner {
         let mut text = String::new();
         let mut rest = pending.as_str();
         while let Some(c) = rest.chars().next() {
-            if !self.code.inside() && opens(c) {
-                match marker(rest, self.last) {
+            if !self.code.inline && opens(c) {
+                match marker(rest, self.last, self.code.fence) {
                     Match::Yes { bytes, ids } => {
                         let kept = text.trim_end_matches([' ', '\t']).len();
                         text.truncate(kept);
@@ -90,10 +91,6 @@ struct Code {
 }
 
 impl Code {
-    fn inside(&self) -> bool {
-        self.fence || self.inline
-    }
-
     fn see(&mut self, c: char) {
         match c {
             '`' => {
@@ -140,7 +137,8 @@ fn closing(open: char) -> Option<char> {
 }
 
 /// Reads a marker at the start of `text`, which begins with an opening bracket; `before` is the character before it.
-fn marker(text: &str, before: Option<char>) -> Match {
+/// In a block of code only a marker that says `ID` is one: a quoted block may be cut before its end.
+fn marker(text: &str, before: Option<char>, in_code_block: bool) -> Match {
     let mut reader = Reader { rest: text, read: 0 };
     let Some(close) = reader.next().and_then(closing) else { return Match::No };
     let mut ids = Vec::new();
@@ -168,7 +166,8 @@ fn marker(text: &str, before: Option<char>) -> Match {
         }
     }
     let bare_index = !named_any
-        && (close != ']'
+        && (in_code_block
+            || close != ']'
             || before.is_some_and(|c| c.is_alphanumeric() || matches!(c, '_' | ')' | ']' | '!')));
     if bare_index { Match::No } else { Match::Yes { bytes: reader.read, ids } }
 }
@@ -290,8 +289,11 @@ mod tests {
                 "x[0] = f(1); [link](2) (3) [IDEA] [ID:] [ID:x]",
                 "x[0] = f(1); [link](2) (3) [IDEA] [ID:] [ID:x]",
             ),
-            ("`a [ID:1]` and\n```\n[ID:2]\n```\n[ID:3]", "`a [ID:1]` and\n```\n[ID:2]\n```\n<3>"),
-            ("``|`\n[ID:1]", "```\n[ID:1]"),
+            (
+                "`a [ID:1]` and\n```\nx [ID:2] [2]\n```\n[ID:3]",
+                "`a [ID:1]` and\n```\nx<2> [2]\n```\n<3>",
+            ),
+            ("``|`\n[1]", "```\n[1]"),
             ("", ""),
         ] {
             assert_eq!(scan(text), expected, "{text}");
