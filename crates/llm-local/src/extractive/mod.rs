@@ -358,6 +358,15 @@ mod tests {
     }
 
     #[test]
+    fn half_a_block_of_code_is_not_quoted() {
+        check(
+            &["Tea is served on port 80.\n\n```toml\nport = 80 # the port that tea is served on"],
+            "On which port is tea served?",
+            expect!["Tea is served on port 80. [ID:0]"],
+        );
+    }
+
+    #[test]
     fn overlapping_chunks_are_quoted_once() {
         check(
             &[TEA, TEA],

@@ -115,7 +115,14 @@ fn candidates_of(evidence: &Evidence) -> Vec<Candidate<'_>> {
             terms: terms.clone(),
             near: near(index),
         })
+        .filter(|candidate| is_whole(candidate.text()))
         .collect()
+}
+
+/// Whether every block of code in it is closed. A chunk may end inside of one, and half a block would take whatever
+/// follows the quote into itself.
+fn is_whole(text: &str) -> bool {
+    text.matches("```").count().is_multiple_of(2)
 }
 
 /// The span of a sentence, with what it announces when it ends with a colon: a list, an example.
