@@ -14,7 +14,7 @@ use rag_core::{
 use rusqlite::Connection;
 
 use crate::chunks::Completion;
-use crate::failure::{self, database, not_found};
+use crate::failure::{self, database};
 use crate::key::MOST_CHUNKS;
 use crate::lock::DirectoryLock;
 use crate::maintenance::{Bell, Chores, Maintenance};
@@ -378,10 +378,13 @@ impl ChunkIndex for EmbeddedStore {
 
 fn check_chunks(chunks: &[EmbeddedChunk], dimensions: u32) -> Result<(), StoreError> {
     if chunks.len() > MOST_CHUNKS {
-        return Err(not_found(format!(
-            "a document has at most {MOST_CHUNKS} chunks, this one {}; split the file",
-            chunks.len()
-        )));
+        return Err(StoreError::new(
+            StoreErrorKind::Engine,
+            format!(
+                "a document has at most {MOST_CHUNKS} chunks, this one {}; split the file",
+                chunks.len()
+            ),
+        ));
     }
     let fits = |chunk: &EmbeddedChunk| chunk.vector.len() == dimensions as usize;
     match chunks.iter().find(|chunk| !fits(chunk)) {

@@ -9,7 +9,7 @@ pub struct StoreOptions {
     /// What an acknowledged write survives.
     pub durability: Durability,
     /// Chunks that are kept in memory before they are written to the index files. More means fewer and larger writes,
-    /// and a longer scan of what is still in memory: about 1 µs per 10 chunks and query.
+    /// and a longer scan of what is still in memory: about a millisecond for 4,096.
     pub tail_chunks: usize,
     /// Chunks in memory at which completing documents waits for the index files. Bounds memory when the disk is slow.
     pub most_tail_chunks: usize,

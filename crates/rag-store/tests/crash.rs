@@ -15,7 +15,7 @@ use std::{env, process, thread};
 use rag_core::{
     Chunk, ChunkFilter, ChunkIndex, ChunkingOptions, ClaimedJob, ContentHash, Dataset,
     DocumentSource, EmbeddedChunk, EmbeddingIdentity, IngestJob, MetadataStore, SearchQuery,
-    StoreErrorKind, TenantId,
+    StoreErrorKind, Submitted, TenantId,
 };
 use rag_store::{Durability, EmbeddedStore, StoreOptions};
 
@@ -130,7 +130,9 @@ impl Worker<'_> {
                 content: ContentHash([content; 32]),
                 bytes: 1,
             };
-            self.store.submit(&job).expect("submitted");
+            if self.store.submit(&job).is_ok_and(|s| matches!(s, Submitted::Queued(_))) {
+                report(&format!("sent {name} {content}"));
+            }
             self.store.claim(LEASE, u32::MAX).expect("claimed")
         };
         if let Some(job) = job {
@@ -194,30 +196,34 @@ struct Expected(BTreeMap<String, State>);
 struct State {
     content: Option<u8>,
     begun: Option<Option<u8>>,
+    /// Content that was accepted and not completed yet.
+    sent: Option<u8>,
 }
 
 impl Expected {
     fn report(&mut self, line: &str) {
         // The test runner's own lines share the pipe, and the last line may be cut.
         let mut words = line.split(' ');
-        let (Some(what @ ("begin" | "done")), Some(name), Some(content), None) =
+        let (Some(what @ ("sent" | "begin" | "done")), Some(name), Some(content), None) =
             (words.next(), words.next(), words.next(), words.next())
         else {
             return;
         };
         let content = content.parse().ok();
         let state = self.0.entry(name.to_owned()).or_default();
-        if what == "begin" {
-            state.begun = Some(content);
-        } else {
-            *state = State { content, begun: None };
+        match what {
+            "sent" => state.sent = content,
+            "begin" => state.begun = Some(content),
+            _ => *state = State { content, ..State::default() },
         }
     }
 
-    /// The store holds exactly what was acknowledged, and what was begun entirely or not at all.
+    /// The store holds exactly what was acknowledged, and what was begun entirely or not at all; what was accepted is
+    /// there or still to be done.
     fn check(&mut self, store: &EmbeddedStore, dataset: &Dataset) {
         let found = Found::in_store(store, dataset);
         assert_eq!(found.by_text, found.by_vector, "both indexes hold the same");
+        let documents = store.documents(&dataset.id).expect("listed");
         let mut chunks = 0;
         for (name, state) in &mut self.0 {
             let ids = found.by_text.get(name).cloned().unwrap_or_default();
@@ -231,7 +237,12 @@ impl Expected {
             let Some(content) = outcome.into_iter().find(|content| matches(*content)) else {
                 panic!("{name} should be {state:?}, but its chunks are {ids:?}");
             };
-            *state = State { content, begun: None };
+            if let Some(sent) = state.sent.filter(|_| state.begun != Some(None)) {
+                let document = documents.iter().find(|document| document.name == *name);
+                let known = document.map(|document| document.content);
+                assert_eq!(known, Some(ContentHash([sent; 32])), "{name} was accepted");
+            }
+            *state = State { content, ..State::default() };
             chunks += ids.len() as u64;
         }
         assert_eq!(found.chunks(), chunks, "nothing else is found");

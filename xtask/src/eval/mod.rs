@@ -9,7 +9,7 @@ use clap::Subcommand;
 
 /// What to measure.
 #[derive(clap::Args)]
-pub struct Args {
+pub(crate) struct Args {
     #[command(subcommand)]
     what: What,
 }
@@ -21,7 +21,7 @@ enum What {
 }
 
 /// Measures and prints.
-pub fn run(args: Args) -> Result<()> {
+pub(crate) fn run(args: Args) -> Result<()> {
     match args.what {
         What::Retrieval(args) => retrieval::run(&args),
     }

@@ -4,16 +4,18 @@ use std::collections::HashMap;
 
 /// Means over the questions of a set.
 #[derive(Clone, Copy, Debug, Default, PartialEq, serde::Serialize)]
-pub struct Quality {
+pub(crate) struct Quality {
     /// Normalised discounted cumulative gain of the first ten.
-    pub ndcg_at_10: f64,
+    pub(crate) ndcg_at_10: f64,
     /// The share of the relevant documents that is among the first five.
-    pub recall_at_5: f64,
+    pub(crate) recall_at_5: f64,
 }
 
 impl Quality {
     /// Of rankings of documents (best first), given which are relevant for the same question, and their grades.
-    pub fn mean<'a>(rankings: impl Iterator<Item = (Vec<usize>, &'a HashMap<usize, f64>)>) -> Self {
+    pub(crate) fn mean<'a>(
+        rankings: impl Iterator<Item = (Vec<usize>, &'a HashMap<usize, f64>)>,
+    ) -> Self {
         let (mut sum, mut count) = (Self::default(), 0.0);
         for (ranking, relevant) in rankings {
             sum.ndcg_at_10 += ndcg(&ranking, relevant, 10);

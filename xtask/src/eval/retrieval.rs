@@ -34,7 +34,7 @@ const DEPTH: usize = 64;
 
 /// What to measure, and how to print it.
 #[derive(clap::Args)]
-pub struct Args {
+pub(crate) struct Args {
     /// Labelled sets, or directories of them [default: the shared ones beside the workspace]
     directories: Vec<PathBuf>,
     /// One JSON object a line
@@ -53,7 +53,7 @@ struct Row {
 }
 
 /// Measures every set and prints a row for each method.
-pub fn run(args: &Args) -> Result<()> {
+pub(crate) fn run(args: &Args) -> Result<()> {
     let usual = [PathBuf::from(USUAL_PLACE)];
     let directories = if args.directories.is_empty() { &usual[..] } else { &args.directories };
     if !args.json {

@@ -9,27 +9,27 @@ use serde::Deserialize;
 
 /// Documents, questions, and which documents answer which question: `corpus.jsonl`, `queries.jsonl` and `qrels.tsv` of
 /// one directory.
-pub struct RetrievalSet {
+pub(crate) struct RetrievalSet {
     /// The directory's name.
-    pub name: String,
-    pub documents: Vec<Document>,
+    pub(crate) name: String,
+    pub(crate) documents: Vec<Document>,
     /// Those that at least one document answers.
-    pub questions: Vec<Question>,
+    pub(crate) questions: Vec<Question>,
 }
 
 #[derive(Deserialize)]
-pub struct Document {
+pub(crate) struct Document {
     #[serde(rename = "_id")]
     id: String,
     #[serde(default)]
-    pub title: String,
-    pub text: String,
+    pub(crate) title: String,
+    pub(crate) text: String,
 }
 
-pub struct Question {
-    pub text: String,
+pub(crate) struct Question {
+    pub(crate) text: String,
     /// The answering documents' places in the corpus, and their grades.
-    pub relevant: HashMap<usize, f64>,
+    pub(crate) relevant: HashMap<usize, f64>,
 }
 
 #[derive(Deserialize)]
@@ -40,7 +40,7 @@ struct Query {
 }
 
 impl RetrievalSet {
-    pub fn load(directory: &Path) -> Result<Self> {
+    pub(crate) fn load(directory: &Path) -> Result<Self> {
         let documents: Vec<Document> = read_lines(&directory.join("corpus.jsonl"))?;
         let queries: Vec<Query> = read_lines(&directory.join("queries.jsonl"))?;
         let grades = read_grades(&directory.join("qrels.tsv"))?;
@@ -64,7 +64,7 @@ impl RetrievalSet {
 }
 
 /// The sets among these directories and directly below them, by name.
-pub fn find(directories: &[PathBuf]) -> Result<Vec<PathBuf>> {
+pub(crate) fn find(directories: &[PathBuf]) -> Result<Vec<PathBuf>> {
     let mut found = Vec::new();
     for directory in directories {
         if is_set(directory) {
