@@ -3,10 +3,12 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use llm_bundle::ModelSource;
-use llm_core::{ChatModel, EmbeddingModel, ModelError, ModelInfo};
+use llm_core::{
+    ChatModel, EmbeddingModel, ModelInfo, ModelSource, RerankModel, SpeechModel,
+    TranscriptionModel, VisionModel,
+};
 use llm_providers::catalogue::{self, Dialect, ProviderEntry};
-use llm_providers::{Anthropic, Gemini, OpenAi};
+use llm_providers::{Anthropic, ByResponses, Gemini, OpenAi};
 use secrecy::SecretString;
 
 use crate::causes_line;
@@ -18,61 +20,11 @@ pub(crate) struct Provider {
     /// The name before the slash of its models.
     pub(crate) name: String,
     /// The client; clones share its connections.
-    pub(crate) client: Client,
+    pub(crate) client: Arc<dyn ModelSource>,
     /// The chat model to use when none is named.
     pub(crate) default_model: Option<String>,
     /// Where its key comes from, for people; never the key.
     pub(crate) key_source: String,
-}
-
-/// A client of one dialect.
-#[derive(Clone)]
-pub(crate) enum Client {
-    /// Chat completions and embeddings of OpenAI.
-    OpenAi(OpenAi),
-    /// OpenAI's Responses, with its embeddings.
-    Responses(OpenAi),
-    /// Anthropic's Messages.
-    Anthropic(Anthropic),
-    /// Gemini's generateContent.
-    Gemini(Gemini),
-}
-
-impl Client {
-    fn chat(&self, model: &str) -> Arc<dyn ChatModel> {
-        match self {
-            Client::OpenAi(client) => client.chat(model),
-            Client::Responses(client) => client.responses(model),
-            Client::Anthropic(client) => client.chat(model),
-            Client::Gemini(client) => client.chat(model),
-        }
-    }
-
-    fn embedding(&self, model: &str) -> Option<Arc<dyn EmbeddingModel>> {
-        match self {
-            Client::OpenAi(client) | Client::Responses(client) => Some(client.embedding(model)),
-            Client::Anthropic(_) => None,
-            Client::Gemini(client) => Some(client.embedding(model)),
-        }
-    }
-
-    /// The provider's names for its models.
-    ///
-    /// # Errors
-    /// As any call.
-    pub(crate) async fn model_names(&self) -> Result<Vec<String>, ModelError> {
-        Ok(match self {
-            Client::OpenAi(client) | Client::Responses(client) => {
-                client.list_models().await?.into_iter().map(|model| model.id).collect()
-            }
-            Client::Anthropic(client) => {
-                client.list_models().await?.into_iter().map(|model| model.id).collect()
-            }
-            Client::Gemini(client) => {
-                client.list_models().await?.into_iter().map(|model| model.id).collect()
-            }
-        })
-    }
 }
 
 /// The providers of the configuration, then those whose well-known key variable is set.
@@ -166,7 +118,7 @@ fn client(
     key: Option<SecretString>,
     known: Option<&ProviderEntry>,
     headers: &BTreeMap<String, String>,
-) -> Result<Client, String> {
+) -> Result<Arc<dyn ModelSource>, String> {
     /// The builders have the same methods, but no trait in common.
     macro_rules! build {
         ($builder:expr, $client:expr) => {{
@@ -177,21 +129,20 @@ fn client(
             for (header, value) in headers {
                 builder = builder.header(header, value);
             }
-            builder.build().map($client).map_err(|error| causes_line(&error))
+            let client = builder.build().map_err(|error| causes_line(&error))?;
+            Ok(Arc::new($client(client)))
         }};
     }
     let quirks = known.map(|entry| entry.quirks.clone()).unwrap_or_default();
     match dialect {
-        Dialect::OpenAi => {
-            build!(OpenAi::builder(name, base_url).quirks(quirks), Client::OpenAi)
-        }
+        Dialect::OpenAi => build!(OpenAi::builder(name, base_url).quirks(quirks), |client| client),
         Dialect::OpenAiResponses => {
-            build!(OpenAi::builder(name, base_url).quirks(quirks), Client::Responses)
+            build!(OpenAi::builder(name, base_url).quirks(quirks), ByResponses)
         }
         Dialect::Anthropic => {
-            build!(Anthropic::builder(name).base_url(base_url).quirks(quirks), Client::Anthropic)
+            build!(Anthropic::builder(name).base_url(base_url).quirks(quirks), |client| client)
         }
-        Dialect::Gemini => build!(Gemini::builder(name).base_url(base_url), Client::Gemini),
+        Dialect::Gemini => build!(Gemini::builder(name).base_url(base_url), |client| client),
         _ => Err("this dialect cannot be configured yet; use the crate `llm-providers`".into()),
     }
 }
@@ -213,15 +164,31 @@ fn secret(environment: &Environment, name: &str) -> Option<SecretString> {
 
 impl ModelSource for Provider {
     fn chat(&self, model: &str) -> Option<Arc<dyn ChatModel>> {
-        Some(self.client.chat(model))
+        self.client.chat(model)
     }
 
     fn embedding(&self, model: &str) -> Option<Arc<dyn EmbeddingModel>> {
         self.client.embedding(model)
     }
 
+    fn rerank(&self, model: &str) -> Option<Arc<dyn RerankModel>> {
+        self.client.rerank(model)
+    }
+
+    fn speech(&self, model: &str) -> Option<Arc<dyn SpeechModel>> {
+        self.client.speech(model)
+    }
+
+    fn transcription(&self, model: &str) -> Option<Arc<dyn TranscriptionModel>> {
+        self.client.transcription(model)
+    }
+
+    fn vision(&self, model: &str) -> Option<Arc<dyn VisionModel>> {
+        self.client.vision(model)
+    }
+
     fn list(&self) -> Vec<ModelInfo> {
         let named = self.default_model.iter();
-        named.map(|model| self.client.chat(model).info().clone()).collect()
+        named.filter_map(|model| Some(self.client.chat(model)?.info().clone())).collect()
     }
 }

@@ -76,7 +76,7 @@ pub use modality::{Asking, Modality, ModelReply};
 pub use pool::{Job, PoolStatus, SyncPool, SyncPoolBuilder};
 pub use pool_error::PoolError;
 pub use record::{CallRecord, RecordSink};
-pub use registry::{ListedModel, ModelSource, Registry, RegistryBuilder};
+pub use registry::{ListedModel, Registry, RegistryBuilder};
 pub use reranker::Reranker;
 pub use service_guards::{Outcome, RetryOptions};
 pub use tally::Tally;

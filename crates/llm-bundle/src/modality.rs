@@ -6,12 +6,12 @@ use bytes::Bytes;
 use futures::future::BoxFuture;
 use llm_core::{
     ChatEvent, ChatModel, ChatRequest, Description, EmbeddingModel, EmbeddingRequest,
-    EmbeddingResponse, ModelError, ModelInfo, ModelKind, Operation, Part, Reply, RerankModel,
-    RerankRequest, RerankResponse, SpeechModel, SpeechRequest, Transcript, TranscriptionModel,
-    TranscriptionRequest, VisionModel, VisionRequest,
+    EmbeddingResponse, ModelError, ModelInfo, ModelKind, ModelSource, Operation, Part, Reply,
+    RerankModel, RerankRequest, RerankResponse, SpeechModel, SpeechRequest, Transcript,
+    TranscriptionModel, TranscriptionRequest, VisionModel, VisionRequest,
 };
 
-use crate::registry::{ModelSource, Shelf, Shelves};
+use crate::registry::{Shelf, Shelves};
 use crate::tally::Tally;
 
 /// A reply of a model.

@@ -6,8 +6,8 @@ use std::num::NonZeroUsize;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use llm_core::{
-    ChatModel, EmbeddingModel, ErrorKind, ModelError, ModelInfo, ModelKind, ModelName, RerankModel,
-    SpeechModel, TranscriptionModel, VisionModel,
+    ChatModel, EmbeddingModel, ErrorKind, ModelError, ModelInfo, ModelKind, ModelName, ModelSource,
+    RerankModel, SpeechModel, TranscriptionModel, VisionModel,
 };
 use lru::LruCache;
 
@@ -21,46 +21,6 @@ const GUARDED_MODELS: NonZeroUsize = NonZeroUsize::new(1_000).unwrap();
 
 /// How many near names an error tells.
 const NEAR_NAMES: usize = 3;
-
-/// A provider as the registry knows it: it makes a model for any name that it accepts. Making one must be cheap and do
-/// no I/O; `None` means that the provider has no such model of that kind.
-#[allow(unused_variables)]
-pub trait ModelSource: Send + Sync {
-    /// A chat model.
-    fn chat(&self, model: &str) -> Option<Arc<dyn ChatModel>> {
-        None
-    }
-
-    /// An embedding model.
-    fn embedding(&self, model: &str) -> Option<Arc<dyn EmbeddingModel>> {
-        None
-    }
-
-    /// A rerank model.
-    fn rerank(&self, model: &str) -> Option<Arc<dyn RerankModel>> {
-        None
-    }
-
-    /// A speech model.
-    fn speech(&self, model: &str) -> Option<Arc<dyn SpeechModel>> {
-        None
-    }
-
-    /// A transcription model.
-    fn transcription(&self, model: &str) -> Option<Arc<dyn TranscriptionModel>> {
-        None
-    }
-
-    /// A vision model.
-    fn vision(&self, model: &str) -> Option<Arc<dyn VisionModel>> {
-        None
-    }
-
-    /// The models worth listing. A provider may serve more than it lists.
-    fn list(&self) -> Vec<ModelInfo> {
-        Vec::new()
-    }
-}
 
 /// A model in a list.
 #[derive(Clone, Debug, PartialEq)]

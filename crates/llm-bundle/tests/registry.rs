@@ -4,9 +4,9 @@ mod models;
 
 use std::sync::Arc;
 
-use llm_bundle::{GuardOptions, ModelSource, Registry};
+use llm_bundle::{GuardOptions, Registry};
 use llm_core::{
-    ChatModel, ChatRequest, EmbeddingModel, ErrorKind, ModelInfo, ModelKind, ModelName,
+    ChatModel, ChatRequest, EmbeddingModel, ErrorKind, ModelInfo, ModelKind, ModelName, ModelSource,
 };
 use models::{AsyncLengths, Counting, Probe, info};
 

@@ -37,6 +37,7 @@ mod event;
 mod info;
 mod rerank;
 mod response;
+mod source;
 mod tool;
 mod usage;
 mod vision;
@@ -65,6 +66,7 @@ pub use info::{
 pub use rerank::{Ranked, RerankModel, RerankRequest, RerankResponse, SyncRerankModel};
 pub use response::{ChatFold, ChatResponse, Choice};
 pub use service_guards::{Hold, Rejection, Reply, Retry, RetryHint};
+pub use source::ModelSource;
 pub use tool::{Tool, ToolCall, ToolChoice, ToolResult};
 pub use usage::Usage;
 pub use vision::{Description, SyncVisionModel, VisionModel, VisionRequest};

@@ -52,6 +52,7 @@ mod notes;
 pub mod openai;
 mod quirks;
 pub mod retry_after;
+mod sources;
 pub mod sse;
 pub mod stream;
 pub mod transport;
@@ -64,4 +65,6 @@ pub use bedrock::Bedrock;
 pub use gemini::Gemini;
 pub use openai::OpenAi;
 pub use quirks::{ModelRule, OutputLimit, Quirks, ReasoningRequest, ReasoningReturn};
+#[cfg(feature = "openai-responses")]
+pub use sources::ByResponses;
 pub use transport::{BuildError, TransportOptions};

@@ -21,7 +21,8 @@ enum Call {
     CountTokens,
 }
 
-pub(super) fn is_covered(exchange: &Exchange) -> bool {
+/// Whether the exchange can be replayed.
+pub(super) fn covers(exchange: &Exchange) -> bool {
     call(exchange).is_some()
 }
 
