@@ -28,6 +28,34 @@ async fn a_model_is_asked_with_everything_the_caller_said() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_model_does_not_take_is_told_or_refused() {
+    // The catalogue says of this name that it takes no `top_k`.
+    let site = Site::start_with(&[], |config| config.provider[0].name = "groq".into()).await;
+    site.upstream.always(Behaviour::text("Hello there."));
+    for stream in [false, true] {
+        let request = json!({
+            "model": "groq/m", "top_k": 5, "stream": stream,
+            "messages": [{ "role": "user", "content": "Hi" }],
+        });
+        let answer = site.client.post("/v1/chat/completions", &request).await;
+        assert_eq!(answer.header("x-colloquy-warnings"), "dropped_parameter=top_k");
+        assert!(answer.text.contains("\"warnings\":["), "{}", answer.text);
+        let sent = site.upstream.requests();
+        assert!(sent.last().unwrap().json()["top_k"].is_null());
+
+        let url = format!("{}/v1/chat/completions", site.client.base);
+        for (choice, code) in [("refuse", Some("unsupported_parameter")), ("perhaps", None)] {
+            let request = site.client.http.post(&url).body(request.to_string());
+            let refused = request.header("x-colloquy-unsupported", choice).send().await.unwrap();
+            assert_eq!(refused.status(), 400, "{choice}");
+            let body: Value = serde_json::from_str(&refused.text().await.unwrap()).unwrap();
+            assert_eq!(body["error"]["code"].as_str(), code, "{body}");
+        }
+        assert_eq!(site.upstream.requests().len(), sent.len(), "nothing was sent");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn tool_calls_come_through_the_stream() {
     let site = Site::start(&[]).await;
     site.upstream.always(Behaviour::tool_call("look", "{\"at\":\"sky\"}"));

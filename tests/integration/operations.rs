@@ -45,8 +45,13 @@ async fn pages_of_other_sites_and_other_names_are_refused() {
     ] {
         let request =
             site.client.http.get(format!("{}/v1/models", site.client.base)).header(header, value);
-        assert_eq!(request.send().await.unwrap().status(), status, "{header}: {value}");
+        let answer = request.send().await.unwrap();
+        assert_eq!(answer.status(), status, "{header}: {value}");
+        assert!(answer.headers().contains_key("x-request-id"), "{header}: {value}");
     }
+    let refused =
+        "colloquy_http_requests_total{route=\"/v1/models\",method=\"GET\",status=\"403\"}";
+    site.until(&format!("{refused} 3")).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -11,7 +11,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use llm_core::{ModelKind, ModelName};
+use llm_core::{ModelKind, ModelName, Unsupported};
 use llm_providers::catalogue::Dialect;
 use serde::Deserialize;
 
@@ -52,6 +52,9 @@ pub struct ServerConfig {
     pub max_requests: usize,
     /// How long live streams may go on after a stop signal, in seconds.
     pub drain_seconds: u64,
+    /// What to do with a parameter that a model does not take: leave it out and say so (`warn`), or `refuse` the call.
+    /// A caller's header `x-colloquy-unsupported` goes before it.
+    pub unsupported: Unsupported,
 }
 
 impl Default for ServerConfig {
@@ -62,6 +65,7 @@ impl Default for ServerConfig {
             max_body_bytes: 32 << 20,
             max_requests: 4_096,
             drain_seconds: 20,
+            unsupported: Unsupported::default(),
         }
     }
 }

@@ -7,16 +7,20 @@ use async_stream::stream;
 use axum::Json;
 use axum::extract::State;
 use axum::extract::rejection::BytesRejection;
+use axum::http::HeaderMap;
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use futures::{Stream, StreamExt};
-use llm_core::{ChatEvent, ChatReply, ChatRequest, ChatResponse, ErrorKind, ModelError, Operation};
+use llm_core::{
+    ChatEvent, ChatReply, ChatRequest, ChatResponse, ErrorKind, Hold, ModelError, Operation,
+    Warning,
+};
 use llm_providers::openai::chat::parse_request;
 use llm_providers::openai::server::{ChunkWriter, ReplyHead, chat_body, error_body};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-use super::{Failure, sse};
+use super::{Failure, sse, unsupported};
 use crate::app::App;
 use crate::dialogs;
 
@@ -26,14 +30,17 @@ const PARSE_INLINE: usize = 128 << 10;
 /// Answers, streamed or whole.
 pub(super) async fn completions(
     State(app): State<Arc<App>>,
+    headers: HeaderMap,
     body: Result<Bytes, BytesRejection>,
 ) -> Result<Response, Failure> {
+    let unsupported = unsupported::choice(&headers, app.config.server.unsupported)?;
     let body = read(body)?;
-    let incoming = if body.len() > PARSE_INLINE {
+    let mut incoming = if body.len() > PARSE_INLINE {
         app.on_thread(Operation::Chat, move || parse_request(&body)).await??
     } else {
         parse_request(&body)?
     };
+    incoming.request.unsupported = unsupported;
     let model = incoming.request.model.clone();
     let streamed = incoming.request.stream;
     let head = ReplyHead {
@@ -43,17 +50,17 @@ pub(super) async fn completions(
     };
     if !streamed {
         let response = ask_whole(app, incoming.request).await?;
-        return Ok(Json(chat_body(&response, &head)).into_response());
+        let mut whole = Json(chat_body(&response, &head)).into_response();
+        unsupported::announce(whole.headers_mut(), &response.warnings);
+        return Ok(whole);
     }
     let reply = ask_streamed(app.clone(), incoming.request).await?;
-    let reply = begun(reply).await?;
+    let (warnings, reply) = begun(reply).await?;
+    let reply = reply.hold(app.metrics.live_stream());
     let writer = ChunkWriter::new(head, incoming.include_usage);
-    let live = app.metrics.live_stream();
-    let texts = chunks(reply, writer, app.shutdown.cut.clone());
-    Ok(sse::response(texts.map(move |text| {
-        let _ = &live;
-        text
-    })))
+    let mut stream = sse::response(chunks(reply, writer, app.shutdown.cut.clone()));
+    unsupported::announce(stream.headers_mut(), &warnings);
+    Ok(stream)
 }
 
 /// The bytes of a body, or why they are not there.
@@ -81,18 +88,22 @@ async fn ask_whole(app: Arc<App>, request: ChatRequest) -> Result<ChatResponse, 
 }
 
 /// Waits for the first event that shows the answer to be under way, so that a failure before it is a status, and not
-/// an event of a stream that began well.
-async fn begun(mut reply: ChatReply) -> Result<ChatReply, ModelError> {
+/// an event of a stream that began well. Also tells what was warned of until then.
+async fn begun(mut reply: ChatReply) -> Result<(Vec<Warning>, ChatReply), ModelError> {
+    let mut warnings = Vec::new();
     let mut first: Vec<Result<ChatEvent, ModelError>> = Vec::new();
     while let Some(event) = reply.next().await {
         let event = event?;
         let under_way = !matches!(event, ChatEvent::Started(_) | ChatEvent::Warning(_));
+        if let ChatEvent::Warning(warning) = &event {
+            warnings.push(warning.clone());
+        }
         first.push(Ok(event));
         if under_way {
             break;
         }
     }
-    Ok(reply.map_source(|rest| futures::stream::iter(first).chain(rest)))
+    Ok((warnings, reply.map_source(|rest| futures::stream::iter(first).chain(rest))))
 }
 
 /// The texts of the events. A failure half-way, and a server that must stop, end it with an error.

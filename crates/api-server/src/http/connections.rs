@@ -1,5 +1,7 @@
 //! Accepting connections, and ending them in order.
 
+use std::io;
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
@@ -8,11 +10,15 @@ use hyper_util::server::conn::auto::Builder;
 use hyper_util::server::graceful::GracefulShutdown;
 use hyper_util::service::TowerToHyperService;
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 /// A client that takes longer to send a request's head is dropped.
 const HEADER_TIMEOUT: Duration = Duration::from_secs(15);
+
+/// Connections that are open at once; further ones wait in the system's queue until one ends.
+const MOST_CONNECTIONS: usize = 16_384;
 
 /// How long streams have, after they were told to end, to say so.
 const LAST_WORDS: Duration = Duration::from_secs(1);
@@ -40,15 +46,20 @@ impl Shutdown {
 pub(crate) async fn serve(listener: TcpListener, router: Router, shutdown: Shutdown) {
     let graceful = GracefulShutdown::new();
     let tasks = TaskTracker::new();
+    let places = Arc::new(Semaphore::new(MOST_CONNECTIONS));
     let _end_all_on_drop = shutdown.cut.clone().drop_guard();
     loop {
         let accepted = tokio::select! {
-            accepted = listener.accept() => accepted,
+            accepted = accept(&listener, &places) => accepted,
             () = shutdown.stop.cancelled() => break,
         };
         match accepted {
-            Ok((stream, _)) => {
-                tasks.spawn(connection(stream, router.clone(), &graceful, &shutdown.cut));
+            Ok((stream, place)) => {
+                let connection = connection(stream, router.clone(), &graceful, &shutdown.cut);
+                tasks.spawn(async move {
+                    connection.await;
+                    drop(place);
+                });
             }
             Err(error) => {
                 // Out of file descriptors, most likely: wait until some are closed.
@@ -68,6 +79,16 @@ pub(crate) async fn serve(listener: TcpListener, router: Router, shutdown: Shutd
         shutdown.cut.cancel();
         let _ = tokio::time::timeout(LAST_WORDS * 2, tasks.wait()).await;
     }
+}
+
+/// The next connection, once there is a place for it. Cancelling loses none.
+async fn accept(
+    listener: &TcpListener,
+    places: &Arc<Semaphore>,
+) -> io::Result<(TcpStream, OwnedSemaphorePermit)> {
+    let place = places.clone().acquire_owned().await.map_err(io::Error::other)?;
+    let (stream, _) = listener.accept().await?;
+    Ok((stream, place))
 }
 
 fn connection(

@@ -3,10 +3,10 @@
 use axum::Json;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use llm_core::{ErrorKind, ModelError, Operation, Retry, RetryHint};
+use llm_core::{ModelError, Retry, RetryHint};
 use llm_providers::openai::RequestError;
 use llm_providers::openai::server::{error_body, error_status, request_error_body};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 /// A status, a body of the OpenAI dialect, and when to come back.
 #[derive(Debug)]
@@ -19,53 +19,49 @@ pub(super) struct Failure {
 impl Failure {
     /// There is no such address or thing.
     pub(super) fn not_found(message: &str) -> Self {
-        ModelErrorOf(ErrorKind::NotFound, message).into()
+        Self::own(StatusCode::NOT_FOUND, "invalid_request_error", Some("not_found"), message)
     }
 
     /// The address exists, the method does not.
     pub(super) fn method_not_allowed() -> Self {
         let message = "this address does not take this method; see docs/http.md";
-        Self { status: StatusCode::METHOD_NOT_ALLOWED, ..Self::from_request(message) }
+        Self::own(StatusCode::METHOD_NOT_ALLOWED, "invalid_request_error", None, message)
     }
 
     /// The page that asks is of another site.
     pub(super) fn other_site() -> Self {
         let message = "requests from pages of other sites are refused";
-        Self { status: StatusCode::FORBIDDEN, ..Self::from_request(message) }
+        Self::own(StatusCode::FORBIDDEN, "invalid_request_error", None, message)
+    }
+
+    /// The request says something that it cannot say.
+    pub(super) fn invalid(message: &str) -> Self {
+        Self::own(StatusCode::BAD_REQUEST, "invalid_request_error", None, message)
     }
 
     /// The body is larger than allowed, or did not arrive.
     pub(super) fn unreadable_body(status: StatusCode, message: &str) -> Self {
-        Self { status, ..Self::from_request(message) }
+        Self::own(status, "invalid_request_error", None, message)
     }
 
     /// As many requests as allowed are under way.
     pub(super) fn busy() -> Self {
         let message = "the server is busy; try again in a second";
-        Self { retry_after: Some(1), ..ModelErrorOf(ErrorKind::Overloaded, message).into() }
+        let (status, kind) = (StatusCode::SERVICE_UNAVAILABLE, "overloaded_error");
+        Self { retry_after: Some(1), ..Self::own(status, kind, Some("overloaded"), message) }
     }
 
     /// A defect of ours; the log has the rest.
     pub(super) fn internal() -> Self {
-        ModelErrorOf(ErrorKind::Internal, "the server failed; its log tells why").into()
+        let message = "the server failed; its log tells why";
+        let (status, kind) = (StatusCode::INTERNAL_SERVER_ERROR, "api_error");
+        Self::own(status, kind, Some("internal_error"), message)
     }
 
-    fn from_request(message: &str) -> Self {
-        RequestError { param: None, message: message.into() }.into()
-    }
-}
-
-/// Kind and message of a failure without a provider.
-struct ModelErrorOf<'a>(ErrorKind, &'a str);
-
-impl From<ModelErrorOf<'_>> for Failure {
-    fn from(ModelErrorOf(kind, message): ModelErrorOf<'_>) -> Self {
-        let mut failure = Self::from(ModelError::new(kind, Operation::Chat, message));
-        failure.body["error"]["message"] = message.into();
-        if kind == ErrorKind::NotFound {
-            failure.body["error"]["code"] = "not_found".into();
-        }
-        failure
+    /// A failure that no model and no field of a body is behind.
+    fn own(status: StatusCode, kind: &str, code: Option<&str>, message: &str) -> Self {
+        let error = json!({ "message": message, "type": kind, "param": null, "code": code });
+        Self { status, body: json!({ "error": error }), retry_after: None }
     }
 }
 

@@ -9,6 +9,7 @@ mod observe;
 mod operations;
 mod page;
 mod sse;
+mod unsupported;
 
 use std::sync::Arc;
 
@@ -49,7 +50,7 @@ pub(crate) fn router(app: Arc<App>) -> Router {
         .fallback(async || Failure::not_found("there is nothing at this address"))
         .method_not_allowed_fallback(async || Failure::method_not_allowed())
         .layer(CatchPanicLayer::custom(|_| Failure::internal().into()))
-        .layer(from_fn_with_state(app.clone(), observe::observe))
         .layer(from_fn(observe::refuse_other_sites))
+        .layer(from_fn_with_state(app.clone(), observe::observe))
         .with_state(app)
 }

@@ -1,8 +1,11 @@
 //! What every store must do, whatever its engine: [`run`] checks it through the traits alone.
 //!
 //! ```no_run
-//! # fn open_some_store() -> std::sync::Arc<dyn testkit::store_suite::Store> { unimplemented!() }
-//! testkit::store_suite::run(&|| open_some_store());
+//! # use std::sync::Arc;
+//! # use testkit::store_suite::Store;
+//! fn check(open: impl Fn() -> Arc<dyn Store>) {
+//!     testkit::store_suite::run(&|| open());
+//! }
 //! ```
 
 mod concurrency;
