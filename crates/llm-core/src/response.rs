@@ -62,6 +62,17 @@ impl ChatResponse {
     pub fn text(&self) -> String {
         self.choices.first().map(|choice| choice.message.text()).unwrap_or_default()
     }
+
+    /// The first answer's reasoning, as far as it is readable.
+    pub fn reasoning(&self) -> String {
+        let parts =
+            self.choices.first().map(|choice| &choice.message.parts[..]).unwrap_or_default();
+        let texts = parts.iter().filter_map(|part| match part {
+            Part::Reasoning(reasoning) => Some(reasoning.text.as_str()),
+            _ => None,
+        });
+        texts.collect()
+    }
 }
 
 /// Folds events into a [`ChatResponse`]. Usable at any time for what has come so far.

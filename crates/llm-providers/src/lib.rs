@@ -41,6 +41,7 @@
 //! assert!(result.is_ok() && events.contains(&llm_core::ChatEvent::text("hi")));
 //! ```
 
+mod answer;
 #[cfg(feature = "anthropic")]
 pub mod anthropic;
 #[cfg(feature = "bedrock")]
@@ -55,8 +56,10 @@ pub mod retry_after;
 mod sources;
 pub mod sse;
 pub mod stream;
+mod think;
 pub mod transport;
 
+pub use answer::AnswerDecoder;
 #[cfg(feature = "anthropic")]
 pub use anthropic::Anthropic;
 #[cfg(feature = "bedrock")]
@@ -67,4 +70,5 @@ pub use openai::OpenAi;
 pub use quirks::{ModelRule, OutputLimit, Quirks, ReasoningRequest, ReasoningReturn};
 #[cfg(feature = "openai-responses")]
 pub use sources::ByResponses;
+pub use think::{SplitThink, ThinkSplitter, ThinkTags};
 pub use transport::{BuildError, TransportOptions};

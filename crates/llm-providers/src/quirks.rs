@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
+use crate::ThinkTags;
+
 /// Differences of one provider. `Default` is a provider that takes everything the dialect names: right for a server that
 /// is not known.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
@@ -27,6 +29,8 @@ pub struct Quirks {
     pub required_tool_word: Option<String>,
     /// `completion_tokens` does not hold the reasoning tokens.
     pub reasoning_outside_output: bool,
+    /// What becomes of `<think>` tags in the text of an answer.
+    pub think_tags: ThinkTags,
     /// `encoding_format` of embeddings is unknown.
     pub no_encoding_format: bool,
     /// Parameters that the provider refuses, by their name in the dialect.
@@ -90,6 +94,8 @@ pub struct ModelRule {
     pub output_limit: Option<OutputLimit>,
     /// Adds to [`Quirks::drop`].
     pub drop: Vec<String>,
+    /// Replaces [`Quirks::think_tags`].
+    pub think_tags: Option<ThinkTags>,
 }
 
 impl Quirks {
@@ -102,6 +108,11 @@ impl Quirks {
     /// The field that limits the answer of a model.
     pub fn output_limit_of(&self, model: &str) -> OutputLimit {
         self.rule_for(model).and_then(|rule| rule.output_limit).unwrap_or(self.output_limit)
+    }
+
+    /// What becomes of `<think>` tags in the text of a model.
+    pub fn think_tags_of(&self, model: &str) -> ThinkTags {
+        self.rule_for(model).and_then(|rule| rule.think_tags).unwrap_or(self.think_tags)
     }
 
     /// Whether a model refuses a parameter.

@@ -11,6 +11,7 @@ use super::block::{self, Counters, OpenBlock};
 use super::errors;
 use super::usage::{merge, parse_usage};
 use super::wire::{Delta, Event};
+use crate::answer::AnswerDecoder;
 use crate::sse::SseEvent;
 use crate::stream::{EventDecoder, Progress};
 
@@ -293,6 +294,12 @@ impl MessageDecoder {
             Some(id) if failure.request_id().is_none() => failure.with_request_id(id),
             _ => failure,
         }
+    }
+}
+
+impl AnswerDecoder for MessageDecoder {
+    fn whole(self, body: &[u8]) -> (Vec<ChatEvent>, Result<(), ModelError>) {
+        MessageDecoder::whole(self, body)
     }
 }
 

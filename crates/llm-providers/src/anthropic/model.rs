@@ -2,17 +2,16 @@
 
 use std::sync::Arc;
 
+use futures::TryStreamExt;
 use futures::future::BoxFuture;
-use futures::{TryStreamExt, stream};
-use http::header::{ACCEPT, CONTENT_TYPE, HeaderValue};
+use http::header::{ACCEPT, HeaderValue};
 use llm_core::{ChatEvent, ChatModel, ChatReply, ChatRequest, ModelError, ModelInfo, Operation};
-use reqwest::Response;
 
 use super::decoder::MessageDecoder;
 use super::errors;
 use super::provider::Shared;
 use super::request::{Target, render_request};
-use crate::stream as event_stream;
+use crate::answer::read_answer;
 use crate::transport;
 
 /// A chat model. Made by [`Anthropic::chat`](super::Anthropic::chat).
@@ -64,41 +63,5 @@ async fn ask(
     let response = shared.post(Operation::Chat, &path, headers, &rendered.body).await?;
     let first = rendered.warnings.into_iter().map(ChatEvent::Warning).collect();
     let decoder = MessageDecoder::new(errors::request_id(response.headers()));
-    let limit = shared.transport().options().max_event_bytes;
-    if is_event_stream(&response) {
-        let body = transport::body_stream(Operation::Chat, response);
-        return Ok(event_stream::reply(first, body, decoder, limit));
-    }
-    if is_streamed {
-        // Some servers stream under another content type, and some do not stream whatever they were asked.
-        let body = transport::body_stream(Operation::Chat, response);
-        let (begins_as_json, body) = event_stream::begins_as_json(body).await?;
-        if !begins_as_json {
-            return Ok(event_stream::reply(first, body, decoder, limit));
-        }
-        let body = shared.transport().read_stream(Operation::Chat, body).await?;
-        return whole(decoder, &body, first);
-    }
-    let body = shared.transport().read_body(Operation::Chat, response).await?;
-    whole(decoder, &body, first)
-}
-
-fn is_event_stream(response: &Response) -> bool {
-    let content_type = response.headers().get(CONTENT_TYPE).and_then(|name| name.to_str().ok());
-    content_type.is_some_and(|name| name.to_ascii_lowercase().starts_with("text/event-stream"))
-}
-
-/// A failure before anything was said is the call's; a later one is the reply's.
-fn whole(
-    decoder: MessageDecoder,
-    body: &[u8],
-    first: Vec<ChatEvent>,
-) -> Result<ChatReply, ModelError> {
-    let (events, result) = decoder.whole(body);
-    let failure = match result {
-        Err(error) if events.is_empty() => return Err(error),
-        result => result.err().map(Err),
-    };
-    let events: Vec<_> = first.into_iter().chain(events).map(Ok).chain(failure).collect();
-    Ok(ChatReply::new(stream::iter(events)))
+    read_answer(shared.transport(), response, first, is_streamed, decoder).await
 }

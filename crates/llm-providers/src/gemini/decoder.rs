@@ -9,6 +9,7 @@ use super::candidate::CandidateState;
 use super::errors;
 use super::usage::parse_usage;
 use super::wire::{Candidate, Chunk};
+use crate::answer::AnswerDecoder;
 use crate::sse::SseEvent;
 use crate::stream::{EventDecoder, Progress};
 
@@ -168,6 +169,12 @@ impl ChatDecoder {
             Some(id) => error.with_request_id(id),
             None => error,
         }
+    }
+}
+
+impl AnswerDecoder for ChatDecoder {
+    fn whole(self, body: &[u8]) -> (Vec<ChatEvent>, Result<(), ModelError>) {
+        ChatDecoder::whole(self, body)
     }
 }
 

@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
+use futures::TryStreamExt;
 use futures::future::BoxFuture;
-use futures::{TryStreamExt, stream};
 use http::header::{ACCEPT, HeaderValue};
 use llm_core::{ChatEvent, ChatModel, ChatReply, ChatRequest, ModelError, ModelInfo, Operation};
 
@@ -11,7 +11,7 @@ use super::decoder::ChatDecoder;
 use super::errors;
 use super::provider::Shared;
 use super::request::render_request;
-use crate::stream as event_stream;
+use crate::answer::read_answer;
 use crate::transport;
 
 /// A chat model. Made by [`Gemini::chat`](super::Gemini::chat).
@@ -58,32 +58,6 @@ async fn ask(shared: &Shared, request: ChatRequest) -> Result<ChatReply, ModelEr
     let response = shared.call(OPERATION, &model, method, headers, &rendered.body).await?;
     let first = rendered.warnings.into_iter().map(ChatEvent::Warning).collect();
     let decoder = ChatDecoder::new(errors::request_id(response.headers()));
-    let body = transport::body_stream(OPERATION, response);
-    if !is_streamed {
-        let body = shared.transport.read_stream(OPERATION, body).await?;
-        return whole(decoder, &body, first);
-    }
     // Servers that do not know `alt=sse` answer with an array of chunks, which is read whole.
-    let (begins_as_json, body) = event_stream::begins_as_json(body).await?;
-    if begins_as_json {
-        let body = shared.transport.read_stream(OPERATION, body).await?;
-        return whole(decoder, &body, first);
-    }
-    let limit = shared.transport.options().max_event_bytes;
-    Ok(event_stream::reply(first, body, decoder, limit))
-}
-
-/// A failure before anything was said is the call's; a later one is the reply's.
-fn whole(
-    decoder: ChatDecoder,
-    body: &[u8],
-    first: Vec<ChatEvent>,
-) -> Result<ChatReply, ModelError> {
-    let (events, result) = decoder.whole(body);
-    if events.is_empty() {
-        result?;
-        return Ok(ChatReply::new(stream::empty()));
-    }
-    let events = first.into_iter().chain(events).map(Ok).chain(result.err().map(Err));
-    Ok(ChatReply::new(stream::iter(events.collect::<Vec<_>>())))
+    read_answer(&shared.transport, response, first, is_streamed, decoder).await
 }

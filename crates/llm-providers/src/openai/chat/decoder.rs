@@ -9,6 +9,7 @@ use super::choice::ChoiceState;
 use super::usage::parse_usage;
 use super::wire::{Choice, Chunk, Text};
 use crate::Quirks;
+use crate::answer::AnswerDecoder;
 use crate::openai::errors;
 use crate::sse::SseEvent;
 use crate::stream::{EventDecoder, Progress};
@@ -209,6 +210,12 @@ impl ChatDecoder {
             fields.get("finish_details").and_then(|details| details.get("type")?.as_str());
         state.finish(choice.finish_reason.as_ref().map(|word| &*word.0), older_finish);
         self.choice_fields(index, fields, events);
+    }
+}
+
+impl AnswerDecoder for ChatDecoder {
+    fn whole(self, body: &[u8]) -> (Vec<ChatEvent>, Result<(), ModelError>) {
+        ChatDecoder::whole(self, body)
     }
 }
 

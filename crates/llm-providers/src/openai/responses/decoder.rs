@@ -11,6 +11,7 @@ use super::answer_item::Items;
 use super::reasoning::Section;
 use super::wire::{Closing, Event, Head, Opening};
 use crate::Quirks;
+use crate::answer::AnswerDecoder;
 use crate::openai::chat::parse_usage;
 use crate::openai::errors;
 use crate::sse::SseEvent;
@@ -282,6 +283,12 @@ impl ResponsesDecoder {
             Some(id) => error.with_request_id(id),
             None => error,
         }
+    }
+}
+
+impl AnswerDecoder for ResponsesDecoder {
+    fn whole(self, body: &[u8]) -> (Vec<ChatEvent>, Result<(), ModelError>) {
+        ResponsesDecoder::whole(self, body)
     }
 }
 

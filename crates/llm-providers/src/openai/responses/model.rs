@@ -2,17 +2,18 @@
 
 use std::sync::Arc;
 
+use futures::TryStreamExt;
 use futures::future::BoxFuture;
-use futures::{TryStreamExt, stream};
-use http::header::{ACCEPT, CONTENT_TYPE, HeaderValue};
+use http::header::{ACCEPT, HeaderValue};
 use llm_core::{ChatEvent, ChatModel, ChatReply, ChatRequest, ModelError, ModelInfo, Operation};
 use reqwest::Response;
 
 use super::decoder::ResponsesDecoder;
 use super::request::render_request;
+use crate::answer::read_answer;
 use crate::openai::errors;
 use crate::openai::provider::Shared;
-use crate::stream as event_stream;
+use crate::think::{SplitThink, ThinkTags};
 use crate::transport;
 
 /// A chat model. Made by [`OpenAi::responses`](crate::openai::OpenAi::responses).
@@ -52,10 +53,11 @@ async fn ask(shared: &Shared, request: ChatRequest) -> Result<ChatReply, ModelEr
         if request.stream { "text/event-stream, application/json" } else { "application/json" };
     headers.entry(ACCEPT).or_insert(HeaderValue::from_static(accept));
     let is_streamed = request.stream;
+    let think_tags = shared.quirks.think_tags_of(&request.model);
     let rendered = render_request(request, &shared.quirks)?;
     let response = shared.post(Operation::Chat, "responses", headers, &rendered.body).await?;
     let first = rendered.warnings.into_iter().map(ChatEvent::Warning).collect();
-    read(shared, response, first, is_streamed).await
+    read(shared, response, first, is_streamed, think_tags).await
 }
 
 /// The reply that a response makes. Some servers stream under another content type, and some do not stream whatever they
@@ -65,42 +67,9 @@ pub(super) async fn read(
     response: Response,
     first: Vec<ChatEvent>,
     is_streamed: bool,
+    think_tags: ThinkTags,
 ) -> Result<ChatReply, ModelError> {
     let decoder = ResponsesDecoder::new(errors::request_id(response.headers()));
-    let limit = shared.transport.options().max_event_bytes;
-    if is_event_stream(&response) {
-        let body = transport::body_stream(Operation::Chat, response);
-        return Ok(event_stream::reply(first, body, decoder, limit));
-    }
-    if is_streamed {
-        let body = transport::body_stream(Operation::Chat, response);
-        let (begins_as_json, body) = event_stream::begins_as_json(body).await?;
-        if !begins_as_json {
-            return Ok(event_stream::reply(first, body, decoder, limit));
-        }
-        let body = shared.transport.read_stream(Operation::Chat, body).await?;
-        return whole(decoder, &body, first);
-    }
-    let body = shared.transport.read_body(Operation::Chat, response).await?;
-    whole(decoder, &body, first)
-}
-
-fn is_event_stream(response: &Response) -> bool {
-    let content_type = response.headers().get(CONTENT_TYPE).and_then(|name| name.to_str().ok());
-    content_type.is_some_and(|name| name.to_ascii_lowercase().starts_with("text/event-stream"))
-}
-
-/// A failure before anything was said is the call's; a later one is the reply's.
-fn whole(
-    decoder: ResponsesDecoder,
-    body: &[u8],
-    first: Vec<ChatEvent>,
-) -> Result<ChatReply, ModelError> {
-    let (events, result) = decoder.whole(body);
-    if events.is_empty() {
-        result?;
-        return Ok(ChatReply::new(stream::empty()));
-    }
-    let events = first.into_iter().chain(events).map(Ok).chain(result.err().map(Err));
-    Ok(ChatReply::new(stream::iter(events.collect::<Vec<_>>())))
+    let decoder = SplitThink::new(decoder, think_tags);
+    read_answer(&shared.transport, response, first, is_streamed, decoder).await
 }

@@ -73,7 +73,7 @@ impl StoredResponses {
             let query: &[_] = if is_streamed { &[("stream", "true")] } else { &[] };
             let ask = async {
                 let response = ask(&shared, Method::GET, &path?, query).await?;
-                read(&shared, response, Vec::new(), is_streamed).await
+                read(&shared, response, Vec::new(), is_streamed, shared.quirks.think_tags).await
             };
             let reply = ask.await.map_err(|error| error.at_if_unknown(&shared.name, ""))?;
             Ok(reply.map_source(move |events| {
