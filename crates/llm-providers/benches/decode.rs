@@ -65,6 +65,8 @@ fn main() {
     }
     #[cfg(feature = "anthropic")]
     anthropic();
+    #[cfg(feature = "gemini")]
+    gemini();
 }
 
 /// Prints what one event of a stream of [`EVENTS`] costs.
@@ -158,5 +160,32 @@ fn messages_stream_of(block: &str, delta: &str) -> String {
     event("content_block_stop", r#","index":0"#);
     event("message_delta", r#","delta":{"stop_reason":"end_turn"},"usage":{"output_tokens":500}"#);
     event("message_stop", "");
+    body
+}
+
+#[cfg(feature = "gemini")]
+fn gemini() {
+    let call = r#""functionCall":{"name":"look","args":{"at":"sky"}}"#;
+    for (name, part) in [
+        ("text", r#""text":" word""#),
+        ("tool call", call),
+        ("reasoning", r#""text":" hm","thought":true"#),
+    ] {
+        let body = generate_stream_of(part);
+        measure("gemini-generate", name, &body, || llm_providers::gemini::ChatDecoder::new(None));
+    }
+}
+
+/// A stream as Gemini sends it: usage in every chunk, framed with CRLF.
+#[cfg(feature = "gemini")]
+fn generate_stream_of(part: &str) -> String {
+    let mut body = String::new();
+    for number in 0..EVENTS {
+        let finish = if number + 1 == EVENTS { r#","finishReason":"STOP""# } else { "" };
+        let _ = write!(
+            body,
+            "data: {{\"candidates\":[{{\"content\":{{\"parts\":[{{{part}}}],\"role\":\"model\"}}{finish},\"index\":0}}],\"usageMetadata\":{{\"promptTokenCount\":10,\"candidatesTokenCount\":{number},\"totalTokenCount\":20,\"promptTokensDetails\":[{{\"modality\":\"TEXT\",\"tokenCount\":10}}]}},\"modelVersion\":\"gemini-2.5-flash\",\"responseId\":\"0123456789abcdef\"}}\r\n\r\n"
+        );
+    }
     body
 }
