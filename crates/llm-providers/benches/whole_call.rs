@@ -13,6 +13,8 @@ const CALLS: usize = 200;
 const ROUNDS: usize = 15;
 
 fn main() {
+    // The client of this crate brings its own; the bare one takes the process's.
+    let _ = rustls::crypto::ring::default_provider().install_default();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     let runtime = runtime.expect("a runtime starts");
     for (name, tokens, stream) in [

@@ -21,7 +21,7 @@ const REQUEST_ID: &str = "req-fake";
 
 /// Answers `chat/completions`.
 pub(super) async fn chat(state: Arc<Shared>, behaviour: Behaviour, request: &Value) -> Response {
-    tokio::time::sleep(behaviour.head_delay).await;
+    pause(behaviour.head_delay).await;
     if let Answer::Status { status, headers, body } = behaviour.answer {
         return refusal(status, headers, body);
     }
@@ -37,7 +37,7 @@ pub(super) async fn chat(state: Arc<Shared>, behaviour: Behaviour, request: &Val
 
 /// Answers `embeddings`, with vectors that depend on the texts alone.
 pub(super) async fn embeddings(behaviour: Behaviour, request: &Value) -> Response {
-    tokio::time::sleep(behaviour.head_delay).await;
+    pause(behaviour.head_delay).await;
     if let Answer::Status { status, headers, body } = behaviour.answer {
         return refusal(status, headers, body);
     }
@@ -69,7 +69,7 @@ pub(super) async fn embeddings(behaviour: Behaviour, request: &Value) -> Respons
 
 /// Answers `models`.
 pub(super) async fn models(behaviour: Behaviour) -> Response {
-    tokio::time::sleep(behaviour.head_delay).await;
+    pause(behaviour.head_delay).await;
     if let Answer::Status { status, headers, body } = behaviour.answer {
         return refusal(status, headers, body);
     }
@@ -126,7 +126,7 @@ fn chunks(
                 return;
             }
             if !behaviour.token_delay.is_zero() {
-                tokio::time::sleep(behaviour.token_delay).await;
+                pause(behaviour.token_delay).await;
             }
             live.tokens += 1;
             yield Ok(chunk(choice(delta, Value::Null), None));
@@ -184,7 +184,7 @@ fn deltas(answer: &Answer) -> (Vec<Value>, &'static str) {
 async fn whole(behaviour: Behaviour, model: Value, usage: Value) -> Response {
     let (deltas, finish) = deltas(&behaviour.answer);
     let tokens = u32::try_from(deltas.len()).unwrap_or(u32::MAX);
-    tokio::time::sleep(behaviour.token_delay.saturating_mul(tokens)).await;
+    pause(behaviour.token_delay.saturating_mul(tokens)).await;
     match &behaviour.fault {
         Some(Fault::Silence(_)) => std::future::pending::<()>().await,
         Some(Fault::Cut(_)) => {
@@ -274,4 +274,11 @@ fn with_type(mut response: Response, content_type: &'static str) -> Response {
     headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
     headers.insert("x-request-id", HeaderValue::from_static(REQUEST_ID));
     response
+}
+
+/// Waits; no time at all is not even a turn of the timer, which is a millisecond.
+async fn pause(delay: std::time::Duration) {
+    if !delay.is_zero() {
+        tokio::time::sleep(delay).await;
+    }
 }
