@@ -56,6 +56,7 @@ pub mod retry_after;
 mod sources;
 pub mod sse;
 pub mod stream;
+mod structured;
 mod think;
 pub mod transport;
 
@@ -70,5 +71,6 @@ pub use openai::OpenAi;
 pub use quirks::{ModelRule, OutputLimit, Quirks, ReasoningRequest, ReasoningReturn};
 #[cfg(feature = "openai-responses")]
 pub use sources::ByResponses;
+pub use structured::StructuredOutput;
 pub use think::{SplitThink, ThinkSplitter, ThinkTags};
 pub use transport::{BuildError, TransportOptions};

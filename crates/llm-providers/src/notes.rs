@@ -25,7 +25,6 @@ impl Notes {
     }
 
     /// A parameter was carried out by other means, without the provider's guarantee.
-    #[cfg(feature = "anthropic")]
     pub(crate) fn emulated_parameter(&mut self, param: &str) -> Result<(), ModelError> {
         let message = format!("the model does not take `{param}`; the prompt asks for it instead");
         self.note("emulated_parameter", param, message)

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
-use crate::ThinkTags;
+use crate::{StructuredOutput, ThinkTags};
 
 /// Differences of one provider. `Default` is a provider that takes everything the dialect names: right for a server that
 /// is not known.
@@ -29,6 +29,8 @@ pub struct Quirks {
     pub required_tool_word: Option<String>,
     /// `completion_tokens` does not hold the reasoning tokens.
     pub reasoning_outside_output: bool,
+    /// What it enforces of the answer's form.
+    pub structured_output: StructuredOutput,
     /// What becomes of `<think>` tags in the text of an answer.
     pub think_tags: ThinkTags,
     /// `encoding_format` of embeddings is unknown.
@@ -94,6 +96,8 @@ pub struct ModelRule {
     pub output_limit: Option<OutputLimit>,
     /// Adds to [`Quirks::drop`].
     pub drop: Vec<String>,
+    /// Replaces [`Quirks::structured_output`].
+    pub structured_output: Option<StructuredOutput>,
     /// Replaces [`Quirks::think_tags`].
     pub think_tags: Option<ThinkTags>,
 }
@@ -108,6 +112,13 @@ impl Quirks {
     /// The field that limits the answer of a model.
     pub fn output_limit_of(&self, model: &str) -> OutputLimit {
         self.rule_for(model).and_then(|rule| rule.output_limit).unwrap_or(self.output_limit)
+    }
+
+    /// What is enforced of the form of a model's answer.
+    pub fn structured_output_of(&self, model: &str) -> StructuredOutput {
+        self.rule_for(model)
+            .and_then(|rule| rule.structured_output)
+            .unwrap_or(self.structured_output)
     }
 
     /// What becomes of `<think>` tags in the text of a model.

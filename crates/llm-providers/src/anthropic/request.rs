@@ -11,6 +11,7 @@ use super::surface::Surface;
 use super::thinking::{Circumstances, Plan, plan};
 use crate::Quirks;
 use crate::notes::Notes;
+use crate::structured;
 
 /// Who the body is for.
 #[derive(Clone, Debug, Default)]
@@ -252,13 +253,11 @@ fn response_format(
         }
         Some(ResponseFormat::JsonSchema { schema, description, .. }) => {
             let schema = described(schema, description);
-            conversation.instruct(format!(
-                "Answer with one JSON value that fits this JSON schema, and with nothing else:\n{schema}"
-            ));
+            conversation.instruct(structured::instruction(&schema));
             notes.emulated_parameter("response_format").map(|()| None)
         }
         Some(ResponseFormat::JsonObject) => {
-            conversation.instruct("Answer with one JSON object, and with nothing else.".to_owned());
+            conversation.instruct(structured::OBJECT_INSTRUCTION.to_owned());
             notes.emulated_parameter("response_format").map(|()| None)
         }
     }

@@ -10,6 +10,7 @@ use super::DIALECT;
 use super::request_message::render_messages;
 use crate::notes::Notes;
 use crate::quirks::{OutputLimit, Quirks, ReasoningRequest};
+use crate::structured;
 
 /// A body to send, and how it differs from what was asked.
 #[derive(Clone, Debug, PartialEq)]
@@ -22,6 +23,7 @@ pub struct RenderedRequest {
 
 /// Writes the body for a provider with these quirks. Takes the request apart, since its media may be large.
 ///
+/// A form of the answer that the provider does not enforce ([`Quirks::structured_output`]) is asked for in the prompt.
 /// A streamed request always asks for usage (`stream_options.include_usage`) where the provider knows that.
 /// [`ChatRequest::extra_body`] comes last and replaces what stands there under the same name.
 ///
@@ -29,10 +31,12 @@ pub struct RenderedRequest {
 /// [`ErrorKind::Unsupported`](llm_core::ErrorKind::Unsupported) for what the provider does not take, when the request
 /// says [`Unsupported::Refuse`](llm_core::Unsupported::Refuse).
 pub fn render_request(
-    request: ChatRequest,
+    mut request: ChatRequest,
     quirks: &Quirks,
 ) -> Result<RenderedRequest, ModelError> {
     let mut notes = Notes::new(request.unsupported);
+    let enforced = quirks.structured_output_of(&request.model);
+    structured::settle(&mut request, enforced, &mut notes)?;
     let messages = render_messages(request.messages, quirks, &mut notes)?;
     let tools = render_tools(request.tools, quirks, &mut notes)?;
     let mut extra = request.extra_body;
@@ -321,6 +325,32 @@ mod tests {
             expect![[
                 r#"{"model":"m","messages":[{"role":"user","content":"hi"}],"max_tokens":1,"stream":true,"stream_options":{"include_obfuscation":false,"include_usage":true}}"#
             ]],
+        );
+    }
+
+    #[test]
+    fn a_form_that_is_not_enforced_is_asked_for() {
+        let mut request = request();
+        request.messages.insert(0, Message::system("Be brief."));
+        request.response_format = Some(ResponseFormat::JsonSchema {
+            name: "n".into(),
+            description: None,
+            schema: json!({ "type": "object" }),
+            strict: Some(true),
+        });
+        check(
+            "deepseek",
+            request.clone(),
+            expect![[r#"
+            {"model":"m","messages":[{"role":"system","content":"Be brief.\n\nAnswer with one JSON value that fits this JSON schema, and with nothing else:\n{\"type\":\"object\"}"},{"role":"user","content":"hi"}],"response_format":{"type":"json_object"},"max_tokens":9}
+            emulated_parameter response_format"#]],
+        );
+        request.unsupported = Unsupported::Refuse;
+        let quirks = &catalogue::find("deepseek").unwrap().quirks;
+        let error = render_request(request, quirks).unwrap_err();
+        assert_eq!(
+            (error.kind(), error.param()),
+            (ErrorKind::Unsupported, Some("response_format"))
         );
     }
 
