@@ -46,6 +46,8 @@ pub mod anthropic;
 #[cfg(feature = "bedrock")]
 pub mod bedrock;
 pub mod catalogue;
+pub mod credentials;
+pub mod form;
 #[cfg(feature = "gemini")]
 pub mod gemini;
 mod notes;

@@ -4,14 +4,16 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use bytes::{Bytes, BytesMut};
-use futures::{Stream, StreamExt};
-use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE};
+use futures::{Stream, StreamExt, stream};
+use http::header::{ACCEPT, AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE};
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
 use llm_core::{ErrorKind, ModelError, Operation};
-use reqwest::{Client, Response};
+use reqwest::{Body, Client, Response};
 use rustls::crypto::CryptoProvider;
 use secrecy::{ExposeSecret, SecretString};
 use url::Url;
+
+use crate::form::Form;
 
 /// Why a provider could not be set up.
 #[derive(Debug, thiserror::Error)]
@@ -54,6 +56,8 @@ pub struct TransportOptions {
     pub max_body_bytes: usize,
     /// The most bytes of one event of a stream; more is an error.
     pub max_event_bytes: usize,
+    /// The most bytes of a form that is sent, files included; more is an error.
+    pub max_form_bytes: usize,
     /// Send everything through this proxy (`http://`, `https://`).
     pub proxy: Option<String>,
     /// Take the proxy from the system's settings (on Linux `HTTPS_PROXY` and its kin).
@@ -71,6 +75,7 @@ impl Default for TransportOptions {
             max_error_bytes: 1 << 20,
             max_body_bytes: 256 << 20,
             max_event_bytes: 8 << 20,
+            max_form_bytes: 256 << 20,
             proxy: None,
             system_proxy: false,
             ca_certificates: Vec::new(),
@@ -155,6 +160,36 @@ impl Transport {
         request.send().await.map_err(|error| transport_error(operation, error))
     }
 
+    /// Sends a form to `path` below the base URL and returns the response's head, whatever its status. Its files are
+    /// sent from where they are, without a copy.
+    ///
+    /// # Errors
+    /// `InvalidRequest` when it exceeds [`TransportOptions::max_form_bytes`]; else as [`Transport::post`].
+    pub async fn post_form(
+        &self,
+        operation: Operation,
+        path: &str,
+        mut headers: HeaderMap,
+        form: Form,
+    ) -> Result<Response, ModelError> {
+        let form = form.encode();
+        headers.insert(CONTENT_TYPE, form.content_type);
+        headers.insert(CONTENT_LENGTH, HeaderValue::from(form.length));
+        let max = self.options.max_form_bytes;
+        if form.length > max as u64 {
+            let message = format!("the form has {} bytes; the most is {max}", form.length);
+            return Err(ModelError::new(ErrorKind::InvalidRequest, operation, message));
+        }
+        let pieces = form.pieces.into_iter().map(Ok::<_, std::convert::Infallible>);
+        let request = self
+            .client
+            .request(Method::POST, self.url(path))
+            .headers(self.headers.clone())
+            .headers(headers)
+            .body(Body::wrap_stream(stream::iter(pieces)));
+        request.send().await.map_err(|error| transport_error(operation, error))
+    }
+
     /// Asks for `path` below the base URL and returns the response's head, whatever its status.
     ///
     /// # Errors
@@ -173,19 +208,20 @@ impl Transport {
     ///
     /// # Errors
     /// As [`Transport::post`].
-    #[cfg(feature = "openai-responses")]
     pub(crate) async fn ask(
         &self,
         operation: Operation,
         method: Method,
         path: &str,
         query: &[(&str, &str)],
+        headers: HeaderMap,
     ) -> Result<Response, ModelError> {
         let mut url = self.url(path);
         if !query.is_empty() {
             url.query_pairs_mut().extend_pairs(query);
         }
-        let request = self.client.request(method, url).headers(self.headers.clone());
+        let request =
+            self.client.request(method, url).headers(self.headers.clone()).headers(headers);
         request.send().await.map_err(|error| transport_error(operation, error))
     }
 

@@ -17,9 +17,10 @@ use super::errors;
 use super::model::AnthropicChat;
 use super::models::{models_path, parse_models};
 use super::request::{Target, render_count_tokens};
-use super::surface::{Surface, TokenSource, VertexProject};
+use super::surface::{Surface, VertexProject};
 use crate::Quirks;
 use crate::catalogue::ProviderEntry;
+use crate::credentials::{TokenSource, authorise};
 use crate::openai::AvailableModel;
 use crate::transport::{self, BuildError, Transport, TransportOptions};
 
@@ -239,12 +240,7 @@ impl Shared {
                 .with_source(error)
         })?;
         if let Some(tokens) = &self.tokens {
-            let token = tokens.token().await.map_err(|error| error.during(operation))?;
-            let (name, value) = transport::bearer(&token).map_err(|error| {
-                let message = "the token cannot be sent";
-                ModelError::new(ErrorKind::Authentication, operation, message).with_source(error)
-            })?;
-            headers.insert(name, value);
+            authorise(&**tokens, operation, &mut headers).await?;
         }
         let response = self.transport.post(operation, path, headers, body).await?;
         self.accept(operation, response).await
@@ -299,7 +295,8 @@ impl AnthropicBuilder {
         self
     }
 
-    /// Where tokens come from that are sent as `Authorization: Bearer`, asked before every call.
+    /// Where tokens come from that are sent as `Authorization: Bearer`. Wrap sources that ask somebody in
+    /// [`CachedTokens`](crate::credentials::CachedTokens): one is asked for before every call.
     pub fn token_source(mut self, tokens: Arc<dyn TokenSource>) -> Self {
         self.tokens = Some(tokens);
         self

@@ -1,9 +1,4 @@
-//! [`Surface`]: where Claude is served, since addresses and the envelope of the body differ. And who may call: fixed
-//! keys, or tokens that go stale ([`TokenSource`]).
-
-use futures::future::BoxFuture;
-use llm_core::ModelError;
-use secrecy::SecretString;
+//! [`Surface`]: where Claude is served, since addresses and the envelope of the body differ.
 
 /// Where a model of this dialect is served.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -108,21 +103,6 @@ impl VertexProject {
             "https://{host}/v1/projects/{project}/locations/{location}/publishers/anthropic/models"
         )
     }
-}
-
-/// Gives bearer tokens that go stale: OAuth tokens of a service account, of the metadata server, of Entra.
-///
-/// Asked before every call, so an implementation keeps a token until shortly before it goes stale, and fetches a new one
-/// once for all who wait.
-pub trait TokenSource: Send + Sync {
-    /// A token that is good for a call that begins now. Dropping the future must be safe.
-    ///
-    /// # Errors
-    /// `Authentication` when no token is to be had, `Connection` or `Timeout` when nobody could be asked.
-    fn token(&self) -> BoxFuture<'_, Result<SecretString, ModelError>>;
-
-    /// The provider has refused the last token; a source that keeps it forgets it.
-    fn refused(&self) {}
 }
 
 #[cfg(test)]

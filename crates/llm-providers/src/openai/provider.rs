@@ -5,7 +5,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use futures::future::BoxFuture;
-use http::{HeaderMap, HeaderName, HeaderValue};
+use http::{HeaderMap, HeaderName, HeaderValue, Method};
 use llm_core::{
     ChatModel, EmbeddingModel, ErrorKind, ModelError, ModelInfo, ModelKind, ModelName, Operation,
 };
@@ -21,6 +21,7 @@ use super::errors;
 use super::responses::OpenAiResponses;
 use crate::Quirks;
 use crate::catalogue::ProviderEntry;
+use crate::credentials::{TokenSource, authorise};
 use crate::transport::{self, BuildError, Transport, TransportOptions};
 
 /// A provider instance: one base URL, one key, one pool of connections, any number of models. Cheap to clone.
@@ -35,6 +36,7 @@ pub(super) struct Shared {
     pub(super) transport: Transport,
     pub(super) quirks: Quirks,
     api_key: Option<SecretString>,
+    tokens: Option<Arc<dyn TokenSource>>,
 }
 
 impl OpenAi {
@@ -45,6 +47,7 @@ impl OpenAi {
             name: name.into(),
             base_url: base_url.into(),
             api_key: None,
+            tokens: None,
             headers: Vec::new(),
             quirks: Quirks::default(),
             options: TransportOptions::default(),
@@ -108,8 +111,7 @@ impl OpenAi {
         Box::pin(async move {
             let operation = Operation::ListModels;
             let list = async {
-                let response = shared.transport.get(operation, "models").await?;
-                let response = shared.accept(operation, response).await?;
+                let response = shared.ask(operation, Method::GET, "models", &[]).await?;
                 let body = shared.transport.read_body(operation, response).await?;
                 parse_models(&body)
             };
@@ -137,19 +139,45 @@ impl Shared {
         &self,
         operation: Operation,
         path: &str,
-        headers: HeaderMap,
+        mut headers: HeaderMap,
         body: &Map<String, Value>,
     ) -> Result<Response, ModelError> {
         let body = serde_json::to_vec(body).map_err(|error| {
             ModelError::new(ErrorKind::InvalidRequest, operation, "the request is no JSON")
                 .with_source(error)
         })?;
+        self.authorise(operation, &mut headers).await?;
         let response = self.transport.post(operation, path, headers, body).await?;
         self.accept(operation, response).await
     }
 
+    /// Sends a request without a body.
+    pub(super) async fn ask(
+        &self,
+        operation: Operation,
+        method: Method,
+        path: &str,
+        query: &[(&str, &str)],
+    ) -> Result<Response, ModelError> {
+        let mut headers = HeaderMap::new();
+        self.authorise(operation, &mut headers).await?;
+        let response = self.transport.ask(operation, method, path, query, headers).await?;
+        self.accept(operation, response).await
+    }
+
+    async fn authorise(
+        &self,
+        operation: Operation,
+        headers: &mut HeaderMap,
+    ) -> Result<(), ModelError> {
+        match &self.tokens {
+            Some(tokens) => authorise(&**tokens, operation, headers).await,
+            None => Ok(()),
+        }
+    }
+
     /// The response if it is a success, else the failure that it tells.
-    pub(super) async fn accept(
+    async fn accept(
         &self,
         operation: Operation,
         response: Response,
@@ -169,11 +197,13 @@ impl Shared {
         let body = self.transport.read_error_body(operation, response).await;
         let body = self.without_key(&body);
         let now = transport::now();
-        Err(errors::from_response(operation, status.as_u16(), &headers, &body, now))
+        let error = errors::from_response(operation, status.as_u16(), &headers, &body, now);
+        if let (ErrorKind::Authentication, Some(tokens)) = (error.kind(), &self.tokens) {
+            tokens.refused();
+        }
+        Err(error)
     }
-}
 
-impl Shared {
     /// The body of an error with our key struck out: some providers repeat it in their message.
     fn without_key<'a>(&self, body: &'a [u8]) -> Cow<'a, [u8]> {
         let key = self.api_key.as_ref().map(ExposeSecret::expose_secret);
@@ -187,11 +217,12 @@ impl Shared {
 }
 
 /// Sets up an [`OpenAi`] provider.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct OpenAiBuilder {
     name: String,
     base_url: String,
     api_key: Option<SecretString>,
+    tokens: Option<Arc<dyn TokenSource>>,
     headers: Vec<(String, String)>,
     quirks: Quirks,
     options: TransportOptions,
@@ -201,6 +232,13 @@ impl OpenAiBuilder {
     /// The key, sent as `Authorization: Bearer`. Servers on the own machine often need none.
     pub fn api_key(mut self, key: SecretString) -> Self {
         self.api_key = Some(key);
+        self
+    }
+
+    /// Where tokens come from that are sent as `Authorization: Bearer` in place of a key. Wrap sources that ask somebody in
+    /// [`CachedTokens`](crate::credentials::CachedTokens): one is asked for before every call.
+    pub fn token_source(mut self, tokens: Arc<dyn TokenSource>) -> Self {
+        self.tokens = Some(tokens);
         self
     }
 
@@ -244,8 +282,19 @@ impl OpenAiBuilder {
             headers.insert(name, value);
         }
         let transport = Transport::new(&self.base_url, headers, self.options)?;
-        let Self { name, api_key, quirks, .. } = self;
-        Ok(OpenAi { shared: Arc::new(Shared { name, transport, quirks, api_key }) })
+        let Self { name, api_key, tokens, quirks, .. } = self;
+        Ok(OpenAi { shared: Arc::new(Shared { name, transport, quirks, api_key, tokens }) })
+    }
+}
+
+impl fmt::Debug for OpenAiBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("OpenAiBuilder")
+            .field("name", &self.name)
+            .field("base_url", &self.base_url)
+            .field("has_api_key", &self.api_key.is_some())
+            .field("has_token_source", &self.tokens.is_some())
+            .finish_non_exhaustive()
     }
 }
 

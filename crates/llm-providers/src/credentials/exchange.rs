@@ -10,12 +10,9 @@ use serde::Deserialize;
 use serde_json::Value;
 use url::{Url, form_urlencoded};
 
-use super::{AccessToken, CredentialsError, TokenError, transport_options};
+use super::{AccessToken, TokenError};
 use crate::openai::errors::kind_of_status;
-use crate::transport::{BuildError, Transport};
-
-/// Where Google exchanges tokens unless the credentials say otherwise.
-pub(super) const TOKEN_SERVER: &str = "https://oauth2.googleapis.com/token";
+use crate::transport::{BuildError, Transport, TransportOptions};
 
 /// The transport says on whose behalf it fails; callers rename it.
 const OPERATION: Operation = Operation::Chat;
@@ -38,20 +35,6 @@ impl TokenServer {
         Ok(Self { transport, path })
     }
 
-    /// The server that credentials name: only Google's own, since a file from elsewhere could send the assertion anywhere.
-    pub(super) fn named(uri: Option<&str>) -> Result<Self, CredentialsError> {
-        let uri = uri.unwrap_or(TOKEN_SERVER);
-        let is_googles = Url::parse(uri).is_ok_and(|url| {
-            let host = url.host_str().unwrap_or_default();
-            url.scheme() == "https"
-                && (host == "googleapis.com" || host.ends_with(".googleapis.com"))
-        });
-        if !is_googles {
-            return Err(CredentialsError::TokenServer { uri: uri.to_owned() });
-        }
-        Ok(Self::at(uri)?)
-    }
-
     /// Sends a form and reads the token.
     pub(super) async fn exchange(&self, form: &[(&str, &str)]) -> Result<AccessToken, TokenError> {
         let body = form_urlencoded::Serializer::new(String::new()).extend_pairs(form).finish();
@@ -68,7 +51,16 @@ impl TokenServer {
     }
 }
 
-/// `{"access_token": …, "expires_in": seconds}`, as every token server of Google answers.
+/// Asking for a token is quick or broken.
+pub(super) fn transport_options() -> TransportOptions {
+    TransportOptions {
+        read_timeout: Duration::from_secs(30),
+        max_body_bytes: 1 << 20,
+        ..TransportOptions::default()
+    }
+}
+
+/// `{"access_token": …, "expires_in": seconds}`, as every token server answers.
 pub(super) fn parse_token(body: &[u8]) -> Result<AccessToken, TokenError> {
     #[derive(Deserialize)]
     struct Token {
@@ -103,21 +95,6 @@ fn refusal(status: u16, body: &[u8]) -> TokenError {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn only_googles_servers_are_taken_from_a_file() {
-        assert!(TokenServer::named(None).is_ok());
-        assert!(TokenServer::named(Some("https://oauth2.googleapis.com/token")).is_ok());
-        for uri in [
-            "http://oauth2.googleapis.com/token",
-            "https://googleapis.com.example/token",
-            "https://169.254.169.254/token",
-            "nothing",
-        ] {
-            let error = TokenServer::named(Some(uri)).unwrap_err();
-            assert!(matches!(error, CredentialsError::TokenServer { .. }), "{uri}");
-        }
-    }
 
     #[test]
     fn refusals_tell_why() {
