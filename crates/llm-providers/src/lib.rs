@@ -52,6 +52,8 @@ pub mod form;
 pub mod gemini;
 mod notes;
 pub mod openai;
+#[cfg(any(feature = "anthropic", feature = "azure"))]
+mod path_segment;
 mod quirks;
 pub mod retry_after;
 mod sources;

@@ -33,6 +33,8 @@ pub struct Quirks {
     pub drop: Vec<String>,
     /// Parameters that the provider names differently: name in the dialect → its own.
     pub rename: BTreeMap<String, String>,
+    /// Paths below the base URL that are not the dialect's: its own (`chat/completions`) → theirs.
+    pub paths: BTreeMap<String, String>,
     /// Differences of families of models. The first rule that fits a model's name holds.
     pub models: Vec<ModelRule>,
 }

@@ -270,6 +270,9 @@ impl Transport {
             let joined = base_query.map_or(query.to_owned(), |base| format!("{base}&{query}"));
             url.set_query(Some(&joined));
         }
+        if path.is_empty() {
+            return url;
+        }
         let base_path = url.path().trim_end_matches('/');
         let path = format!("{base_path}/{}", path.trim_start_matches('/'));
         url.set_path(&path);
@@ -316,6 +319,20 @@ pub(crate) fn bearer(secret: &SecretString) -> Result<(HeaderName, HeaderValue),
         .map_err(|_| BuildError::Header { name: name.to_string() })?;
     value.set_sensitive(true);
     Ok((name, value))
+}
+
+/// A secret as it is, in a header that must not show up in logs.
+///
+/// # Errors
+/// As [`bearer`].
+pub(crate) fn secret_header(
+    name: &HeaderName,
+    secret: &SecretString,
+) -> Result<HeaderValue, BuildError> {
+    let mut value = HeaderValue::try_from(secret.expose_secret().trim())
+        .map_err(|_| BuildError::Header { name: name.to_string() })?;
+    value.set_sensitive(true);
+    Ok(value)
 }
 
 /// Headers of one request, as its caller named them.

@@ -9,7 +9,7 @@ use llm_core::{
     ChatModel, ChatRequest, ErrorKind, ModelError, ModelInfo, ModelKind, ModelName, Operation,
 };
 use reqwest::Response;
-use secrecy::{ExposeSecret, SecretString};
+use secrecy::SecretString;
 use serde_json::{Map, Value};
 
 use super::count_tokens::parse_count;
@@ -348,10 +348,7 @@ impl AnthropicBuilder {
             headers.insert(parsed, HeaderValue::try_from(value).map_err(|_| error())?);
         }
         if let Some(key) = &self.api_key {
-            let mut value = HeaderValue::try_from(key.expose_secret().trim())
-                .map_err(|_| BuildError::Header { name: KEY_HEADER.to_string() })?;
-            value.set_sensitive(true);
-            headers.insert(KEY_HEADER, value);
+            headers.insert(KEY_HEADER, transport::secret_header(&KEY_HEADER, key)?);
         }
         let transport = Transport::new(&self.base_url, headers, self.options)?;
         Ok(Anthropic {

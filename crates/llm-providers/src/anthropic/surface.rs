@@ -1,5 +1,7 @@
 //! [`Surface`]: where Claude is served, since addresses and the envelope of the body differ.
 
+use crate::path_segment::path_segment;
+
 /// Where a model of this dialect is served.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
@@ -54,23 +56,6 @@ impl Surface {
             Surface::Vertex | Surface::Bedrock => "count-tokens:rawPredict",
         }
     }
-}
-
-/// A name as one segment of a path. Names come from callers, and must not reach another resource.
-fn path_segment(name: &str) -> String {
-    let mut segment = String::with_capacity(name.len());
-    for byte in name.bytes() {
-        match byte {
-            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' | b'@' => {
-                segment.push(char::from(byte));
-            }
-            // A segment of dots alone would climb, even in its encoded form; this one names nothing.
-            b'.' if name.bytes().all(|byte| byte == b'.') => segment.push_str("%252E"),
-            b'.' => segment.push('.'),
-            _ => segment.push_str(&format!("%{byte:02X}")),
-        }
-    }
-    segment
 }
 
 /// A project on Vertex AI.

@@ -5,14 +5,17 @@
 //! | source | from |
 //! |---|---|
 //! | [`FixedToken`] | the caller, who has one already |
+//! | [`azure`] | Microsoft Entra ID: an application, a workload, the machine's own identity |
 //! | [`google`] | Google Cloud: a service account, a person who has signed in, the machine's own account |
 //!
 //! [`CachedTokens`] keeps a token while it lasts and asks once however many callers wait.
 //!
 //! Nothing here reads files or the environment: whoever assembles a configuration hands in what stands there.
 
+#[cfg(feature = "azure")]
+pub mod azure;
 mod cached;
-#[cfg(feature = "google-credentials")]
+#[cfg(any(feature = "azure", feature = "google-credentials"))]
 mod exchange;
 #[cfg(feature = "google-credentials")]
 pub mod google;

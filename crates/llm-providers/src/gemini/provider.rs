@@ -10,7 +10,7 @@ use llm_core::{
     Operation,
 };
 use reqwest::Response;
-use secrecy::{ExposeSecret, SecretString};
+use secrecy::SecretString;
 use serde_json::{Map, Value};
 
 use super::count_tokens::{self, TokenCount};
@@ -274,11 +274,8 @@ impl GeminiBuilder {
             headers.insert(parsed, HeaderValue::try_from(value).map_err(|_| error())?);
         }
         if let Some(key) = &self.api_key {
-            const NAME: &str = "x-goog-api-key";
-            let mut value = HeaderValue::try_from(key.expose_secret().trim())
-                .map_err(|_| BuildError::Header { name: NAME.to_owned() })?;
-            value.set_sensitive(true);
-            headers.insert(HeaderName::from_static(NAME), value);
+            const NAME: HeaderName = HeaderName::from_static("x-goog-api-key");
+            headers.insert(NAME, transport::secret_header(&NAME, key)?);
         }
         let transport = Transport::new(&self.base_url, headers, self.options)?;
         let shared =

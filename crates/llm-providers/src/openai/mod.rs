@@ -1,5 +1,7 @@
 //! The OpenAI dialect, from both sides: a client for providers that speak it, and what a server of it reads and writes.
 
+#[cfg(feature = "azure")]
+mod azure;
 pub mod chat;
 pub mod embeddings;
 pub mod errors;
@@ -9,5 +11,7 @@ mod provider;
 pub mod responses;
 pub mod server;
 
+#[cfg(feature = "azure")]
+pub use azure::AzureApi;
 pub use fields::RequestError;
 pub use provider::{AvailableModel, OpenAi, OpenAiBuilder};

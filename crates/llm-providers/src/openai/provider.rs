@@ -5,6 +5,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use futures::future::BoxFuture;
+use http::header::AUTHORIZATION;
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
 use llm_core::{
     ChatModel, EmbeddingModel, ErrorKind, ModelError, ModelInfo, ModelKind, ModelName, Operation,
@@ -22,6 +23,8 @@ use super::responses::OpenAiResponses;
 use crate::Quirks;
 use crate::catalogue::ProviderEntry;
 use crate::credentials::{TokenSource, authorise};
+#[cfg(feature = "azure")]
+use crate::path_segment::path_segment;
 use crate::transport::{self, BuildError, Transport, TransportOptions};
 
 /// A provider instance: one base URL, one key, one pool of connections, any number of models. Cheap to clone.
@@ -35,8 +38,20 @@ pub(super) struct Shared {
     pub(super) name: String,
     pub(super) transport: Transport,
     pub(super) quirks: Quirks,
+    routing: Routing,
     api_key: Option<SecretString>,
     tokens: Option<Arc<dyn TokenSource>>,
+}
+
+/// Where the operations of a model are asked, below the base URL.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Routing {
+    /// All at the same address; the body names the model.
+    #[default]
+    Plain,
+    /// Below the model's own address.
+    #[cfg(feature = "azure")]
+    Deployments,
 }
 
 impl OpenAi {
@@ -46,6 +61,8 @@ impl OpenAi {
         OpenAiBuilder {
             name: name.into(),
             base_url: base_url.into(),
+            routing: Routing::default(),
+            key_header: AUTHORIZATION,
             api_key: None,
             tokens: None,
             headers: Vec::new(),
@@ -134,6 +151,18 @@ impl fmt::Debug for OpenAi {
 }
 
 impl Shared {
+    /// The path of a model's operation, which the dialect calls `path`.
+    pub(super) fn path_for<'a>(&'a self, model: &str, path: &'a str) -> Cow<'a, str> {
+        let path = self.quirks.paths.get(path).map_or(path, String::as_str);
+        match self.routing {
+            Routing::Plain => Cow::Borrowed(path),
+            #[cfg(feature = "azure")]
+            Routing::Deployments => {
+                Cow::Owned(format!("deployments/{}/{path}", path_segment(model)))
+            }
+        }
+    }
+
     /// Sends a request for a model.
     pub(super) async fn post(
         &self,
@@ -221,6 +250,8 @@ impl Shared {
 pub struct OpenAiBuilder {
     name: String,
     base_url: String,
+    routing: Routing,
+    key_header: HeaderName,
     api_key: Option<SecretString>,
     tokens: Option<Arc<dyn TokenSource>>,
     headers: Vec<(String, String)>,
@@ -229,9 +260,22 @@ pub struct OpenAiBuilder {
 }
 
 impl OpenAiBuilder {
-    /// The key, sent as `Authorization: Bearer`. Servers on the own machine often need none.
+    /// The key, sent as `Authorization: Bearer` (on Azure as `api-key`). Servers on the own machine often need none.
     pub fn api_key(mut self, key: SecretString) -> Self {
         self.api_key = Some(key);
+        self
+    }
+
+    /// The key goes as it is into a header of this name.
+    #[cfg(feature = "azure")]
+    pub(super) fn key_header(mut self, name: HeaderName) -> Self {
+        self.key_header = name;
+        self
+    }
+
+    #[cfg(feature = "azure")]
+    pub(super) fn routing(mut self, routing: Routing) -> Self {
+        self.routing = routing;
         self
     }
 
@@ -278,12 +322,18 @@ impl OpenAiBuilder {
             headers.insert(parsed, HeaderValue::try_from(value).map_err(|_| error())?);
         }
         if let Some(key) = &self.api_key {
-            let (name, value) = transport::bearer(key)?;
-            headers.insert(name, value);
+            let value = if self.key_header == AUTHORIZATION {
+                transport::bearer(key)?.1
+            } else {
+                transport::secret_header(&self.key_header, key)?
+            };
+            headers.insert(self.key_header.clone(), value);
         }
         let transport = Transport::new(&self.base_url, headers, self.options)?;
-        let Self { name, api_key, tokens, quirks, .. } = self;
-        Ok(OpenAi { shared: Arc::new(Shared { name, transport, quirks, api_key, tokens }) })
+        let Self { name, api_key, tokens, quirks, routing, .. } = self;
+        Ok(OpenAi {
+            shared: Arc::new(Shared { name, transport, quirks, routing, api_key, tokens }),
+        })
     }
 }
 

@@ -52,9 +52,9 @@ async fn ask(shared: &Shared, request: ChatRequest) -> Result<ChatReply, ModelEr
         if request.stream { "text/event-stream, application/json" } else { "application/json" };
     headers.entry(ACCEPT).or_insert(HeaderValue::from_static(accept));
     let is_streamed = request.stream;
+    let path = shared.path_for(&request.model, "chat/completions");
     let rendered = render_request(request, &shared.quirks)?;
-    let response =
-        shared.post(Operation::Chat, "chat/completions", headers, &rendered.body).await?;
+    let response = shared.post(Operation::Chat, &path, headers, &rendered.body).await?;
     let first = rendered.warnings.into_iter().map(ChatEvent::Warning).collect();
     let decoder = ChatDecoder::new(shared.quirks.clone(), errors::request_id(response.headers()));
     let limit = shared.transport.options().max_event_bytes;
