@@ -52,14 +52,16 @@ pub mod form;
 pub mod gemini;
 mod notes;
 pub mod openai;
-#[cfg(any(feature = "anthropic", feature = "azure"))]
 mod path_segment;
 mod quirks;
+mod raw;
 pub mod retry_after;
 mod sources;
 pub mod sse;
 pub mod stream;
 pub mod transport;
+#[cfg(feature = "audio")]
+pub mod voice;
 
 #[cfg(feature = "anthropic")]
 pub use anthropic::Anthropic;
@@ -68,7 +70,11 @@ pub use bedrock::Bedrock;
 #[cfg(feature = "gemini")]
 pub use gemini::Gemini;
 pub use openai::OpenAi;
-pub use quirks::{ModelRule, OutputLimit, Quirks, ReasoningRequest, ReasoningReturn};
+pub use quirks::{
+    ModelRule, OutputLimit, Quirks, ReasoningRequest, ReasoningReturn, SpeechShape,
+    TranscriptionShape,
+};
+pub use raw::{RawBody, RawRequest, RawResponse};
 #[cfg(feature = "openai-responses")]
 pub use sources::ByResponses;
 pub use transport::{BuildError, TransportOptions};

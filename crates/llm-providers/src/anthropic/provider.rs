@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use futures::future::BoxFuture;
-use http::{HeaderMap, HeaderName, HeaderValue};
+use http::{HeaderMap, HeaderName, HeaderValue, Method};
 use llm_core::{
     ChatModel, ChatRequest, ErrorKind, ModelError, ModelInfo, ModelKind, ModelName, Operation,
 };
@@ -22,6 +22,7 @@ use crate::Quirks;
 use crate::catalogue::ProviderEntry;
 use crate::credentials::{TokenSource, authorise};
 use crate::openai::AvailableModel;
+use crate::raw::{RawRequest, RawResponse};
 use crate::transport::{self, BuildError, Transport, TransportOptions};
 
 /// Where Anthropic's own API begins.
@@ -152,6 +153,21 @@ impl Anthropic {
     }
 }
 
+impl Anthropic {
+    /// Asks for anything else (files, batches), with the instance's connections, credentials, limits and words for
+    /// `anthropic-beta`. The future borrows nothing; dropping it cancels.
+    ///
+    /// # Errors
+    /// As any call: a status that is no success is the failure that it tells.
+    pub fn raw(&self, request: RawRequest) -> BoxFuture<'static, Result<RawResponse, ModelError>> {
+        let shared = self.shared.clone();
+        Box::pin(async move {
+            let answer = shared.raw(request).await;
+            answer.map_err(|error| error.at_if_unknown(&shared.name, ""))
+        })
+    }
+}
+
 async fn list_models(shared: &Shared) -> Result<Vec<AvailableModel>, ModelError> {
     let operation = Operation::ListModels;
     if shared.surface != Surface::Messages {
@@ -161,7 +177,9 @@ async fn list_models(shared: &Shared) -> Result<Vec<AvailableModel>, ModelError>
     let mut models = Vec::new();
     let mut path = models_path(None);
     for _ in 0..MAX_PAGES {
-        let response = shared.transport.get(operation, &path).await?;
+        let mut headers = HeaderMap::new();
+        shared.authorise(operation, &mut headers).await?;
+        let response = shared.transport.ask(operation, Method::GET, &path, &[], headers).await?;
         let response = shared.accept(operation, response).await?;
         let page = parse_models(&shared.transport.read_body(operation, response).await?)?;
         models.extend(page.models);
@@ -239,11 +257,31 @@ impl Shared {
             ModelError::new(ErrorKind::InvalidRequest, operation, "the request is no JSON")
                 .with_source(error)
         })?;
-        if let Some(tokens) = &self.tokens {
-            authorise(&**tokens, operation, &mut headers).await?;
-        }
+        self.authorise(operation, &mut headers).await?;
         let response = self.transport.post(operation, path, headers, body).await?;
         self.accept(operation, response).await
+    }
+
+    async fn raw(&self, mut request: RawRequest) -> Result<RawResponse, ModelError> {
+        let operation = Operation::Raw;
+        let mut headers = transport::extra_headers(operation, &request.headers)?;
+        request.headers.clear();
+        self.add_betas(&mut headers, &[]);
+        self.authorise(operation, &mut headers).await?;
+        let response = self.transport.send(operation, request, headers).await?;
+        let response = self.accept(operation, response).await?;
+        self.transport.read_raw(operation, response).await
+    }
+
+    async fn authorise(
+        &self,
+        operation: Operation,
+        headers: &mut HeaderMap,
+    ) -> Result<(), ModelError> {
+        match &self.tokens {
+            Some(tokens) => authorise(&**tokens, operation, headers).await,
+            None => Ok(()),
+        }
     }
 
     /// The response if it is a success, else the failure that it tells.

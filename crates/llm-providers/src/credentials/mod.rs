@@ -12,10 +12,10 @@
 //!
 //! Nothing here reads files or the environment: whoever assembles a configuration hands in what stands there.
 
-#[cfg(feature = "azure")]
+#[cfg(feature = "azure-credentials")]
 pub mod azure;
 mod cached;
-#[cfg(any(feature = "azure", feature = "google-credentials"))]
+#[cfg(any(feature = "azure-credentials", feature = "google-credentials"))]
 mod exchange;
 #[cfg(feature = "google-credentials")]
 pub mod google;

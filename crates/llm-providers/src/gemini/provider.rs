@@ -21,6 +21,7 @@ use super::model::GeminiChat;
 use super::models::{self, AvailableModel};
 use crate::catalogue::ProviderEntry;
 use crate::credentials::{TokenSource, authorise};
+use crate::raw::{RawRequest, RawResponse};
 use crate::transport::{self, BuildError, Transport, TransportOptions};
 
 /// Where the Gemini API begins.
@@ -134,6 +135,19 @@ impl Gemini {
         })
     }
 
+    /// Asks for anything else (files, caches, batches), with the instance's connections, credentials and limits. The future
+    /// borrows nothing; dropping it cancels.
+    ///
+    /// # Errors
+    /// As any call: a status that is no success is the failure that it tells.
+    pub fn raw(&self, request: RawRequest) -> BoxFuture<'static, Result<RawResponse, ModelError>> {
+        let shared = self.shared.clone();
+        Box::pin(async move {
+            let answer = shared.raw(request).await;
+            answer.map_err(|error| error.at_if_unknown(&shared.name, ""))
+        })
+    }
+
     fn info(&self, model: impl Into<String>, kind: ModelKind) -> ModelInfo {
         ModelInfo::new(ModelName::new(self.name(), model), kind)
     }
@@ -182,6 +196,17 @@ impl Shared {
     ) -> Result<Response, ModelError> {
         let response = self.transport.get(operation, path).await?;
         self.accept(operation, response).await
+    }
+
+    async fn raw(&self, request: RawRequest) -> Result<RawResponse, ModelError> {
+        let operation = Operation::Raw;
+        let mut headers = HeaderMap::new();
+        if let Some(tokens) = &self.tokens {
+            authorise(&**tokens, operation, &mut headers).await?;
+        }
+        let response = self.transport.send(operation, request, headers).await?;
+        let response = self.accept(operation, response).await?;
+        self.transport.read_raw(operation, response).await
     }
 
     /// The response if it is a success, else the failure that it tells.

@@ -23,6 +23,7 @@ const WORDS: &[(Option<u16>, &str, ErrorKind)] = &[
     (None, "insufficient_balance", ErrorKind::Quota),
     (None, "insufficient_credits", ErrorKind::Quota),
     (None, "access_terminated", ErrorKind::Quota),
+    (None, "quota_exceeded", ErrorKind::Quota),
     (None, "context_length_exceeded", ErrorKind::ContextLength),
     (None, "exceed_context_size_error", ErrorKind::ContextLength),
     (None, "model_max_prompt_tokens_exceeded", ErrorKind::ContextLength),
@@ -39,6 +40,7 @@ const WORDS: &[(Option<u16>, &str, ErrorKind)] = &[
     (None, "unsupported_country_region_territory", ErrorKind::Permission),
     (None, "permission_error", ErrorKind::Permission),
     (None, "permission_denied", ErrorKind::Permission),
+    (None, "missing_permissions", ErrorKind::Permission),
     (None, "rate_limit_exceeded", ErrorKind::RateLimit),
     (None, "rate_limit_error", ErrorKind::RateLimit),
     (None, "ratelimitreached", ErrorKind::RateLimit),
@@ -47,6 +49,7 @@ const WORDS: &[(Option<u16>, &str, ErrorKind)] = &[
     (None, "overloaded_error", ErrorKind::Overloaded),
     (None, "server_overloaded", ErrorKind::Overloaded),
     (None, "capacity_exceeded", ErrorKind::Overloaded),
+    (None, "system_busy", ErrorKind::Overloaded),
     // The model wrote a tool call that does not fit its schema; sampling again may do better.
     (None, "tool_use_failed", ErrorKind::Malformed),
     (None, "server_error", ErrorKind::Upstream),
@@ -134,13 +137,14 @@ pub fn from_body(operation: Operation, status: Option<u16>, body: &Value) -> Mod
 
 /// The provider's id of the request, in any of the headers that providers use.
 pub fn request_id(headers: &HeaderMap) -> Option<String> {
-    const NAMES: [&str; 6] = [
+    const NAMES: [&str; 7] = [
         "x-request-id",
         "request-id",
         "apim-request-id",
         "x-generation-id",
         "mistral-correlation-id",
         "x-amzn-requestid",
+        "dg-request-id",
     ];
     NAMES.iter().find_map(|name| Some(headers.get(*name)?.to_str().ok()?.to_owned()))
 }

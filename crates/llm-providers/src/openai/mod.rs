@@ -1,6 +1,7 @@
 //! The OpenAI dialect, from both sides: a client for providers that speak it, and what a server of it reads and writes.
 
-#[cfg(feature = "azure")]
+#[cfg(feature = "audio")]
+pub mod audio;
 mod azure;
 pub mod chat;
 pub mod embeddings;
@@ -11,7 +12,6 @@ mod provider;
 pub mod responses;
 pub mod server;
 
-#[cfg(feature = "azure")]
 pub use azure::AzureApi;
 pub use fields::RequestError;
 pub use provider::{AvailableModel, OpenAi, OpenAiBuilder};

@@ -10,11 +10,15 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method};
 use llm_core::{
     ChatModel, EmbeddingModel, ErrorKind, ModelError, ModelInfo, ModelKind, ModelName, Operation,
 };
+#[cfg(feature = "audio")]
+use llm_core::{SpeechModel, TranscriptionModel, TranscriptionRequest};
 use reqwest::Response;
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
+#[cfg(feature = "audio")]
+use super::audio::{OpenAiSpeech, OpenAiTranscription};
 use super::chat::OpenAiChat;
 use super::embeddings::OpenAiEmbedding;
 use super::errors;
@@ -23,8 +27,10 @@ use super::responses::OpenAiResponses;
 use crate::Quirks;
 use crate::catalogue::ProviderEntry;
 use crate::credentials::{TokenSource, authorise};
-#[cfg(feature = "azure")]
+#[cfg(feature = "audio")]
+use crate::form::Form;
 use crate::path_segment::path_segment;
+use crate::raw::{RawRequest, RawResponse};
 use crate::transport::{self, BuildError, Transport, TransportOptions};
 
 /// A provider instance: one base URL, one key, one pool of connections, any number of models. Cheap to clone.
@@ -50,7 +56,6 @@ pub(super) enum Routing {
     #[default]
     Plain,
     /// Below the model's own address.
-    #[cfg(feature = "azure")]
     Deployments,
 }
 
@@ -119,6 +124,51 @@ impl OpenAi {
         Arc::new(OpenAiEmbedding::new(self.shared.clone(), info))
     }
 
+    /// A speech model by the provider's name for it. Nothing is sent.
+    #[cfg(feature = "audio")]
+    pub fn speech(&self, model: impl Into<String>) -> Arc<dyn SpeechModel> {
+        self.speech_with(self.info(model, ModelKind::Speech))
+    }
+
+    /// A speech model of which more is known.
+    #[cfg(feature = "audio")]
+    pub fn speech_with(&self, info: ModelInfo) -> Arc<dyn SpeechModel> {
+        Arc::new(OpenAiSpeech::new(self.shared.clone(), info))
+    }
+
+    /// A transcription model by the provider's name for it. Nothing is sent.
+    #[cfg(feature = "audio")]
+    pub fn transcription(&self, model: impl Into<String>) -> Arc<dyn TranscriptionModel> {
+        self.transcription_with(self.info(model, ModelKind::Transcription))
+    }
+
+    /// A transcription model of which more is known.
+    #[cfg(feature = "audio")]
+    pub fn transcription_with(&self, info: ModelInfo) -> Arc<dyn TranscriptionModel> {
+        let shared = self.shared.clone();
+        Arc::new(OpenAiTranscription::new(shared, info, "audio/transcriptions"))
+    }
+
+    /// A model that hears any language and writes English (`audio/translations`). Nothing is sent.
+    #[cfg(feature = "audio")]
+    pub fn translation(&self, model: impl Into<String>) -> Arc<dyn TranscriptionModel> {
+        let info = self.info(model, ModelKind::Transcription);
+        Arc::new(OpenAiTranscription::new(self.shared.clone(), info, "audio/translations"))
+    }
+
+    /// Asks [`TranscriptionRequest::model`] for a transcript that comes as it is made, ended by the whole. Providers that
+    /// cannot stream give the whole at once. The future borrows nothing; dropping it, or the reply, cancels.
+    ///
+    /// # Errors
+    /// Before the first event from the future, later as the reply's last item. A stream without its end is `Malformed`.
+    #[cfg(feature = "audio")]
+    pub fn stream_transcript(
+        &self,
+        request: TranscriptionRequest,
+    ) -> BoxFuture<'static, Result<super::audio::TranscriptReply, ModelError>> {
+        super::audio::follow(self.shared.clone(), request)
+    }
+
     /// Asks which models there are (`GET …/models`). The future borrows nothing; dropping it cancels.
     ///
     /// # Errors
@@ -133,6 +183,19 @@ impl OpenAi {
                 parse_models(&body)
             };
             list.await.map_err(|error| error.at_if_unknown(&shared.name, ""))
+        })
+    }
+
+    /// Asks for anything else, with the instance's connections, credentials and limits. The future borrows nothing;
+    /// dropping it cancels.
+    ///
+    /// # Errors
+    /// As any call: a status that is no success is the failure that it tells.
+    pub fn raw(&self, request: RawRequest) -> BoxFuture<'static, Result<RawResponse, ModelError>> {
+        let shared = self.shared.clone();
+        Box::pin(async move {
+            let answer = shared.raw(request).await;
+            answer.map_err(|error| error.at_if_unknown(&shared.name, ""))
         })
     }
 
@@ -156,7 +219,6 @@ impl Shared {
         let path = self.quirks.paths.get(path).map_or(path, String::as_str);
         match self.routing {
             Routing::Plain => Cow::Borrowed(path),
-            #[cfg(feature = "azure")]
             Routing::Deployments => {
                 Cow::Owned(format!("deployments/{}/{path}", path_segment(model)))
             }
@@ -180,6 +242,20 @@ impl Shared {
         self.accept(operation, response).await
     }
 
+    /// Sends a form for a model.
+    #[cfg(feature = "audio")]
+    pub(super) async fn post_form(
+        &self,
+        operation: Operation,
+        path: &str,
+        mut headers: HeaderMap,
+        form: Form,
+    ) -> Result<Response, ModelError> {
+        self.authorise(operation, &mut headers).await?;
+        let response = self.transport.post_form(operation, path, headers, form).await?;
+        self.accept(operation, response).await
+    }
+
     /// Sends a request without a body.
     pub(super) async fn ask(
         &self,
@@ -192,6 +268,15 @@ impl Shared {
         self.authorise(operation, &mut headers).await?;
         let response = self.transport.ask(operation, method, path, query, headers).await?;
         self.accept(operation, response).await
+    }
+
+    async fn raw(&self, request: RawRequest) -> Result<RawResponse, ModelError> {
+        let operation = Operation::Raw;
+        let mut headers = HeaderMap::new();
+        self.authorise(operation, &mut headers).await?;
+        let response = self.transport.send(operation, request, headers).await?;
+        let response = self.accept(operation, response).await?;
+        self.transport.read_raw(operation, response).await
     }
 
     async fn authorise(
@@ -267,13 +352,11 @@ impl OpenAiBuilder {
     }
 
     /// The key goes as it is into a header of this name.
-    #[cfg(feature = "azure")]
     pub(super) fn key_header(mut self, name: HeaderName) -> Self {
         self.key_header = name;
         self
     }
 
-    #[cfg(feature = "azure")]
     pub(super) fn routing(mut self, routing: Routing) -> Self {
         self.routing = routing;
         self
