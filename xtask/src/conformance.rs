@@ -5,6 +5,7 @@
 //! of the same bytes.
 
 mod anthropic;
+mod azure;
 mod bedrock;
 mod gemini;
 mod openai;

@@ -23,6 +23,8 @@ pub enum Operation {
     Describe,
     CountTokens,
     ListModels,
+    /// Something without a type here.
+    Raw,
 }
 
 impl fmt::Display for Operation {
@@ -36,6 +38,7 @@ impl fmt::Display for Operation {
             Operation::Describe => "vision",
             Operation::CountTokens => "token count",
             Operation::ListModels => "model list",
+            Operation::Raw => "raw",
         })
     }
 }

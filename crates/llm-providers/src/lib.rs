@@ -47,11 +47,15 @@ pub mod anthropic;
 #[cfg(feature = "bedrock")]
 pub mod bedrock;
 pub mod catalogue;
+pub mod credentials;
+pub mod form;
 #[cfg(feature = "gemini")]
 pub mod gemini;
 mod notes;
 pub mod openai;
+mod path_segment;
 mod quirks;
+mod raw;
 pub mod retry_after;
 mod sources;
 pub mod sse;
@@ -59,6 +63,8 @@ pub mod stream;
 mod structured;
 mod think;
 pub mod transport;
+#[cfg(feature = "audio")]
+pub mod voice;
 
 pub use answer::AnswerDecoder;
 #[cfg(feature = "anthropic")]
@@ -68,7 +74,11 @@ pub use bedrock::Bedrock;
 #[cfg(feature = "gemini")]
 pub use gemini::Gemini;
 pub use openai::OpenAi;
-pub use quirks::{ModelRule, OutputLimit, Quirks, ReasoningRequest, ReasoningReturn};
+pub use quirks::{
+    ModelRule, OutputLimit, Quirks, ReasoningRequest, ReasoningReturn, SpeechShape,
+    TranscriptionShape,
+};
+pub use raw::{RawBody, RawRequest, RawResponse};
 #[cfg(feature = "openai-responses")]
 pub use sources::ByResponses;
 pub use structured::StructuredOutput;

@@ -39,6 +39,12 @@ pub struct Quirks {
     pub drop: Vec<String>,
     /// Parameters that the provider names differently: name in the dialect → its own.
     pub rename: BTreeMap<String, String>,
+    /// How speech is asked for.
+    pub speech: SpeechShape,
+    /// How a transcript is asked for.
+    pub transcription: TranscriptionShape,
+    /// Paths below the base URL that are not the dialect's: its own (`chat/completions`) → theirs.
+    pub paths: BTreeMap<String, String>,
     /// Differences of families of models. The first rule that fits a model's name holds.
     pub models: Vec<ModelRule>,
 }
@@ -82,6 +88,33 @@ pub enum ReasoningReturn {
     Reasoning,
     /// As `reasoning_details` where it is signed, encrypted or summarised, else as text in `reasoning`.
     ReasoningDetails,
+}
+
+/// How speech is asked for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SpeechShape {
+    /// `audio/speech` with `input`, `voice`, `response_format`.
+    #[default]
+    #[serde(rename = "openai")]
+    OpenAi,
+    /// `tts` with `text`, `voice_id`, `language`, `output_format`; there is one model, and it has no name.
+    Xai,
+}
+
+/// How a transcript is asked for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum TranscriptionShape {
+    /// A form at `audio/transcriptions`.
+    #[default]
+    Form,
+    /// The same without `response_format`.
+    PlainForm,
+    /// A form at `stt` without the name of a model, since there is one.
+    NamelessForm,
+    /// JSON at `audio/transcriptions` with the sound in `input_audio`.
+    InputAudio,
 }
 
 /// Differences of the models whose names begin so.

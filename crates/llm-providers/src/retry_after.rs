@@ -18,6 +18,25 @@ pub fn retry_after(headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
         .or_else(|| from_exhausted_limits(headers))
 }
 
+/// How long to wait, as the message of a refusal tells: "try again in 6.5s", "retry after 7 seconds". For providers that
+/// say it nowhere else.
+pub fn wait_in_message(message: &str) -> Option<Duration> {
+    let message = message.to_ascii_lowercase();
+    let (_, rest) =
+        message.split_once("try again in ").or_else(|| message.split_once("retry after "))?;
+    let mut words = rest.split_ascii_whitespace();
+    let number = words.next()?.trim_end_matches(['.', ',', ';']);
+    let scale = match words.next().unwrap_or_default().trim_end_matches(['.', ',', ';']) {
+        "milliseconds" | "ms" => 1e-3,
+        "minute" | "minutes" => 60.0,
+        _ => 1.0,
+    };
+    match number.parse::<f64>() {
+        Ok(number) => seconds(number * scale),
+        Err(_) => parse_duration(number),
+    }
+}
+
 /// What `x-should-retry` says, where a provider sends it.
 pub fn should_retry(headers: &HeaderMap) -> Option<bool> {
     match text(headers, "x-should-retry")? {
@@ -145,10 +164,26 @@ mod tests {
         check(&[("x-ratelimit-remaining-tokens", "5"), ("x-ratelimit-reset-tokens", "9s")], None);
     }
 
+    #[test]
+    fn reads_messages() {
+        for (message, expected) in [
+            ("Rate limit reached. Please try again in 6.5s. Visit …", Some(6.5)),
+            ("Please try again in 1m2s.", Some(62.0)),
+            ("Please retry after 7 seconds. To increase …", Some(7.0)),
+            ("please try again in 2 minutes", Some(120.0)),
+            ("please try again in a while", None),
+            ("try later", None),
+        ] {
+            let found = wait_in_message(message).map(|wait| wait.as_secs_f64());
+            assert_eq!(found, expected, "{message}");
+        }
+    }
+
     proptest! {
         #[test]
         fn no_text_breaks_it(text in "[0-9a-zµ. -]{0,20}") {
             let _ = parse_duration(&text);
+            let _ = wait_in_message(&format!("try again in {text}"));
         }
     }
 }

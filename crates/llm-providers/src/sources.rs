@@ -5,6 +5,9 @@ use std::sync::Arc;
 use futures::future::BoxFuture;
 use llm_core::{ChatModel, EmbeddingModel, ModelError, ModelSource};
 
+#[cfg(feature = "audio")]
+use llm_core::{SpeechModel, TranscriptionModel};
+
 use crate::OpenAi;
 
 impl ModelSource for OpenAi {
@@ -14,6 +17,16 @@ impl ModelSource for OpenAi {
 
     fn embedding(&self, model: &str) -> Option<Arc<dyn EmbeddingModel>> {
         Some(OpenAi::embedding(self, model))
+    }
+
+    #[cfg(feature = "audio")]
+    fn speech(&self, model: &str) -> Option<Arc<dyn SpeechModel>> {
+        Some(OpenAi::speech(self, model))
+    }
+
+    #[cfg(feature = "audio")]
+    fn transcription(&self, model: &str) -> Option<Arc<dyn TranscriptionModel>> {
+        Some(OpenAi::transcription(self, model))
     }
 
     fn model_names(&self) -> BoxFuture<'static, Result<Vec<String>, ModelError>> {
@@ -35,6 +48,16 @@ impl ModelSource for ByResponses {
 
     fn embedding(&self, model: &str) -> Option<Arc<dyn EmbeddingModel>> {
         Some(self.0.embedding(model))
+    }
+
+    #[cfg(feature = "audio")]
+    fn speech(&self, model: &str) -> Option<Arc<dyn SpeechModel>> {
+        Some(self.0.speech(model))
+    }
+
+    #[cfg(feature = "audio")]
+    fn transcription(&self, model: &str) -> Option<Arc<dyn TranscriptionModel>> {
+        Some(self.0.transcription(model))
     }
 
     fn model_names(&self) -> BoxFuture<'static, Result<Vec<String>, ModelError>> {

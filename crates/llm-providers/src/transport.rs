@@ -4,14 +4,17 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use bytes::{Bytes, BytesMut};
-use futures::{Stream, StreamExt};
-use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE};
+use futures::{Stream, StreamExt, stream};
+use http::header::{ACCEPT, AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE};
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
 use llm_core::{ErrorKind, ModelError, Operation};
-use reqwest::{Client, Response};
+use reqwest::{Body, Client, RequestBuilder, Response};
 use rustls::crypto::CryptoProvider;
 use secrecy::{ExposeSecret, SecretString};
 use url::Url;
+
+use crate::form::Form;
+use crate::raw::{RawBody, RawRequest, RawResponse};
 
 /// Why a provider could not be set up.
 #[derive(Debug, thiserror::Error)]
@@ -54,6 +57,8 @@ pub struct TransportOptions {
     pub max_body_bytes: usize,
     /// The most bytes of one event of a stream; more is an error.
     pub max_event_bytes: usize,
+    /// The most bytes of a form that is sent, files included; more is an error.
+    pub max_form_bytes: usize,
     /// Send everything through this proxy (`http://`, `https://`).
     pub proxy: Option<String>,
     /// Take the proxy from the system's settings (on Linux `HTTPS_PROXY` and its kin).
@@ -71,6 +76,7 @@ impl Default for TransportOptions {
             max_error_bytes: 1 << 20,
             max_body_bytes: 256 << 20,
             max_event_bytes: 8 << 20,
+            max_form_bytes: 256 << 20,
             proxy: None,
             system_proxy: false,
             ca_certificates: Vec::new(),
@@ -155,6 +161,104 @@ impl Transport {
         request.send().await.map_err(|error| transport_error(operation, error))
     }
 
+    /// Sends a form to `path` below the base URL and returns the response's head, whatever its status. Its files are
+    /// sent from where they are, without a copy.
+    ///
+    /// # Errors
+    /// `InvalidRequest` when it exceeds [`TransportOptions::max_form_bytes`]; else as [`Transport::post`].
+    pub async fn post_form(
+        &self,
+        operation: Operation,
+        path: &str,
+        headers: HeaderMap,
+        form: Form,
+    ) -> Result<Response, ModelError> {
+        let request = self.client.request(Method::POST, self.url(path));
+        let request = request.headers(self.headers.clone()).headers(headers);
+        let request = self.with_form(operation, request, form)?;
+        request.send().await.map_err(|error| transport_error(operation, error))
+    }
+
+    /// The same request with a form for body.
+    fn with_form(
+        &self,
+        operation: Operation,
+        request: RequestBuilder,
+        form: Form,
+    ) -> Result<RequestBuilder, ModelError> {
+        let form = form.encode();
+        let max = self.options.max_form_bytes;
+        if form.length > max as u64 {
+            let message = format!("the form has {} bytes; the most is {max}", form.length);
+            return Err(ModelError::new(ErrorKind::InvalidRequest, operation, message));
+        }
+        let headers = HeaderMap::from_iter([
+            (CONTENT_TYPE, form.content_type),
+            (CONTENT_LENGTH, HeaderValue::from(form.length)),
+        ]);
+        let pieces = form.pieces.into_iter().map(Ok::<_, std::convert::Infallible>);
+        Ok(request.headers(headers).body(Body::wrap_stream(stream::iter(pieces))))
+    }
+
+    /// Sends a request in the provider's own terms and returns the response's head, whatever its status. `headers` are
+    /// the client's own and give way to the request's.
+    ///
+    /// # Errors
+    /// `InvalidRequest` for a path that climbs, a header that HTTP does not allow and a body that is too large; else as
+    /// [`Transport::post`].
+    pub(crate) async fn send(
+        &self,
+        operation: Operation,
+        raw: RawRequest,
+        mut headers: HeaderMap,
+    ) -> Result<Response, ModelError> {
+        headers.extend(extra_headers(operation, &raw.headers)?);
+        let url = self.raw_url(operation, &raw)?;
+        let request = self.client.request(raw.method, url).headers(self.headers.clone());
+        let request = match raw.body {
+            RawBody::Empty => request.headers(headers),
+            RawBody::Form(form) => self.with_form(operation, request.headers(headers), form)?,
+            RawBody::Json(body) => {
+                let media_type = HeaderValue::from_static("application/json");
+                headers.entry(CONTENT_TYPE).or_insert(media_type);
+                request.headers(headers).body(body.to_string())
+            }
+            RawBody::Bytes { media_type, data } => {
+                if data.len() > self.options.max_form_bytes {
+                    let message = format!("the body has {} bytes, which is too many", data.len());
+                    return Err(ModelError::new(ErrorKind::InvalidRequest, operation, message));
+                }
+                let media_type = HeaderValue::try_from(media_type).map_err(|_| {
+                    let message = "the media type is no header";
+                    ModelError::new(ErrorKind::InvalidRequest, operation, message)
+                })?;
+                headers.entry(CONTENT_TYPE).or_insert(media_type);
+                request.headers(headers).body(data)
+            }
+        };
+        request.send().await.map_err(|error| transport_error(operation, error))
+    }
+
+    /// The URL of a raw request, which never leaves the host.
+    fn raw_url(&self, operation: Operation, raw: &RawRequest) -> Result<Url, ModelError> {
+        let path = raw.path.split('?').next().unwrap_or_default();
+        let climbs = path.split(['/', '\\']).any(|segment| {
+            matches!(segment.replace("%2e", ".").replace("%2E", ".").as_str(), "." | "..")
+        });
+        if climbs || path.contains('#') {
+            let message = format!("the path `{path}` leads elsewhere");
+            return Err(ModelError::new(ErrorKind::InvalidRequest, operation, message));
+        }
+        let mut url = self.url(&raw.path);
+        if path.starts_with('/') {
+            url.set_path(path);
+        }
+        if !raw.query.is_empty() {
+            url.query_pairs_mut().extend_pairs(&raw.query);
+        }
+        Ok(url)
+    }
+
     /// Asks for `path` below the base URL and returns the response's head, whatever its status.
     ///
     /// # Errors
@@ -173,19 +277,20 @@ impl Transport {
     ///
     /// # Errors
     /// As [`Transport::post`].
-    #[cfg(feature = "openai-responses")]
     pub(crate) async fn ask(
         &self,
         operation: Operation,
         method: Method,
         path: &str,
         query: &[(&str, &str)],
+        headers: HeaderMap,
     ) -> Result<Response, ModelError> {
         let mut url = self.url(path);
         if !query.is_empty() {
             url.query_pairs_mut().extend_pairs(query);
         }
-        let request = self.client.request(method, url).headers(self.headers.clone());
+        let request =
+            self.client.request(method, url).headers(self.headers.clone()).headers(headers);
         request.send().await.map_err(|error| transport_error(operation, error))
     }
 
@@ -199,6 +304,20 @@ impl Transport {
         response: Response,
     ) -> Result<Bytes, ModelError> {
         self.read_stream(operation, body_stream(operation, response)).await
+    }
+
+    /// A successful response in the provider's own terms.
+    ///
+    /// # Errors
+    /// As [`Transport::read_body`].
+    pub(crate) async fn read_raw(
+        &self,
+        operation: Operation,
+        response: Response,
+    ) -> Result<RawResponse, ModelError> {
+        let (status, headers) = (response.status().as_u16(), response.headers().clone());
+        let body = self.read_body(operation, response).await?;
+        Ok(RawResponse { status, headers, body })
     }
 
     /// The same for a body that has been opened already.
@@ -233,6 +352,9 @@ impl Transport {
             let base_query = url.query().filter(|base| !base.is_empty());
             let joined = base_query.map_or(query.to_owned(), |base| format!("{base}&{query}"));
             url.set_query(Some(&joined));
+        }
+        if path.is_empty() {
+            return url;
         }
         let base_path = url.path().trim_end_matches('/');
         let path = format!("{base_path}/{}", path.trim_start_matches('/'));
@@ -280,6 +402,20 @@ pub(crate) fn bearer(secret: &SecretString) -> Result<(HeaderName, HeaderValue),
         .map_err(|_| BuildError::Header { name: name.to_string() })?;
     value.set_sensitive(true);
     Ok((name, value))
+}
+
+/// A secret as it is, in a header that must not show up in logs.
+///
+/// # Errors
+/// As [`bearer`].
+pub(crate) fn secret_header(
+    name: &HeaderName,
+    secret: &SecretString,
+) -> Result<HeaderValue, BuildError> {
+    let mut value = HeaderValue::try_from(secret.expose_secret().trim())
+        .map_err(|_| BuildError::Header { name: name.to_string() })?;
+    value.set_sensitive(true);
+    Ok(value)
 }
 
 /// Headers of one request, as its caller named them.
@@ -408,6 +544,26 @@ mod tests {
             Transport::new("https://a.example/v1?a=1", HeaderMap::new(), Default::default());
         let url = transport.unwrap().url("models/m:stream?alt=sse");
         assert_eq!(url.as_str(), "https://a.example/v1/models/m:stream?a=1&alt=sse");
+    }
+
+    #[test]
+    fn raw_requests_stay_with_their_host() {
+        let transport =
+            Transport::new("https://a.example/v1?v=1", HeaderMap::new(), Default::default());
+        let transport = transport.unwrap();
+        let url = |path: &str| {
+            let raw = RawRequest::get(path).query("b", "ü&");
+            transport.raw_url(Operation::Raw, &raw).map(String::from)
+        };
+        let check = |path, expected| assert_eq!(url(path).unwrap(), expected, "{path}");
+        check("files", "https://a.example/v1/files?v=1&b=%C3%BC%26");
+        check("files?a=1", "https://a.example/v1/files?v=1&a=1&b=%C3%BC%26");
+        check("/upload/v1/files", "https://a.example/upload/v1/files?v=1&b=%C3%BC%26");
+        check("//b.example/x", "https://a.example//b.example/x?v=1&b=%C3%BC%26");
+        check("https://b.example/x", "https://a.example/v1/https://b.example/x?v=1&b=%C3%BC%26");
+        for path in ["../x", "/a/../b", "a/%2e%2E/b", "a/.%2e", "a\\..\\b", "a#b"] {
+            assert_eq!(url(path).unwrap_err().kind(), ErrorKind::InvalidRequest, "{path}");
+        }
     }
 
     #[test]

@@ -7,15 +7,15 @@ use std::sync::Arc;
 use futures::StreamExt;
 use futures::future::BoxFuture;
 use llm_core::{
-    ChatEvent, ChatFold, ChatRequest, ChatResponse, ErrorKind, FinishReason, Message, ModelError,
-    Part, Retry, RetryHint,
+    ChatEvent, ChatFold, ChatRequest, ChatResponse, ErrorKind, FinishReason, Message, Part, Retry,
+    RetryHint,
 };
 use llm_providers::Anthropic;
 use llm_providers::anthropic::server::{EventWriter, ReplyHead, message_body};
-use llm_providers::anthropic::{MessageDecoder, TokenSource, VertexProject};
+use llm_providers::anthropic::{MessageDecoder, VertexProject};
+use llm_providers::credentials::{AccessToken, TokenError, TokenSource};
 use llm_providers::stream::decode_chunks;
 use proptest::prelude::*;
-use secrecy::SecretString;
 use serde_json::{Value, json};
 use testkit::{Chunking, Exchange, ReplayServer, split};
 
@@ -140,11 +140,11 @@ async fn refusals_tell_kind_hint_and_request_id() {
 struct Tokens(Result<&'static str, ErrorKind>);
 
 impl TokenSource for Tokens {
-    fn token(&self) -> BoxFuture<'_, Result<SecretString, ModelError>> {
+    fn token(&self) -> BoxFuture<'static, Result<AccessToken, TokenError>> {
         let token = self
             .0
-            .map(SecretString::from)
-            .map_err(|kind| ModelError::new(kind, llm_core::Operation::Chat, "no token"));
+            .map(|secret| AccessToken { secret: secret.into(), lasts: None })
+            .map_err(|kind| TokenError::new(kind, "nobody there"));
         Box::pin(async { token })
     }
 }

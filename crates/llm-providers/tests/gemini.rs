@@ -9,7 +9,8 @@ use llm_core::{
     ChatEvent, ChatFold, ChatRequest, ChatResponse, EmbeddingRequest, ErrorKind, FinishReason,
     Message, ModelError, Part, Retry, RetryHint, Role, ToolResult,
 };
-use llm_providers::gemini::credentials::{CachedTokens, MetadataServer, ServiceAccount};
+use llm_providers::credentials::CachedTokens;
+use llm_providers::credentials::google::{MetadataServer, ServiceAccount};
 use llm_providers::gemini::{ChatDecoder, Service, render_request};
 use llm_providers::stream::decode_chunks;
 use llm_providers::{Gemini, TransportOptions};
@@ -364,7 +365,7 @@ async fn keys_and_tokens_go_into_headers() {
     let tokens = CachedTokens::new(Arc::new(MetadataServer::at(&metadata).unwrap()));
     let provider = Gemini::vertex("v", "p", "global")
         .base_url(format!("{origin}/v1/projects/p/locations/global"))
-        .credentials(Arc::new(tokens))
+        .token_source(Arc::new(tokens))
         .build()
         .unwrap();
     for _ in 0..3 {
@@ -398,7 +399,7 @@ async fn service_accounts_exchange_an_assertion() {
     let account = account.token_server(&format!("{tokens}/token")).unwrap();
     let provider = Gemini::vertex("v", "p", "us-central1")
         .base_url(vertex)
-        .credentials(Arc::new(CachedTokens::new(Arc::new(account))))
+        .token_source(Arc::new(CachedTokens::new(Arc::new(account))))
         .build()
         .unwrap();
     for _ in 0..2 {
@@ -420,7 +421,7 @@ async fn service_accounts_exchange_an_assertion() {
     let account = ServiceAccount::from_json(&file.to_string().into()).unwrap();
     let account = account.token_server(&tokens).unwrap();
     let provider =
-        Gemini::vertex("v", "p", "global").credentials(Arc::new(account)).build().unwrap();
+        Gemini::vertex("v", "p", "global").token_source(Arc::new(account)).build().unwrap();
     let error = provider.chat("m").chat(question()).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Authentication);
     assert!(error.message().contains("Invalid JWT Signature."), "{error}");

@@ -3,14 +3,13 @@
 use std::sync::Arc;
 
 use anyhow::Result;
-use futures::future::BoxFuture;
-use llm_core::{ChatRequest, ModelError, Warning};
+use llm_core::{ChatRequest, Warning};
 use llm_providers::anthropic::{
-    Surface, Target, TokenSource, VertexProject, parse_count_tokens_request, parse_request_value,
+    Surface, Target, VertexProject, parse_count_tokens_request, parse_request_value,
     render_count_tokens, render_request,
 };
+use llm_providers::credentials::FixedToken;
 use llm_providers::{Anthropic, Quirks, catalogue};
-use secrecy::SecretString;
 use serde_json::Value;
 use testkit::conformance::{Outcome, compare_answer, compare_failure, normalise_messages_request};
 use testkit::{Chunking, Exchange, ReplayServer};
@@ -152,7 +151,11 @@ fn client(server: &ReplayServer, exchange: &Exchange) -> Result<Anthropic> {
     let builder = match surface(exchange) {
         Surface::Vertex => {
             let project = VertexProject { project: "p".into(), location: "global".into() };
-            Anthropic::on_vertex(&exchange.provider, &project, Arc::new(FixedToken))
+            Anthropic::on_vertex(
+                &exchange.provider,
+                &project,
+                Arc::new(FixedToken::new("replay".into())),
+            )
         }
         _ => Anthropic::builder(&exchange.provider).api_key("sk-replay".into()),
     };
@@ -170,14 +173,6 @@ fn announced(mut warnings: Vec<Warning>) -> Vec<Warning> {
         }
     }
     warnings
-}
-
-struct FixedToken;
-
-impl TokenSource for FixedToken {
-    fn token(&self) -> BoxFuture<'_, Result<SecretString, ModelError>> {
-        Box::pin(async { Ok("replay".into()) })
-    }
 }
 
 fn target(exchange: &Exchange) -> Target {

@@ -14,7 +14,7 @@ use testkit::conformance::{
 };
 use testkit::{Chunking, Exchange, ReplayServer};
 
-use super::{compare_sent, expected_vectors};
+use super::{azure, compare_sent, expected_vectors};
 
 /// Whether a client for the exchange's wire format exists, and its address has the form that the client uses.
 pub(super) fn covers(exchange: &Exchange) -> bool {
@@ -26,6 +26,7 @@ pub(super) fn covers(exchange: &Exchange) -> bool {
 /// Replays an exchange and tells how it differs from its recording.
 pub(super) async fn replay(server: &ReplayServer, exchange: &Exchange) -> Result<Vec<String>> {
     let mut exchange = exchange.clone();
+    azure::tidy(&mut exchange);
     name_model(&mut exchange);
     match wire(&exchange) {
         Some(Wire::Chat) => replay_chat(server, &exchange).await,
@@ -38,17 +39,17 @@ pub(super) async fn replay(server: &ReplayServer, exchange: &Exchange) -> Result
     }
 }
 
-/// The URL of an exchange. Azure puts the version of its API behind the address of a response.
+/// The URL of an exchange. Azure puts the version of its API behind the address.
 fn address(exchange: &Exchange, wire: Wire) -> &str {
     let url = exchange.request.url.as_str();
-    match (wire, url.split_once('?')) {
-        (Wire::Responses, Some((address, _))) => address,
+    match url.split_once('?') {
+        Some((address, _)) if wire == Wire::Responses || azure::is_on_azure(exchange) => address,
         _ => url,
     }
 }
 
 /// The wire formats that can be replayed.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 enum Wire {
     Chat,
     Responses,
@@ -74,7 +75,7 @@ fn wire(exchange: &Exchange) -> Option<Wire> {
     }
 }
 
-/// Azure names the model in the address and reads no name in the body; our client sends one everywhere.
+/// Some recordings lack the model in the body, which our client sends everywhere.
 fn name_model(exchange: &mut Exchange) {
     if let (Some(Value::Object(body)), Some(model)) = (&mut exchange.request.body, &exchange.model)
     {
@@ -85,6 +86,10 @@ fn name_model(exchange: &mut Exchange) {
 /// The client for an exchange, talking to the replay server.
 fn client(server: &ReplayServer, exchange: &Exchange, wire: Wire) -> Result<OpenAi> {
     let origin = server.add(exchange.clone(), Chunking::Random { longest: 700, seed: 1 });
+    if azure::is_on_azure(exchange) {
+        let builder = azure::builder(&origin, exchange).quirks(quirks(exchange));
+        return Ok(builder.api_key("sk-replay".into()).build()?);
+    }
     let address = address(exchange, wire);
     let url = address.rsplit_once(wire.path()).map_or(address, |(base, _)| base);
     let base_path = url.splitn(4, '/').nth(3).unwrap_or_default();

@@ -58,7 +58,7 @@ pub use family::{Family, Thinking};
 pub use parse::{parse_count_tokens_request, parse_request, parse_request_value};
 pub use provider::{Anthropic, AnthropicBuilder};
 pub use request::{RenderedRequest, Target, render_count_tokens, render_request};
-pub use surface::{Surface, TokenSource, VertexProject};
+pub use surface::{Surface, VertexProject};
 pub use usage::parse_usage;
 
 /// The name of this dialect in [`Part::Other`](llm_core::Part::Other), [`Tool::Provider`](llm_core::Tool::Provider) and

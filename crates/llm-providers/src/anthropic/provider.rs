@@ -4,12 +4,12 @@ use std::fmt;
 use std::sync::Arc;
 
 use futures::future::BoxFuture;
-use http::{HeaderMap, HeaderName, HeaderValue};
+use http::{HeaderMap, HeaderName, HeaderValue, Method};
 use llm_core::{
     ChatModel, ChatRequest, ErrorKind, ModelError, ModelInfo, ModelKind, ModelName, Operation,
 };
 use reqwest::Response;
-use secrecy::{ExposeSecret, SecretString};
+use secrecy::SecretString;
 use serde_json::{Map, Value};
 
 use super::count_tokens::parse_count;
@@ -17,10 +17,12 @@ use super::errors;
 use super::model::AnthropicChat;
 use super::models::{models_path, parse_models};
 use super::request::{Target, render_count_tokens};
-use super::surface::{Surface, TokenSource, VertexProject};
+use super::surface::{Surface, VertexProject};
 use crate::Quirks;
 use crate::catalogue::ProviderEntry;
+use crate::credentials::{TokenSource, authorise};
 use crate::openai::AvailableModel;
+use crate::raw::{RawRequest, RawResponse};
 use crate::transport::{self, BuildError, Transport, TransportOptions};
 
 /// Where Anthropic's own API begins.
@@ -151,6 +153,21 @@ impl Anthropic {
     }
 }
 
+impl Anthropic {
+    /// Asks for anything else (files, batches), with the instance's connections, credentials, limits and words for
+    /// `anthropic-beta`. The future borrows nothing; dropping it cancels.
+    ///
+    /// # Errors
+    /// As any call: a status that is no success is the failure that it tells.
+    pub fn raw(&self, request: RawRequest) -> BoxFuture<'static, Result<RawResponse, ModelError>> {
+        let shared = self.shared.clone();
+        Box::pin(async move {
+            let answer = shared.raw(request).await;
+            answer.map_err(|error| error.at_if_unknown(&shared.name, ""))
+        })
+    }
+}
+
 async fn list_models(shared: &Shared) -> Result<Vec<AvailableModel>, ModelError> {
     let operation = Operation::ListModels;
     if shared.surface != Surface::Messages {
@@ -160,7 +177,9 @@ async fn list_models(shared: &Shared) -> Result<Vec<AvailableModel>, ModelError>
     let mut models = Vec::new();
     let mut path = models_path(None);
     for _ in 0..MAX_PAGES {
-        let response = shared.transport.get(operation, &path).await?;
+        let mut headers = HeaderMap::new();
+        shared.authorise(operation, &mut headers).await?;
+        let response = shared.transport.ask(operation, Method::GET, &path, &[], headers).await?;
         let response = shared.accept(operation, response).await?;
         let page = parse_models(&shared.transport.read_body(operation, response).await?)?;
         models.extend(page.models);
@@ -238,16 +257,31 @@ impl Shared {
             ModelError::new(ErrorKind::InvalidRequest, operation, "the request is no JSON")
                 .with_source(error)
         })?;
-        if let Some(tokens) = &self.tokens {
-            let token = tokens.token().await.map_err(|error| error.during(operation))?;
-            let (name, value) = transport::bearer(&token).map_err(|error| {
-                let message = "the token cannot be sent";
-                ModelError::new(ErrorKind::Authentication, operation, message).with_source(error)
-            })?;
-            headers.insert(name, value);
-        }
+        self.authorise(operation, &mut headers).await?;
         let response = self.transport.post(operation, path, headers, body).await?;
         self.accept(operation, response).await
+    }
+
+    async fn raw(&self, mut request: RawRequest) -> Result<RawResponse, ModelError> {
+        let operation = Operation::Raw;
+        let mut headers = transport::extra_headers(operation, &request.headers)?;
+        request.headers.clear();
+        self.add_betas(&mut headers, &[]);
+        self.authorise(operation, &mut headers).await?;
+        let response = self.transport.send(operation, request, headers).await?;
+        let response = self.accept(operation, response).await?;
+        self.transport.read_raw(operation, response).await
+    }
+
+    async fn authorise(
+        &self,
+        operation: Operation,
+        headers: &mut HeaderMap,
+    ) -> Result<(), ModelError> {
+        match &self.tokens {
+            Some(tokens) => authorise(&**tokens, operation, headers).await,
+            None => Ok(()),
+        }
     }
 
     /// The response if it is a success, else the failure that it tells.
@@ -299,7 +333,8 @@ impl AnthropicBuilder {
         self
     }
 
-    /// Where tokens come from that are sent as `Authorization: Bearer`, asked before every call.
+    /// Where tokens come from that are sent as `Authorization: Bearer`. Wrap sources that ask somebody in
+    /// [`CachedTokens`](crate::credentials::CachedTokens): one is asked for before every call.
     pub fn token_source(mut self, tokens: Arc<dyn TokenSource>) -> Self {
         self.tokens = Some(tokens);
         self
@@ -351,10 +386,7 @@ impl AnthropicBuilder {
             headers.insert(parsed, HeaderValue::try_from(value).map_err(|_| error())?);
         }
         if let Some(key) = &self.api_key {
-            let mut value = HeaderValue::try_from(key.expose_secret().trim())
-                .map_err(|_| BuildError::Header { name: KEY_HEADER.to_string() })?;
-            value.set_sensitive(true);
-            headers.insert(KEY_HEADER, value);
+            headers.insert(KEY_HEADER, transport::secret_header(&KEY_HEADER, key)?);
         }
         let transport = Transport::new(&self.base_url, headers, self.options)?;
         Ok(Anthropic {

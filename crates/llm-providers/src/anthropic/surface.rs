@@ -1,9 +1,6 @@
-//! [`Surface`]: where Claude is served, since addresses and the envelope of the body differ. And who may call: fixed
-//! keys, or tokens that go stale ([`TokenSource`]).
+//! [`Surface`]: where Claude is served, since addresses and the envelope of the body differ.
 
-use futures::future::BoxFuture;
-use llm_core::ModelError;
-use secrecy::SecretString;
+use crate::path_segment::path_segment;
 
 /// Where a model of this dialect is served.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -61,23 +58,6 @@ impl Surface {
     }
 }
 
-/// A name as one segment of a path. Names come from callers, and must not reach another resource.
-fn path_segment(name: &str) -> String {
-    let mut segment = String::with_capacity(name.len());
-    for byte in name.bytes() {
-        match byte {
-            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' | b'@' => {
-                segment.push(char::from(byte));
-            }
-            // A segment of dots alone would climb, even in its encoded form; this one names nothing.
-            b'.' if name.bytes().all(|byte| byte == b'.') => segment.push_str("%252E"),
-            b'.' => segment.push('.'),
-            _ => segment.push_str(&format!("%{byte:02X}")),
-        }
-    }
-    segment
-}
-
 /// A project on Vertex AI.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct VertexProject {
@@ -108,21 +88,6 @@ impl VertexProject {
             "https://{host}/v1/projects/{project}/locations/{location}/publishers/anthropic/models"
         )
     }
-}
-
-/// Gives bearer tokens that go stale: OAuth tokens of a service account, of the metadata server, of Entra.
-///
-/// Asked before every call, so an implementation keeps a token until shortly before it goes stale, and fetches a new one
-/// once for all who wait.
-pub trait TokenSource: Send + Sync {
-    /// A token that is good for a call that begins now. Dropping the future must be safe.
-    ///
-    /// # Errors
-    /// `Authentication` when no token is to be had, `Connection` or `Timeout` when nobody could be asked.
-    fn token(&self) -> BoxFuture<'_, Result<SecretString, ModelError>>;
-
-    /// The provider has refused the last token; a source that keeps it forgets it.
-    fn refused(&self) {}
 }
 
 #[cfg(test)]

@@ -36,11 +36,11 @@
 //! ```no_run
 //! use std::sync::Arc;
 //! use llm_providers::gemini::Gemini;
-//! use llm_providers::gemini::credentials::{CachedTokens, MetadataServer};
+//! use llm_providers::credentials::{CachedTokens, google::MetadataServer};
 //!
 //! # fn example() -> Result<(), Box<dyn std::error::Error>> {
 //! let tokens = CachedTokens::new(Arc::new(MetadataServer::new()?));
-//! let vertex = Gemini::vertex("vertex", "my-project", "global").credentials(Arc::new(tokens)).build()?;
+//! let vertex = Gemini::vertex("vertex", "my-project", "global").token_source(Arc::new(tokens)).build()?;
 //! let model = vertex.chat("gemini-2.5-flash");
 //! # Ok(())
 //! # }
@@ -50,7 +50,6 @@ mod call_id;
 mod camel_case;
 mod candidate;
 mod count_tokens;
-pub mod credentials;
 mod decoder;
 pub mod embeddings;
 mod endpoint;

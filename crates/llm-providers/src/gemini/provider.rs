@@ -4,24 +4,24 @@ use std::fmt;
 use std::sync::Arc;
 
 use futures::future::BoxFuture;
-use http::header::AUTHORIZATION;
 use http::{HeaderMap, HeaderName, HeaderValue};
 use llm_core::{
     ChatModel, ChatRequest, EmbeddingModel, ErrorKind, ModelError, ModelInfo, ModelKind, ModelName,
     Operation,
 };
 use reqwest::Response;
-use secrecy::{ExposeSecret, SecretString};
+use secrecy::SecretString;
 use serde_json::{Map, Value};
 
 use super::count_tokens::{self, TokenCount};
-use super::credentials::TokenSource;
 use super::embeddings::{self, GeminiEmbedding};
 use super::endpoint::Service;
 use super::errors;
 use super::model::GeminiChat;
 use super::models::{self, AvailableModel};
 use crate::catalogue::ProviderEntry;
+use crate::credentials::{TokenSource, authorise};
+use crate::raw::{RawRequest, RawResponse};
 use crate::transport::{self, BuildError, Transport, TransportOptions};
 
 /// Where the Gemini API begins.
@@ -39,7 +39,7 @@ pub(super) struct Shared {
     pub(super) name: String,
     pub(super) service: Service,
     pub(super) transport: Transport,
-    credentials: Option<Arc<dyn TokenSource>>,
+    tokens: Option<Arc<dyn TokenSource>>,
 }
 
 impl Gemini {
@@ -50,7 +50,7 @@ impl Gemini {
             base_url: GEMINI_API.to_owned(),
             service: Service::GeminiApi,
             api_key: None,
-            credentials: None,
+            tokens: None,
             headers: Vec::new(),
             options: TransportOptions::default(),
         }
@@ -135,6 +135,19 @@ impl Gemini {
         })
     }
 
+    /// Asks for anything else (files, caches, batches), with the instance's connections, credentials and limits. The future
+    /// borrows nothing; dropping it cancels.
+    ///
+    /// # Errors
+    /// As any call: a status that is no success is the failure that it tells.
+    pub fn raw(&self, request: RawRequest) -> BoxFuture<'static, Result<RawResponse, ModelError>> {
+        let shared = self.shared.clone();
+        Box::pin(async move {
+            let answer = shared.raw(request).await;
+            answer.map_err(|error| error.at_if_unknown(&shared.name, ""))
+        })
+    }
+
     fn info(&self, model: impl Into<String>, kind: ModelKind) -> ModelInfo {
         ModelInfo::new(ModelName::new(self.name(), model), kind)
     }
@@ -167,7 +180,9 @@ impl Shared {
             ModelError::new(ErrorKind::InvalidRequest, operation, "the request is no JSON")
                 .with_source(error)
         })?;
-        self.authorise(operation, &mut headers).await?;
+        if let Some(tokens) = &self.tokens {
+            authorise(&**tokens, operation, &mut headers).await?;
+        }
         let path = format!("{path}{query}");
         let response = self.transport.post(operation, &path, headers, body).await?;
         self.accept(operation, response).await
@@ -183,24 +198,15 @@ impl Shared {
         self.accept(operation, response).await
     }
 
-    /// Adds the token of this moment, unless the caller brought one.
-    async fn authorise(
-        &self,
-        operation: Operation,
-        headers: &mut HeaderMap,
-    ) -> Result<(), ModelError> {
-        let Some(credentials) = &self.credentials else {
-            return Ok(());
-        };
-        let token = credentials.token().await.map_err(|error| error.during(operation))?;
-        let value = format!("Bearer {}", token.secret.expose_secret());
-        let mut value = HeaderValue::try_from(value).map_err(|_| {
-            let message = "the access token holds characters that HTTP does not allow";
-            ModelError::new(ErrorKind::Authentication, operation, message)
-        })?;
-        value.set_sensitive(true);
-        headers.entry(AUTHORIZATION).or_insert(value);
-        Ok(())
+    async fn raw(&self, request: RawRequest) -> Result<RawResponse, ModelError> {
+        let operation = Operation::Raw;
+        let mut headers = HeaderMap::new();
+        if let Some(tokens) = &self.tokens {
+            authorise(&**tokens, operation, &mut headers).await?;
+        }
+        let response = self.transport.send(operation, request, headers).await?;
+        let response = self.accept(operation, response).await?;
+        self.transport.read_raw(operation, response).await
     }
 
     /// The response if it is a success, else the failure that it tells.
@@ -224,8 +230,8 @@ impl Shared {
         let body = self.transport.read_error_body(operation, response).await;
         let now = transport::now();
         let error = errors::from_response(operation, status.as_u16(), &headers, &body, now);
-        if let (ErrorKind::Authentication, Some(credentials)) = (error.kind(), &self.credentials) {
-            credentials.refused();
+        if let (ErrorKind::Authentication, Some(tokens)) = (error.kind(), &self.tokens) {
+            tokens.refused();
         }
         Err(error)
     }
@@ -238,7 +244,7 @@ pub struct GeminiBuilder {
     base_url: String,
     service: Service,
     api_key: Option<SecretString>,
-    credentials: Option<Arc<dyn TokenSource>>,
+    tokens: Option<Arc<dyn TokenSource>>,
     headers: Vec<(String, String)>,
     options: TransportOptions,
 }
@@ -251,9 +257,9 @@ impl GeminiBuilder {
     }
 
     /// Where access tokens come from, for Vertex AI. Wrap sources that ask somebody in
-    /// [`CachedTokens`](super::credentials::CachedTokens): one is asked for before every call.
-    pub fn credentials(mut self, source: Arc<dyn TokenSource>) -> Self {
-        self.credentials = Some(source);
+    /// [`CachedTokens`](crate::credentials::CachedTokens): one is asked for before every call.
+    pub fn token_source(mut self, tokens: Arc<dyn TokenSource>) -> Self {
+        self.tokens = Some(tokens);
         self
     }
 
@@ -293,19 +299,12 @@ impl GeminiBuilder {
             headers.insert(parsed, HeaderValue::try_from(value).map_err(|_| error())?);
         }
         if let Some(key) = &self.api_key {
-            const NAME: &str = "x-goog-api-key";
-            let mut value = HeaderValue::try_from(key.expose_secret().trim())
-                .map_err(|_| BuildError::Header { name: NAME.to_owned() })?;
-            value.set_sensitive(true);
-            headers.insert(HeaderName::from_static(NAME), value);
+            const NAME: HeaderName = HeaderName::from_static("x-goog-api-key");
+            headers.insert(NAME, transport::secret_header(&NAME, key)?);
         }
         let transport = Transport::new(&self.base_url, headers, self.options)?;
-        let shared = Shared {
-            name: self.name,
-            service: self.service,
-            transport,
-            credentials: self.credentials,
-        };
+        let shared =
+            Shared { name: self.name, service: self.service, transport, tokens: self.tokens };
         Ok(Gemini { shared: Arc::new(shared) })
     }
 }
@@ -317,7 +316,7 @@ impl fmt::Debug for GeminiBuilder {
             .field("base_url", &self.base_url)
             .field("service", &self.service)
             .field("has_api_key", &self.api_key.is_some())
-            .field("has_credentials", &self.credentials.is_some())
+            .field("has_token_source", &self.tokens.is_some())
             .finish_non_exhaustive()
     }
 }

@@ -56,8 +56,9 @@ async fn ask(shared: &Shared, request: EmbeddingRequest) -> Result<EmbeddingResp
     }
     let headers = transport::extra_headers(operation, &request.extra_headers)?;
     let (count, dimensions) = (request.inputs.len(), request.dimensions);
+    let path = shared.path_for(&request.model, "embeddings");
     let body = render_embedding_request(request, &shared.quirks);
-    let response = shared.post(operation, "embeddings", headers, &body).await?;
+    let response = shared.post(operation, &path, headers, &body).await?;
     let body = shared.transport.read_body(operation, response).await?;
     parse_embedding_response(&body, count, dimensions, &shared.quirks)
 }

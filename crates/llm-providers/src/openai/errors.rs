@@ -6,7 +6,7 @@ use http::HeaderMap;
 use llm_core::{ErrorKind, ModelError, Operation, Retry};
 use serde_json::Value;
 
-use crate::retry_after::{retry_after, should_retry};
+use crate::retry_after::{retry_after, should_retry, wait_in_message};
 
 /// Words of providers in `code` or `type`, and what they mean. The first row whose word (and status, where it names one)
 /// fits decides; words weigh more than the status.
@@ -23,6 +23,7 @@ const WORDS: &[(Option<u16>, &str, ErrorKind)] = &[
     (None, "insufficient_balance", ErrorKind::Quota),
     (None, "insufficient_credits", ErrorKind::Quota),
     (None, "access_terminated", ErrorKind::Quota),
+    (None, "quota_exceeded", ErrorKind::Quota),
     (None, "context_length_exceeded", ErrorKind::ContextLength),
     (None, "exceed_context_size_error", ErrorKind::ContextLength),
     (None, "model_max_prompt_tokens_exceeded", ErrorKind::ContextLength),
@@ -39,6 +40,7 @@ const WORDS: &[(Option<u16>, &str, ErrorKind)] = &[
     (None, "unsupported_country_region_territory", ErrorKind::Permission),
     (None, "permission_error", ErrorKind::Permission),
     (None, "permission_denied", ErrorKind::Permission),
+    (None, "missing_permissions", ErrorKind::Permission),
     (None, "rate_limit_exceeded", ErrorKind::RateLimit),
     (None, "rate_limit_error", ErrorKind::RateLimit),
     (None, "ratelimitreached", ErrorKind::RateLimit),
@@ -47,6 +49,7 @@ const WORDS: &[(Option<u16>, &str, ErrorKind)] = &[
     (None, "overloaded_error", ErrorKind::Overloaded),
     (None, "server_overloaded", ErrorKind::Overloaded),
     (None, "capacity_exceeded", ErrorKind::Overloaded),
+    (None, "system_busy", ErrorKind::Overloaded),
     // The model wrote a tool call that does not fit its schema; sampling again may do better.
     (None, "tool_use_failed", ErrorKind::Malformed),
     (None, "server_error", ErrorKind::Upstream),
@@ -134,13 +137,14 @@ pub fn from_body(operation: Operation, status: Option<u16>, body: &Value) -> Mod
 
 /// The provider's id of the request, in any of the headers that providers use.
 pub fn request_id(headers: &HeaderMap) -> Option<String> {
-    const NAMES: [&str; 6] = [
+    const NAMES: [&str; 7] = [
         "x-request-id",
         "request-id",
         "apim-request-id",
         "x-generation-id",
         "mistral-correlation-id",
         "x-amzn-requestid",
+        "dg-request-id",
     ];
     NAMES.iter().find_map(|name| Some(headers.get(*name)?.to_str().ok()?.to_owned()))
 }
@@ -160,7 +164,7 @@ fn with_hint(error: ModelError, headers: &HeaderMap, now: SystemTime) -> ModelEr
     if error.status() == Some(413) {
         return error.with_retry(Retry::Exhausted);
     }
-    match retry_after(headers, now) {
+    match retry_after(headers, now).or_else(|| wait_in_message(error.message())) {
         Some(wait) => error.with_retry(Retry::After(wait)),
         None => error,
     }
@@ -212,7 +216,8 @@ impl Report {
         report
     }
 
-    /// A router gives its upstream's error as JSON text in `metadata.raw`; Azure puts the reason into `innererror`.
+    /// A router gives its upstream's error as JSON text in `metadata.raw`; Azure puts the reason into `innererror`, with
+    /// what its filter found.
     fn look_behind(&mut self, error: &Value) {
         let raw = error.pointer("/metadata/raw").and_then(Value::as_str);
         let inner = raw.and_then(|raw| serde_json::from_str::<Value>(raw).ok());
@@ -233,15 +238,27 @@ impl Report {
             let code = error.pointer("/innererror/code").and_then(Value::as_str);
             self.code = code.map(str::to_owned);
         }
+        let details = error.get("details").and(detail(error));
+        if let (Some(message), Some(details)) = (&mut self.message, details)
+            && *message != details
+        {
+            message.push_str(&format!(": {details}"));
+        }
+        let found = error.pointer("/innererror/content_filter_result").map(filtered);
+        if let (Some(message), Some(found)) = (&mut self.message, found.filter(|f| !f.is_empty())) {
+            message.push_str(&format!(" (filtered: {})", found.join(", ")));
+        }
     }
 
     fn kind(&self, status: Option<u16>) -> ErrorKind {
         let words = [&self.code, &self.kind_word];
         let by_word = words.into_iter().flatten().find_map(|word| kind_of_word(status, word));
-        if let Some(kind) = by_word {
+        // Azure calls a prompt that is too long for a model of another house a limit that is reached.
+        if let Some(kind) = by_word.filter(|kind| *kind != ErrorKind::RateLimit) {
             return kind;
         }
-        let kind = status.map_or(ErrorKind::Unknown, kind_of_status);
+        let of_status = || status.map_or(ErrorKind::Unknown, kind_of_status);
+        let kind = by_word.unwrap_or_else(of_status);
         let is_vague =
             matches!(kind, ErrorKind::InvalidRequest | ErrorKind::RateLimit | ErrorKind::Unknown);
         if !is_vague {
@@ -288,9 +305,16 @@ pub(crate) fn kind_of_status(status: u16) -> ErrorKind {
     }
 }
 
-/// `{"detail": [{"loc": ["body", "messages"], "msg": "field required"}]}`, as FastAPI writes it.
+/// The names of what Azure's content filter found.
+fn filtered(results: &Value) -> Vec<&str> {
+    let results = results.as_object().into_iter().flatten();
+    let found = results.filter(|(_, result)| result.get("filtered") == Some(&Value::Bool(true)));
+    found.map(|(name, _)| name.as_str()).collect()
+}
+
+/// `{"detail": [{"loc": ["body", "messages"], "msg": "field required"}]}`, as FastAPI writes it; Azure calls it `details`.
 fn detail(error: &Value) -> Option<String> {
-    let details = error.get("detail")?;
+    let details = error.get("detail").or_else(|| error.get("details"))?;
     let Some(first) = details.as_array().and_then(|details| details.first()) else {
         return details.get("message").and_then(Value::as_str).map(str::to_owned);
     };
@@ -421,6 +445,42 @@ mod tests {
         );
         check(503, &[("retry-after", "1")], "", ErrorKind::Overloaded, after(1000));
         check(401, &[("retry-after", "1")], "", ErrorKind::Authentication, Retry::Exhausted);
+        let azure =
+            r#"{"error":{"code":"429","message":"Rate limit. Please retry after 7 seconds."}}"#;
+        check(429, &[], azure, limited, after(7000));
+        check(
+            429,
+            &[("retry-after-ms", "1500"), ("retry-after", "2")],
+            azure,
+            limited,
+            after(1500),
+        );
+    }
+
+    #[test]
+    fn azure_tells_more_inside() {
+        let error = |status, body: &str| {
+            let body = serde_json::from_str(body).unwrap();
+            let error = from_body(Operation::Chat, Some(status), &body);
+            (error.kind(), error.message().to_owned())
+        };
+        let filtered = r#"{"error":{"code":"content_filter","message":"m","innererror":{"code":"x",
+            "content_filter_result":{"hate":{"filtered":false},"jailbreak":{"filtered":true}}}}}"#;
+        assert_eq!(
+            error(400, filtered),
+            (ErrorKind::ContentFilter, "m (filtered: jailbreak)".to_owned())
+        );
+        let invalid = r#"{"error":{"code":"Invalid input","message":"m","details":[
+            {"loc":["body","tool_choice"],"msg":"must be text"}]}}"#;
+        assert_eq!(
+            error(422, invalid),
+            (ErrorKind::InvalidRequest, "m: body.tool_choice: must be text".to_owned())
+        );
+        let long =
+            r#"{"error":{"code":"RateLimitReached","message":"maximum prompt length is 5"}}"#;
+        assert_eq!(error(429, long).0, ErrorKind::ContextLength);
+        let unknown = r#"{"error":{"code":"DeploymentNotFound","message":"m"}}"#;
+        assert_eq!(error(404, unknown).0, ErrorKind::NotFound);
     }
 
     #[test]

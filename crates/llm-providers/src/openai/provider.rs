@@ -5,15 +5,20 @@ use std::fmt;
 use std::sync::Arc;
 
 use futures::future::BoxFuture;
-use http::{HeaderMap, HeaderName, HeaderValue};
+use http::header::AUTHORIZATION;
+use http::{HeaderMap, HeaderName, HeaderValue, Method};
 use llm_core::{
     ChatModel, EmbeddingModel, ErrorKind, ModelError, ModelInfo, ModelKind, ModelName, Operation,
 };
+#[cfg(feature = "audio")]
+use llm_core::{SpeechModel, TranscriptionModel, TranscriptionRequest};
 use reqwest::Response;
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
+#[cfg(feature = "audio")]
+use super::audio::{OpenAiSpeech, OpenAiTranscription};
 use super::chat::OpenAiChat;
 use super::embeddings::OpenAiEmbedding;
 use super::errors;
@@ -21,6 +26,11 @@ use super::errors;
 use super::responses::OpenAiResponses;
 use crate::Quirks;
 use crate::catalogue::ProviderEntry;
+use crate::credentials::{TokenSource, authorise};
+#[cfg(feature = "audio")]
+use crate::form::Form;
+use crate::path_segment::path_segment;
+use crate::raw::{RawRequest, RawResponse};
 use crate::transport::{self, BuildError, Transport, TransportOptions};
 
 /// A provider instance: one base URL, one key, one pool of connections, any number of models. Cheap to clone.
@@ -34,7 +44,19 @@ pub(super) struct Shared {
     pub(super) name: String,
     pub(super) transport: Transport,
     pub(super) quirks: Quirks,
+    routing: Routing,
     api_key: Option<SecretString>,
+    tokens: Option<Arc<dyn TokenSource>>,
+}
+
+/// Where the operations of a model are asked, below the base URL.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Routing {
+    /// All at the same address; the body names the model.
+    #[default]
+    Plain,
+    /// Below the model's own address.
+    Deployments,
 }
 
 impl OpenAi {
@@ -44,7 +66,10 @@ impl OpenAi {
         OpenAiBuilder {
             name: name.into(),
             base_url: base_url.into(),
+            routing: Routing::default(),
+            key_header: AUTHORIZATION,
             api_key: None,
+            tokens: None,
             headers: Vec::new(),
             quirks: Quirks::default(),
             options: TransportOptions::default(),
@@ -99,6 +124,51 @@ impl OpenAi {
         Arc::new(OpenAiEmbedding::new(self.shared.clone(), info))
     }
 
+    /// A speech model by the provider's name for it. Nothing is sent.
+    #[cfg(feature = "audio")]
+    pub fn speech(&self, model: impl Into<String>) -> Arc<dyn SpeechModel> {
+        self.speech_with(self.info(model, ModelKind::Speech))
+    }
+
+    /// A speech model of which more is known.
+    #[cfg(feature = "audio")]
+    pub fn speech_with(&self, info: ModelInfo) -> Arc<dyn SpeechModel> {
+        Arc::new(OpenAiSpeech::new(self.shared.clone(), info))
+    }
+
+    /// A transcription model by the provider's name for it. Nothing is sent.
+    #[cfg(feature = "audio")]
+    pub fn transcription(&self, model: impl Into<String>) -> Arc<dyn TranscriptionModel> {
+        self.transcription_with(self.info(model, ModelKind::Transcription))
+    }
+
+    /// A transcription model of which more is known.
+    #[cfg(feature = "audio")]
+    pub fn transcription_with(&self, info: ModelInfo) -> Arc<dyn TranscriptionModel> {
+        let shared = self.shared.clone();
+        Arc::new(OpenAiTranscription::new(shared, info, "audio/transcriptions"))
+    }
+
+    /// A model that hears any language and writes English (`audio/translations`). Nothing is sent.
+    #[cfg(feature = "audio")]
+    pub fn translation(&self, model: impl Into<String>) -> Arc<dyn TranscriptionModel> {
+        let info = self.info(model, ModelKind::Transcription);
+        Arc::new(OpenAiTranscription::new(self.shared.clone(), info, "audio/translations"))
+    }
+
+    /// Asks [`TranscriptionRequest::model`] for a transcript that comes as it is made, ended by the whole. Providers that
+    /// cannot stream give the whole at once. The future borrows nothing; dropping it, or the reply, cancels.
+    ///
+    /// # Errors
+    /// Before the first event from the future, later as the reply's last item. A stream without its end is `Malformed`.
+    #[cfg(feature = "audio")]
+    pub fn stream_transcript(
+        &self,
+        request: TranscriptionRequest,
+    ) -> BoxFuture<'static, Result<super::audio::TranscriptReply, ModelError>> {
+        super::audio::follow(self.shared.clone(), request)
+    }
+
     /// Asks which models there are (`GET …/models`). The future borrows nothing; dropping it cancels.
     ///
     /// # Errors
@@ -108,12 +178,24 @@ impl OpenAi {
         Box::pin(async move {
             let operation = Operation::ListModels;
             let list = async {
-                let response = shared.transport.get(operation, "models").await?;
-                let response = shared.accept(operation, response).await?;
+                let response = shared.ask(operation, Method::GET, "models", &[]).await?;
                 let body = shared.transport.read_body(operation, response).await?;
                 parse_models(&body)
             };
             list.await.map_err(|error| error.at_if_unknown(&shared.name, ""))
+        })
+    }
+
+    /// Asks for anything else, with the instance's connections, credentials and limits. The future borrows nothing;
+    /// dropping it cancels.
+    ///
+    /// # Errors
+    /// As any call: a status that is no success is the failure that it tells.
+    pub fn raw(&self, request: RawRequest) -> BoxFuture<'static, Result<RawResponse, ModelError>> {
+        let shared = self.shared.clone();
+        Box::pin(async move {
+            let answer = shared.raw(request).await;
+            answer.map_err(|error| error.at_if_unknown(&shared.name, ""))
         })
     }
 
@@ -132,24 +214,84 @@ impl fmt::Debug for OpenAi {
 }
 
 impl Shared {
+    /// The path of a model's operation, which the dialect calls `path`.
+    pub(super) fn path_for<'a>(&'a self, model: &str, path: &'a str) -> Cow<'a, str> {
+        let path = self.quirks.paths.get(path).map_or(path, String::as_str);
+        match self.routing {
+            Routing::Plain => Cow::Borrowed(path),
+            Routing::Deployments => {
+                Cow::Owned(format!("deployments/{}/{path}", path_segment(model)))
+            }
+        }
+    }
+
     /// Sends a request for a model.
     pub(super) async fn post(
         &self,
         operation: Operation,
         path: &str,
-        headers: HeaderMap,
+        mut headers: HeaderMap,
         body: &Map<String, Value>,
     ) -> Result<Response, ModelError> {
         let body = serde_json::to_vec(body).map_err(|error| {
             ModelError::new(ErrorKind::InvalidRequest, operation, "the request is no JSON")
                 .with_source(error)
         })?;
+        self.authorise(operation, &mut headers).await?;
         let response = self.transport.post(operation, path, headers, body).await?;
         self.accept(operation, response).await
     }
 
+    /// Sends a form for a model.
+    #[cfg(feature = "audio")]
+    pub(super) async fn post_form(
+        &self,
+        operation: Operation,
+        path: &str,
+        mut headers: HeaderMap,
+        form: Form,
+    ) -> Result<Response, ModelError> {
+        self.authorise(operation, &mut headers).await?;
+        let response = self.transport.post_form(operation, path, headers, form).await?;
+        self.accept(operation, response).await
+    }
+
+    /// Sends a request without a body.
+    pub(super) async fn ask(
+        &self,
+        operation: Operation,
+        method: Method,
+        path: &str,
+        query: &[(&str, &str)],
+    ) -> Result<Response, ModelError> {
+        let mut headers = HeaderMap::new();
+        self.authorise(operation, &mut headers).await?;
+        let response = self.transport.ask(operation, method, path, query, headers).await?;
+        self.accept(operation, response).await
+    }
+
+    async fn raw(&self, request: RawRequest) -> Result<RawResponse, ModelError> {
+        let operation = Operation::Raw;
+        let mut headers = HeaderMap::new();
+        self.authorise(operation, &mut headers).await?;
+        let response = self.transport.send(operation, request, headers).await?;
+        let response = self.accept(operation, response).await?;
+        self.transport.read_raw(operation, response).await
+    }
+
+    async fn authorise(
+        &self,
+        operation: Operation,
+        headers: &mut HeaderMap,
+    ) -> Result<(), ModelError> {
+        match &self.tokens {
+            Some(tokens) => authorise(&**tokens, operation, headers).await,
+            None => Ok(()),
+        }
+    }
+
     /// The response if it is a success, else the failure that it tells.
-    pub(super) async fn accept(
+    async fn accept(
         &self,
         operation: Operation,
         response: Response,
@@ -169,11 +311,13 @@ impl Shared {
         let body = self.transport.read_error_body(operation, response).await;
         let body = self.without_key(&body);
         let now = transport::now();
-        Err(errors::from_response(operation, status.as_u16(), &headers, &body, now))
+        let error = errors::from_response(operation, status.as_u16(), &headers, &body, now);
+        if let (ErrorKind::Authentication, Some(tokens)) = (error.kind(), &self.tokens) {
+            tokens.refused();
+        }
+        Err(error)
     }
-}
 
-impl Shared {
     /// The body of an error with our key struck out: some providers repeat it in their message.
     fn without_key<'a>(&self, body: &'a [u8]) -> Cow<'a, [u8]> {
         let key = self.api_key.as_ref().map(ExposeSecret::expose_secret);
@@ -187,20 +331,41 @@ impl Shared {
 }
 
 /// Sets up an [`OpenAi`] provider.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct OpenAiBuilder {
     name: String,
     base_url: String,
+    routing: Routing,
+    key_header: HeaderName,
     api_key: Option<SecretString>,
+    tokens: Option<Arc<dyn TokenSource>>,
     headers: Vec<(String, String)>,
     quirks: Quirks,
     options: TransportOptions,
 }
 
 impl OpenAiBuilder {
-    /// The key, sent as `Authorization: Bearer`. Servers on the own machine often need none.
+    /// The key, sent as `Authorization: Bearer` (on Azure as `api-key`). Servers on the own machine often need none.
     pub fn api_key(mut self, key: SecretString) -> Self {
         self.api_key = Some(key);
+        self
+    }
+
+    /// The key goes as it is into a header of this name.
+    pub(super) fn key_header(mut self, name: HeaderName) -> Self {
+        self.key_header = name;
+        self
+    }
+
+    pub(super) fn routing(mut self, routing: Routing) -> Self {
+        self.routing = routing;
+        self
+    }
+
+    /// Where tokens come from that are sent as `Authorization: Bearer` in place of a key. Wrap sources that ask somebody in
+    /// [`CachedTokens`](crate::credentials::CachedTokens): one is asked for before every call.
+    pub fn token_source(mut self, tokens: Arc<dyn TokenSource>) -> Self {
+        self.tokens = Some(tokens);
         self
     }
 
@@ -240,12 +405,29 @@ impl OpenAiBuilder {
             headers.insert(parsed, HeaderValue::try_from(value).map_err(|_| error())?);
         }
         if let Some(key) = &self.api_key {
-            let (name, value) = transport::bearer(key)?;
-            headers.insert(name, value);
+            let value = if self.key_header == AUTHORIZATION {
+                transport::bearer(key)?.1
+            } else {
+                transport::secret_header(&self.key_header, key)?
+            };
+            headers.insert(self.key_header.clone(), value);
         }
         let transport = Transport::new(&self.base_url, headers, self.options)?;
-        let Self { name, api_key, quirks, .. } = self;
-        Ok(OpenAi { shared: Arc::new(Shared { name, transport, quirks, api_key }) })
+        let Self { name, api_key, tokens, quirks, routing, .. } = self;
+        Ok(OpenAi {
+            shared: Arc::new(Shared { name, transport, quirks, routing, api_key, tokens }),
+        })
+    }
+}
+
+impl fmt::Debug for OpenAiBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("OpenAiBuilder")
+            .field("name", &self.name)
+            .field("base_url", &self.base_url)
+            .field("has_api_key", &self.api_key.is_some())
+            .field("has_token_source", &self.tokens.is_some())
+            .finish_non_exhaustive()
     }
 }
 

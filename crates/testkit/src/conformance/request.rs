@@ -22,6 +22,11 @@ pub fn compare_requests(
     if sent.path != path {
         differences.push(format!("path: {}, not {path}", sent.path));
     }
+    if let (Some(version), Some(found)) = (api_version(&recorded.url), api_version(&sent.query))
+        && version != found
+    {
+        differences.push(format!("api-version: {found}, not {version}"));
+    }
     if let Some(body) = &recorded.body {
         let mut expected = normalise(body.clone());
         let mut found = normalise(sent.json());
@@ -207,6 +212,12 @@ fn path_of(url: &str) -> &str {
     let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
     let path = rest.find('/').map_or("/", |slash| &rest[slash..]);
     path.split_once('?').map_or(path, |(path, _)| path)
+}
+
+/// The value of `api-version` in a query.
+fn api_version(url: &str) -> Option<&str> {
+    let (_, value) = url.split_once("api-version=")?;
+    value.split('&').next()
 }
 
 /// Lists where two values differ. Numbers are equal when they are in value.

@@ -53,9 +53,9 @@ async fn ask(shared: &Shared, request: ChatRequest) -> Result<ChatReply, ModelEr
     headers.entry(ACCEPT).or_insert(HeaderValue::from_static(accept));
     let is_streamed = request.stream;
     let think_tags = shared.quirks.think_tags_of(&request.model);
+    let path = shared.path_for(&request.model, "chat/completions");
     let rendered = render_request(request, &shared.quirks)?;
-    let response =
-        shared.post(Operation::Chat, "chat/completions", headers, &rendered.body).await?;
+    let response = shared.post(Operation::Chat, &path, headers, &rendered.body).await?;
     let first = rendered.warnings.into_iter().map(ChatEvent::Warning).collect();
     let decoder = ChatDecoder::new(shared.quirks.clone(), errors::request_id(response.headers()));
     let decoder = SplitThink::new(decoder, think_tags);

@@ -111,8 +111,7 @@ async fn ask(
     path: &str,
     query: &[(&str, &str)],
 ) -> Result<Response, ModelError> {
-    let response = shared.transport.ask(Operation::Chat, method, path, query).await?;
-    shared.accept(Operation::Chat, response).await
+    shared.ask(Operation::Chat, method, path, query).await
 }
 
 /// An id may come from anywhere, so it must not lead to another path.

@@ -7,8 +7,8 @@ use futures::future::BoxFuture;
 use http::{HeaderMap, HeaderName, HeaderValue};
 use llm_core::{ErrorKind, Operation};
 
-use super::exchange::parse_token;
-use super::{AccessToken, TokenError, TokenSource, transport_options};
+use crate::credentials::exchange::{parse_token, transport_options};
+use crate::credentials::{AccessToken, TokenError, TokenSource};
 use crate::openai::errors::kind_of_status;
 use crate::transport::{BuildError, Transport, TransportOptions};
 

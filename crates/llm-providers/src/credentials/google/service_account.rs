@@ -16,8 +16,9 @@ use rustls::pki_types::pem::PemObject;
 use secrecy::SecretString;
 use serde_json::json;
 
-use super::exchange::{TOKEN_SERVER, TokenServer};
-use super::{AccessToken, CredentialsError, SCOPE, TokenError, TokenSource, parse, text};
+use super::{CredentialsError, SCOPE, TOKEN_SERVER, parse, text, token_server};
+use crate::credentials::exchange::TokenServer;
+use crate::credentials::{AccessToken, TokenError, TokenSource};
 use crate::transport::BuildError;
 
 const GRANT: &str = "urn:ietf:params:oauth:grant-type:jwt-bearer";
@@ -56,7 +57,7 @@ impl ServiceAccount {
             audience: uri.unwrap_or(TOKEN_SERVER).to_owned(),
             project: text(&fields, "project_id").ok(),
         };
-        Ok(Self { account: Arc::new(account), server: TokenServer::named(uri)? })
+        Ok(Self { account: Arc::new(account), server: token_server(uri)? })
     }
 
     /// Sends assertions to another address (a private endpoint, a test). They stay meant for the server that the file

@@ -1,6 +1,6 @@
 //! Asking a token server (RFC 6749): a form goes there, a token comes back.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use http::header::CONTENT_TYPE;
 use http::{HeaderMap, HeaderValue};
@@ -10,12 +10,9 @@ use serde::Deserialize;
 use serde_json::Value;
 use url::{Url, form_urlencoded};
 
-use super::{AccessToken, CredentialsError, TokenError, transport_options};
+use super::{AccessToken, TokenError};
 use crate::openai::errors::kind_of_status;
-use crate::transport::{BuildError, Transport};
-
-/// Where Google exchanges tokens unless the credentials say otherwise.
-pub(super) const TOKEN_SERVER: &str = "https://oauth2.googleapis.com/token";
+use crate::transport::{BuildError, Transport, TransportOptions};
 
 /// The transport says on whose behalf it fails; callers rename it.
 const OPERATION: Operation = Operation::Chat;
@@ -38,20 +35,6 @@ impl TokenServer {
         Ok(Self { transport, path })
     }
 
-    /// The server that credentials name: only Google's own, since a file from elsewhere could send the assertion anywhere.
-    pub(super) fn named(uri: Option<&str>) -> Result<Self, CredentialsError> {
-        let uri = uri.unwrap_or(TOKEN_SERVER);
-        let is_googles = Url::parse(uri).is_ok_and(|url| {
-            let host = url.host_str().unwrap_or_default();
-            url.scheme() == "https"
-                && (host == "googleapis.com" || host.ends_with(".googleapis.com"))
-        });
-        if !is_googles {
-            return Err(CredentialsError::TokenServer { uri: uri.to_owned() });
-        }
-        Ok(Self::at(uri)?)
-    }
-
     /// Sends a form and reads the token.
     pub(super) async fn exchange(&self, form: &[(&str, &str)]) -> Result<AccessToken, TokenError> {
         let body = form_urlencoded::Serializer::new(String::new()).extend_pairs(form).finish();
@@ -68,24 +51,46 @@ impl TokenServer {
     }
 }
 
-/// `{"access_token": …, "expires_in": seconds}`, as every token server of Google answers.
+/// Asking for a token is quick or broken.
+pub(super) fn transport_options() -> TransportOptions {
+    TransportOptions {
+        read_timeout: Duration::from_secs(30),
+        max_body_bytes: 1 << 20,
+        ..TransportOptions::default()
+    }
+}
+
+/// `{"access_token": …, "expires_in": seconds}`, as every token server answers; some write the number as text, and some
+/// tell the moment (`expires_on`, in seconds since the epoch) instead.
 pub(super) fn parse_token(body: &[u8]) -> Result<AccessToken, TokenError> {
     #[derive(Deserialize)]
     struct Token {
         access_token: String,
         #[serde(default)]
-        expires_in: Option<u64>,
+        expires_in: Value,
+        #[serde(default)]
+        expires_on: Value,
     }
     // The body may hold a token, so it is not shown.
     let token: Token = serde_json::from_slice(body).map_err(|_| {
         TokenError::new(ErrorKind::Malformed, "the token server's answer holds no token")
     })?;
     let secret = SecretString::from(token.access_token);
-    Ok(AccessToken { secret, lasts: token.expires_in.map(Duration::from_secs) })
+    let lasts = seconds(&token.expires_in).map(Duration::from_secs);
+    let until = || {
+        let end = UNIX_EPOCH.checked_add(Duration::from_secs(seconds(&token.expires_on)?))?;
+        end.duration_since(SystemTime::now()).ok()
+    };
+    Ok(AccessToken { secret, lasts: lasts.or_else(until) })
+}
+
+/// A number, or a text of one.
+fn seconds(value: &Value) -> Option<u64> {
+    value.as_u64().or_else(|| value.as_str()?.parse().ok())
 }
 
 /// `{"error": "invalid_grant", "error_description": …}`: what is wrong with credentials comes as status 400 or 401.
-fn refusal(status: u16, body: &[u8]) -> TokenError {
+pub(super) fn refusal(status: u16, body: &[u8]) -> TokenError {
     let kind = match status {
         400 | 401 => ErrorKind::Authentication,
         status => kind_of_status(status),
@@ -105,21 +110,6 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_googles_servers_are_taken_from_a_file() {
-        assert!(TokenServer::named(None).is_ok());
-        assert!(TokenServer::named(Some("https://oauth2.googleapis.com/token")).is_ok());
-        for uri in [
-            "http://oauth2.googleapis.com/token",
-            "https://googleapis.com.example/token",
-            "https://169.254.169.254/token",
-            "nothing",
-        ] {
-            let error = TokenServer::named(Some(uri)).unwrap_err();
-            assert!(matches!(error, CredentialsError::TokenServer { .. }), "{uri}");
-        }
-    }
-
-    #[test]
     fn refusals_tell_why() {
         let body = br#"{"error":"invalid_grant","error_description":"Invalid JWT Signature."}"#;
         let error = refusal(400, body);
@@ -127,5 +117,18 @@ mod tests {
         assert!(error.to_string().contains("Invalid JWT Signature."));
         assert_eq!(refusal(503, b"<html>").kind(), ErrorKind::Overloaded);
         assert_eq!(parse_token(b"{}").unwrap_err().kind(), ErrorKind::Malformed);
+    }
+
+    #[test]
+    fn tokens_say_how_long_they_last() {
+        let lasts = |fields: &str| {
+            let body = format!(r#"{{"access_token":"t"{fields}}}"#);
+            parse_token(body.as_bytes()).unwrap().lasts.map(|lasts| lasts.as_secs())
+        };
+        assert_eq!(lasts(""), None);
+        assert_eq!(lasts(r#","expires_in":3599"#), Some(3599));
+        assert_eq!(lasts(r#","expires_in":"86400","expires_on":"1""#), Some(86400));
+        assert_eq!(lasts(r#","expires_in":null,"expires_on":"1""#), None, "long ago");
+        assert!(lasts(r#","expires_on":"99999999999""#).is_some_and(|lasts| lasts > 1_000_000));
     }
 }

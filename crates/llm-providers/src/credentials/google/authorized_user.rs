@@ -6,8 +6,9 @@ use futures::FutureExt;
 use futures::future::BoxFuture;
 use secrecy::{ExposeSecret, SecretString};
 
-use super::exchange::TokenServer;
-use super::{AccessToken, CredentialsError, TokenError, TokenSource, parse, text};
+use super::{CredentialsError, parse, text, token_server};
+use crate::credentials::exchange::TokenServer;
+use crate::credentials::{AccessToken, TokenError, TokenSource};
 use crate::transport::BuildError;
 
 /// A person, by the refresh token that signing in has left.
@@ -33,7 +34,7 @@ impl AuthorizedUser {
             client_secret: text(&fields, "client_secret")?.into(),
             refresh_token: text(&fields, "refresh_token")?.into(),
             quota_project: text(&fields, "quota_project_id").ok(),
-            server: TokenServer::named(uri)?,
+            server: token_server(uri)?,
         })
     }
 

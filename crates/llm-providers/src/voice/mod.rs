@@ -1,0 +1,18 @@
+//! Services that speak or listen in a dialect of their own.
+//!
+//! | service | speaks | listens |
+//! |---|---|---|
+//! | [`Deepgram`] | `POST /v1/speak` | `POST /v1/listen` (recorded files) |
+//! | [`ElevenLabs`] | `POST /v1/text-to-speech/{voice}/stream` | `POST /v1/speech-to-text` |
+//!
+//! Facts: the API references of Deepgram ("Text to Speech REST", "Pre-Recorded Audio", "Errors") and ElevenLabs ("Stream
+//! speech", "Create transcript", "Error messages"). Their live interfaces over WebSocket are not here.
+
+mod client;
+mod deepgram;
+mod elevenlabs;
+mod models;
+
+pub use client::VoiceBuilder;
+pub use deepgram::Deepgram;
+pub use elevenlabs::ElevenLabs;
