@@ -53,6 +53,8 @@ pub struct SeenRequest {
     pub method: Method,
     /// Path with its slash.
     pub path: String,
+    /// What stands behind `?`, as it came.
+    pub query: Option<String>,
     /// All headers.
     pub headers: HeaderMap,
     /// The body.
@@ -73,6 +75,7 @@ impl SeenRequest {
         Ok(Self {
             method: head.method,
             path: head.uri.path().to_owned(),
+            query: head.uri.query().map(str::to_owned),
             headers: head.headers,
             body,
             at: Instant::now(),
