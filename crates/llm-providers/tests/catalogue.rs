@@ -413,3 +413,38 @@ fn what_is_missing_is_named() {
         assert!(error.contains(expected), "{name}: {error}");
     }
 }
+
+/// `UPDATE_EXPECT=1 cargo test -p llm-providers --test catalogue` writes it anew.
+#[test]
+fn the_table_in_the_docs_is_that_of_the_rows() {
+    let file = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/catalogue.md");
+    if !std::path::Path::new(file).exists() {
+        eprintln!("skipped: the docs are not part of this checkout");
+        return;
+    }
+    let mut table = String::from(
+        "# Providers by name\n\n\
+         Made from the rows of `crates/llm-providers/src/catalogue.toml` and `catalogue/` by the test `catalogue` of `llm-providers`;\n\
+         [providers.md](providers.md) says what each dialect can do. `{…}` is a variable of the provider.\n\n\
+         | name | also | dialect | base URL | key | serves |\n|---|---|---|---|---|---|\n",
+    );
+    for entry in catalogue::entries() {
+        let dialect = serde_json::to_value(entry.dialect).unwrap();
+        let kinds: Vec<&str> = entry.kinds.iter().map(|kind| kind.as_str()).collect();
+        let mut keys: Vec<String> =
+            entry.key_variables.iter().map(|name| format!("`{name}`")).collect();
+        if entry.key_optional {
+            keys.insert(0, "none needed".into());
+        }
+        table.push_str(&format!(
+            "| `{}` | {} | {} | `{}` | {} | {} |\n",
+            entry.name,
+            entry.aliases.join(", "),
+            dialect.as_str().unwrap(),
+            entry.base_url,
+            keys.join(", "),
+            kinds.join(", "),
+        ));
+    }
+    expect_test::expect_file![file].assert_eq(&table);
+}
