@@ -1,6 +1,7 @@
 //! The real application on a free port, talked to over TCP.
 
 mod client;
+mod dialects;
 mod dialog;
 mod disconnect;
 mod openai;

@@ -163,7 +163,7 @@ impl App {
         if let Some(name) = &self.config.defaults.chat {
             return Ok(name);
         }
-        let Some(provider) = self.providers.first() else {
+        let Some(provider) = self.providers.iter().find(|provider| provider.can_be_default) else {
             return Ok(EXTRACTIVE);
         };
         if let Some(name) = self.default_chat.get() {

@@ -1,5 +1,7 @@
 //! From configuration and environment to providers that can be asked.
 
+mod identity;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -7,10 +9,10 @@ use llm_core::{
     ChatModel, EmbeddingModel, ModelInfo, ModelSource, RerankModel, SpeechModel,
     TranscriptionModel, VisionModel,
 };
-use llm_providers::catalogue::{self, Dialect, ProviderEntry};
-use llm_providers::{Anthropic, ByResponses, Gemini, OpenAi};
-use secrecy::SecretString;
+use llm_providers::catalogue::{self, Dialect, ProviderEntry, Variable};
+use llm_providers::{Access, connect_entry};
 
+use self::identity::{Identity, text};
 use crate::causes_line;
 use crate::config::{ConfigError, Environment, ProviderConfig};
 
@@ -25,9 +27,11 @@ pub(crate) struct Provider {
     pub(crate) default_model: Option<String>,
     /// Where its key comes from, for people; never the key.
     pub(crate) key_source: String,
+    /// Whether its models may answer when no chat model is named anywhere.
+    pub(crate) can_be_default: bool,
 }
 
-/// The providers of the configuration, then those whose well-known key variable is set.
+/// The providers of the configuration, then those that the environment makes usable.
 ///
 /// # Errors
 /// A provider without a base URL, a secret that is not there, a name that is taken.
@@ -35,131 +39,129 @@ pub(crate) fn providers(
     configured: &[ProviderConfig],
     environment: &Environment,
 ) -> Result<Vec<Provider>, ConfigError> {
-    let mut providers = BTreeMap::new();
-    let mut order = Vec::new();
+    let mut providers: Vec<Provider> = Vec::new();
     for config in configured {
         let place = format!("[[provider]] `{}`", config.name);
         let fail = |reason: String| ConfigError::new(place.clone(), reason);
-        if config.name.is_empty()
-            || config.name.contains('/')
-            || matches!(config.name.as_str(), "local" | "dialog")
-        {
-            return Err(fail(
-                "choose a name without a slash, other than `local` and `dialog`".into(),
-            ));
+        let is_taken = providers.iter().any(|provider| provider.name == config.name);
+        if is_taken {
+            return Err(fail("is there twice".into()));
         }
-        let provider = from_config(config, environment).map_err(fail)?;
-        if providers.insert(config.name.clone(), provider).is_some() {
-            return Err(ConfigError::new(place, "is there twice"));
-        }
-        order.push(config.name.clone());
+        providers.push(from_config(config, environment).map_err(fail)?);
     }
     for entry in catalogue::entries() {
-        if entry.dialect == Dialect::Bedrock {
-            // It also needs a region, and most have AWS keys and not a bearer token.
+        let is_taken = providers.iter().any(|provider| provider.name == entry.name);
+        if is_taken {
             continue;
         }
-        let key = well_known_key(entry, environment);
-        if let (Some((variable, key)), false) = (key, providers.contains_key(&entry.name)) {
-            let provider = from_environment(entry, variable, key, environment)
-                .map_err(|reason| ConfigError::new(format!("variable {variable}"), reason))?;
-            providers.insert(entry.name.clone(), provider);
-            order.push(entry.name.clone());
-        }
+        let fail = |reason| {
+            ConfigError::new(format!("provider `{}` of the environment", entry.name), reason)
+        };
+        providers.extend(from_environment(entry, environment).map_err(fail)?);
     }
-    Ok(order.iter().filter_map(|name| providers.remove(name)).collect())
+    Ok(providers)
 }
 
 fn from_config(config: &ProviderConfig, environment: &Environment) -> Result<Provider, String> {
-    let known = catalogue::find(&config.name);
-    let base_url = config
-        .base_url
-        .clone()
-        .or_else(|| known.map(|entry| entry.base_url.clone()))
-        .ok_or("needs a `base_url`, since its name is not a well-known one")?;
-    let (key, key_source) = match (&config.api_key, known) {
-        (Some(reference), _) => (Some(reference.resolve(environment)?), reference.to_string()),
-        (None, Some(entry)) => match well_known_key(entry, environment) {
-            Some((name, key)) => (Some(key), format!("env:{name}")),
-            None => (None, "none".into()),
-        },
-        (None, None) => (None, "none".into()),
+    let name = &config.name;
+    if name.is_empty() || name.contains('/') || matches!(name.as_str(), "local" | "dialog") {
+        return Err("choose a name without a slash, other than `local` and `dialog`".into());
+    }
+    let entry = row(config)?;
+    let identity = Identity::of_config(config, &entry, environment)?;
+    let elsewhere = config.base_url.as_ref().is_some_and(|url| *url != entry.base_url);
+    let known_default = entry.default_chat.clone().filter(|_| !elsewhere);
+    let access = Access {
+        key: identity.key,
+        base_url: config.base_url.clone(),
+        headers: config.headers.clone(),
+        variables: variables(&entry, &config.variables, environment),
+        secrets: identity.secrets,
+        body: config.body.clone(),
+        ..Access::default()
     };
-    let elsewhere = known.is_none_or(|entry| entry.base_url != base_url);
-    let default_model = config
-        .default_model
-        .clone()
-        .or_else(|| known.and_then(|entry| entry.default_chat.clone()).filter(|_| !elsewhere));
-    let dialect = config.dialect.or(known.map(|entry| entry.dialect)).unwrap_or_default();
-    let client = client(&config.name, dialect, &base_url, key, known, &config.headers)?;
-    Ok(Provider { name: config.name.clone(), client, default_model, key_source })
+    Ok(Provider {
+        name: name.clone(),
+        client: connect_entry(&entry, access).map_err(|error| causes_line(&error))?,
+        default_model: config.default_model.clone().or(known_default),
+        key_source: identity.source,
+        can_be_default: true,
+    })
 }
 
+/// What is known of a configured provider, under its own name.
+fn row(config: &ProviderConfig) -> Result<ProviderEntry, String> {
+    let known = catalogue::find(config.like.as_ref().unwrap_or(&config.name));
+    let mut entry = match (known, &config.like, &config.base_url) {
+        (Some(known), ..) => known.clone(),
+        (None, Some(like), _) => return Err(format!("`like`: no provider `{like}` is known")),
+        (None, None, Some(url)) => ProviderEntry::unlisted("", Dialect::default(), url),
+        (None, None, None) => {
+            return Err("needs a `base_url`, since its name is not a well-known one".into());
+        }
+    };
+    entry.name.clone_from(&config.name);
+    entry.dialect = config.dialect.unwrap_or(entry.dialect);
+    Ok(entry)
+}
+
+/// A well-known provider, if the environment says who we are to it and all that differs between its customers.
 fn from_environment(
     entry: &ProviderEntry,
-    variable: &str,
-    key: SecretString,
     environment: &Environment,
-) -> Result<Provider, String> {
-    let moved = entry.base_url_variable.as_ref().and_then(|name| environment.get(name));
-    let moved = moved.map(|url| url.trim().trim_end_matches('/')).filter(|url| !url.is_empty());
-    let base_url = moved.unwrap_or(&entry.base_url);
-    let default_model = entry.default_chat.clone().filter(|_| base_url == entry.base_url);
-    let headers = BTreeMap::new();
-    let client = client(&entry.name, entry.dialect, base_url, Some(key), Some(entry), &headers)?;
-    let key_source = format!("env:{variable}");
-    Ok(Provider { name: entry.name.clone(), client, default_model, key_source })
+) -> Result<Option<Provider>, String> {
+    let moved = entry.base_url_variable.as_ref().and_then(|name| text(environment, name));
+    let moved = moved.map(|url| url.trim_end_matches('/').to_owned());
+    let Some(identity) = Identity::of_environment(entry, environment)? else {
+        return Ok(None);
+    };
+    let nobody = identity.key.is_none() && identity.secrets.is_empty();
+    if nobody && moved.is_none() {
+        return Ok(None);
+    }
+    let variables = variables(entry, &BTreeMap::new(), environment);
+    let is_known = |(name, variable): (&String, &Variable)| {
+        variable.optional || variable.default.is_some() || variables.contains_key(name)
+    };
+    if moved.is_none() && !entry.variables.iter().all(is_known) {
+        tracing::debug!(provider = entry.name, "its key is set, its variables are not");
+        return Ok(None);
+    }
+    let default_model = entry.default_chat.clone();
+    let default_model =
+        default_model.filter(|_| moved.as_ref().is_none_or(|url| *url == entry.base_url));
+    let access = Access {
+        key: identity.key,
+        base_url: moved,
+        variables,
+        secrets: identity.secrets,
+        ..Access::default()
+    };
+    Ok(Some(Provider {
+        name: entry.name.clone(),
+        client: connect_entry(entry, access).map_err(|error| causes_line(&error))?,
+        // Those two list no models, so nobody could tell which to ask.
+        can_be_default: default_model.is_some()
+            || !matches!(entry.dialect, Dialect::Bedrock | Dialect::Vertex),
+        default_model,
+        key_source: identity.source,
+    }))
 }
 
-fn client(
-    name: &str,
-    dialect: Dialect,
-    base_url: &str,
-    key: Option<SecretString>,
-    known: Option<&ProviderEntry>,
-    headers: &BTreeMap<String, String>,
-) -> Result<Arc<dyn ModelSource>, String> {
-    /// The builders have the same methods, but no trait in common.
-    macro_rules! build {
-        ($builder:expr, $client:expr) => {{
-            let mut builder = $builder;
-            if let Some(key) = key {
-                builder = builder.api_key(key);
-            }
-            for (header, value) in headers {
-                builder = builder.header(header, value);
-            }
-            let client = builder.build().map_err(|error| causes_line(&error))?;
-            Ok(Arc::new($client(client)))
-        }};
-    }
-    let quirks = known.map(|entry| entry.quirks.clone()).unwrap_or_default();
-    match dialect {
-        Dialect::OpenAi => build!(OpenAi::builder(name, base_url).quirks(quirks), |client| client),
-        Dialect::OpenAiResponses => {
-            build!(OpenAi::builder(name, base_url).quirks(quirks), ByResponses)
-        }
-        Dialect::Anthropic => {
-            build!(Anthropic::builder(name).base_url(base_url).quirks(quirks), |client| client)
-        }
-        Dialect::Gemini => build!(Gemini::builder(name).base_url(base_url), |client| client),
-        _ => Err("this dialect cannot be configured yet; use the crate `llm-providers`".into()),
-    }
-}
-
-fn well_known_key<'a>(
-    entry: &'a ProviderEntry,
+/// What differs between customers: as configured, else from the environment.
+fn variables(
+    entry: &ProviderEntry,
+    configured: &BTreeMap<String, String>,
     environment: &Environment,
-) -> Option<(&'a String, SecretString)> {
-    entry.key_variables.iter().find_map(|name| Some((name, secret(environment, name)?)))
-}
-
-fn secret(environment: &Environment, name: &str) -> Option<SecretString> {
-    environment
-        .get(name)
-        .map(|value| value.trim())
-        .filter(|value| !value.is_empty())
-        .map(Into::into)
+) -> BTreeMap<String, String> {
+    let mut variables = configured.clone();
+    for (name, variable) in &entry.variables {
+        let found = variable.environment.iter().find_map(|name| text(environment, name));
+        if let (Some(value), false) = (found, variables.contains_key(name)) {
+            variables.insert(name.clone(), value.to_owned());
+        }
+    }
+    variables
 }
 
 impl ModelSource for Provider {
@@ -190,5 +192,102 @@ impl ModelSource for Provider {
     fn list(&self) -> Vec<ModelInfo> {
         let named = self.default_model.iter();
         named.filter_map(|model| Some(self.client.chat(model)?.info().clone())).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// `name key-source base` of each provider.
+    fn check(config: &str, variables: &[(&str, &str)]) -> Result<Vec<String>, String> {
+        let config: crate::config::Config = toml::from_str(config).unwrap();
+        let environment =
+            variables.iter().map(|(name, value)| ((*name).into(), (*value).into())).collect();
+        let providers = providers(&config.provider, &environment).map_err(|e| e.to_string())?;
+        Ok(providers.iter().map(|p| format!("{} {}", p.name, p.key_source)).collect())
+    }
+
+    #[test]
+    fn the_environment_makes_providers_usable() {
+        for (variables, expected) in [
+            (&[][..], &[][..]),
+            (&[("OPENAI_API_KEY", "k")], &["openai env:OPENAI_API_KEY"]),
+            (&[("OPENAI_API_KEY", " ")], &[]),
+            (&[("CLOUDFLARE_API_KEY", "k")], &[]),
+            (
+                &[("CLOUDFLARE_API_KEY", "k"), ("CLOUDFLARE_ACCOUNT_ID", "a")],
+                &["cloudflare env:CLOUDFLARE_API_KEY"],
+            ),
+            (&[("LLAMACPP_API_BASE", "http://127.0.0.1:9")], &["llamacpp none"]),
+            (&[("AWS_ACCESS_KEY_ID", "i"), ("AWS_SECRET_ACCESS_KEY", "s")], &[]),
+            (&[("AWS_ACCESS_KEY_ID", "i"), ("AWS_REGION", "eu-1")], &[]),
+            (
+                &[
+                    ("AWS_ACCESS_KEY_ID", "i"),
+                    ("AWS_SECRET_ACCESS_KEY", "s"),
+                    ("AWS_DEFAULT_REGION", "eu-1"),
+                ],
+                &["bedrock env:AWS_ACCESS_KEY_ID, env:AWS_SECRET_ACCESS_KEY"],
+            ),
+            (
+                &[("AWS_BEARER_TOKEN_BEDROCK", "t"), ("AWS_REGION", "eu-1")],
+                &["bedrock env:AWS_BEARER_TOKEN_BEDROCK"],
+            ),
+        ] {
+            assert_eq!(check("", variables).unwrap(), expected, "{variables:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_configured_counts_first() {
+        let aws = [("AWS_ACCESS_KEY_ID", "i"), ("AWS_SECRET_ACCESS_KEY", "s")];
+        for (config, variables, expected) in [
+            (
+                "[[provider]]\nname = \"groq\"",
+                &[("GROQ_API_KEY", "k")][..],
+                "groq env:GROQ_API_KEY",
+            ),
+            ("[[provider]]\nname = \"vllm\"", &[], "vllm none"),
+            ("[[provider]]\nname = \"own\"\nlike = \"VLLM\"", &[], "own none"),
+            (
+                "[[provider]]\nname = \"SILICONFLOW\"\napi_key = \"env:K\"",
+                &[("K", "k")],
+                "SILICONFLOW env:K",
+            ),
+            (
+                "[[provider]]\nname = \"bedrock\"\nvariables.region = \"eu-1\"",
+                &aws,
+                "bedrock env:AWS_ACCESS_KEY_ID, env:AWS_SECRET_ACCESS_KEY",
+            ),
+            (
+                "[[provider]]\nname = \"aws\"\nlike = \"bedrock\"\nvariables.region = \"eu-1\"\n\
+                 secrets = { access_key_id = \"env:A\", secret_access_key = \"env:B\" }",
+                &[("A", "a"), ("B", "b")],
+                "aws env:A, env:B",
+            ),
+        ] {
+            assert_eq!(check(config, variables).unwrap(), [expected], "{config}");
+        }
+    }
+
+    #[test]
+    fn what_is_wrong_names_the_provider() {
+        for (config, expected) in [
+            ("name = \"own\"", "[[provider]] `own`: needs a `base_url`"),
+            ("name = \"a/b\"", "choose a name without a slash"),
+            ("name = \"local\"", "other than `local`"),
+            ("name = \"own\"\nlike = \"nobody\"", "`like`: no provider `nobody` is known"),
+            ("name = \"bedrock\"", "`region` has no value; it usually stands in AWS_REGION"),
+            ("name = \"groq\"\nvariables.region = \"x\"", "`groq` has no such variable"),
+            ("name = \"groq\"\nsecrets.x = \"env:HUSH\"", "`secrets.x`: the environment variable"),
+            ("name = \"openrouter\"\napi_key = \"env:JSON\"", "its field `x` is unknown"),
+            ("name = \"groq\"\n[[provider]]\nname = \"groq\"", "is there twice"),
+        ] {
+            let config = format!("[[provider]]\n{config}");
+            let error =
+                check(&config, &[("JSON", r#"{"api_key":"hush","x":"hush"}"#)]).unwrap_err();
+            assert!(error.contains(expected) && !error.contains("hush\""), "{error}");
+        }
     }
 }

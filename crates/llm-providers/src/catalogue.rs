@@ -1,29 +1,36 @@
-//! Providers that are known by name, as data (`catalogue.toml` beside this file).
+//! Providers that are known by name, as data (`catalogue.toml` beside this file, and the files in `catalogue/`).
 
+use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
 use llm_core::ModelKind;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use crate::Quirks;
+use crate::connect::KeyFormat;
 
 /// A provider that is known by name. Nothing here is read from the environment: the names of variables are data for
-/// whoever assembles a configuration.
+/// whoever assembles a configuration. [`connect`](crate::connect()) makes a client of it.
 ///
 /// ```
 /// let groq = llm_providers::catalogue::find("groq").unwrap();
 /// assert_eq!(groq.base_url, "https://api.groq.com/openai/v1");
 /// assert_eq!(groq.key_variables, ["GROQ_API_KEY"]);
+/// // What other programs call it is known, too.
+/// assert_eq!(llm_providers::catalogue::find("Tencent Hunyuan").unwrap().name, "hunyuan");
 /// ```
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ProviderEntry {
     /// The first half of its models' names.
     pub name: String,
+    /// What other programs call it: RAGFlow's factories, LiteLLM's prefixes.
+    #[serde(default)]
+    pub aliases: Vec<String>,
     /// What it speaks.
     #[serde(default)]
     pub dialect: Dialect,
-    /// Where its API begins, without a slash at the end.
+    /// Where its API begins, without a slash at the end. `{name}` stands for one of the `variables`.
     pub base_url: String,
     /// The environment variable that usually replaces `base_url`.
     #[serde(default)]
@@ -33,18 +40,51 @@ pub struct ProviderEntry {
     /// Whether it can be used without a key.
     #[serde(default)]
     pub key_optional: bool,
+    /// What its key may be besides a plain text.
+    #[serde(default)]
+    pub key_format: KeyFormat,
     /// A chat model of its that fits most uses, for callers who name none.
     #[serde(default)]
     pub default_chat: Option<String>,
     /// What it serves through this dialect.
     pub kinds: Vec<ModelKind>,
+    /// What is not the same for all of its customers, and no secret: a region, an account.
+    #[serde(default)]
+    pub variables: BTreeMap<String, Variable>,
+    /// Secrets besides the key that prove who asks: a pair of keys, a service account. They count where there is no key.
+    #[serde(default)]
+    pub secrets: BTreeMap<String, SecretVariable>,
     /// How it differs from the dialect.
     #[serde(default)]
     pub quirks: Quirks,
 }
 
+/// What is not the same for all customers of a provider.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Variable {
+    /// The environment variables that usually hold it; the first that is set counts.
+    pub environment: Vec<String>,
+    /// What it is when nobody says so.
+    pub default: Option<String>,
+    /// Whether it can be left out.
+    pub optional: bool,
+}
+
+/// A secret besides the key.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct SecretVariable {
+    /// The environment variables that usually hold it; the first that is set counts.
+    pub environment: Vec<String>,
+    /// The environment variables that usually name a file with it.
+    pub files: Vec<String>,
+    /// Whether it can be left out.
+    pub optional: bool,
+}
+
 /// What a provider speaks.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
 pub enum Dialect {
@@ -57,11 +97,24 @@ pub enum Dialect {
     OpenAiResponses,
     /// Gemini's generateContent with an API key.
     Gemini,
+    /// Gemini on Vertex AI, with access tokens.
+    Vertex,
     /// AWS Bedrock: Converse, and embeddings and rerank beside it (`llm_providers::bedrock`). Besides its key, which is a
     /// bearer token, it can be used with AWS keys.
     Bedrock,
     /// Anthropic's Messages.
     Anthropic,
+}
+
+impl ProviderEntry {
+    /// A provider that is not in the catalogue, and takes everything that its dialect names.
+    pub fn unlisted(
+        name: impl Into<String>,
+        dialect: Dialect,
+        base_url: impl Into<String>,
+    ) -> Self {
+        Self { name: name.into(), dialect, base_url: base_url.into(), ..Self::default() }
+    }
 }
 
 #[derive(Deserialize)]
@@ -70,20 +123,33 @@ struct File {
     provider: Vec<ProviderEntry>,
 }
 
+const FILES: [&str; 6] = [
+    include_str!("catalogue.toml"),
+    include_str!("catalogue/makers.toml"),
+    include_str!("catalogue/mainland.toml"),
+    include_str!("catalogue/hosts.toml"),
+    include_str!("catalogue/routers.toml"),
+    include_str!("catalogue/own_machines.toml"),
+];
+
 static ENTRIES: LazyLock<Vec<ProviderEntry>> = LazyLock::new(|| {
-    let file: File = toml::from_str(include_str!("catalogue.toml"))
-        .expect("the catalogue is part of this crate, and a test reads it");
-    file.provider
+    let parse = |text| {
+        let file: File =
+            toml::from_str(text).expect("the catalogue is part of this crate, and a test reads it");
+        file.provider
+    };
+    FILES.into_iter().flat_map(parse).collect()
 });
 
-/// All providers that are known, in the order of the file.
+/// All providers that are known, in the order of the files.
 pub fn entries() -> &'static [ProviderEntry] {
     &ENTRIES
 }
 
-/// The provider with this name.
+/// The provider of this name, or the one that others call so.
 pub fn find(name: &str) -> Option<&'static ProviderEntry> {
-    entries().iter().find(|entry| entry.name == name)
+    let named = entries().iter().find(|entry| entry.name == name);
+    named.or_else(|| entries().iter().find(|entry| entry.aliases.iter().any(|alias| alias == name)))
 }
 
 #[cfg(test)]
@@ -91,17 +157,50 @@ mod tests {
     use std::collections::BTreeSet;
 
     use super::*;
+    use crate::connect::placeholders;
 
     #[test]
     fn every_row_can_be_used() {
-        let names: BTreeSet<_> = entries().iter().map(|entry| &entry.name).collect();
-        assert_eq!(names.len(), entries().len(), "names are unique");
+        let names = || entries().iter().flat_map(|entry| entry.aliases.iter().chain([&entry.name]));
+        let different: BTreeSet<_> = names().collect();
+        assert_eq!(different.len(), names().count(), "names and aliases are unique");
         for entry in entries() {
-            assert!(url::Url::parse(&entry.base_url).is_ok(), "{}", entry.name);
-            assert!(!entry.base_url.ends_with('/'), "{}", entry.name);
-            assert!(entry.key_optional || !entry.key_variables.is_empty(), "{}", entry.name);
-            assert!(!entry.kinds.is_empty(), "{}", entry.name);
+            let name = &entry.name;
+            assert!(!entry.base_url.ends_with('/'), "{name}");
+            assert!(entry.key_optional || !entry.key_variables.is_empty(), "{name}");
+            assert!(!entry.kinds.is_empty(), "{name}");
+            assert!(
+                name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
+            );
+            for variable in placeholders(&entry.base_url) {
+                assert!(entry.variables.contains_key(variable), "{name} declares no {variable}");
+            }
+            let is_variable = |name: &String| {
+                name.bytes().all(|b| b.is_ascii_uppercase() || b.is_ascii_digit() || b == b'_')
+                    && !name.starts_with(|first: char| first.is_ascii_digit())
+            };
+            let variables = entry.variables.values().flat_map(|variable| &variable.environment);
+            let secrets = entry.secrets.values().flat_map(|s| s.environment.iter().chain(&s.files));
+            let all = entry.key_variables.iter().chain(&entry.base_url_variable);
+            assert!(all.chain(variables).chain(secrets).all(is_variable), "{name}");
         }
+    }
+
+    #[test]
+    fn names_of_other_programs_lead_to_the_row() {
+        for (theirs, ours) in [
+            ("OpenAI", "openai"),
+            ("ZHIPU-AI", "bigmodel"),
+            ("MiniMax", "minimax-cn"),
+            ("VLLM", "vllm"),
+            ("OpenAI-API-Compatible", "openai-compatible"),
+            ("Google Cloud", "vertex"),
+            ("together_ai", "together"),
+            ("minimax", "minimax"),
+        ] {
+            assert_eq!(find(theirs).map(|entry| entry.name.as_str()), Some(ours), "{theirs}");
+        }
+        assert_eq!(find("no such provider"), None);
     }
 
     #[test]

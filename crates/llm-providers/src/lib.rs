@@ -3,17 +3,17 @@
 //!
 //! Each dialect is split into wire types, pure translation of requests, a pure decoder of answers, and the model that
 //! puts them on a socket. One [`OpenAi`] instance holds one pool of connections for all its models; providers that
-//! speak the same dialect differ by data ([`Quirks`], [`catalogue`]). Nothing here retries, limits or caches: that is
+//! speak the same dialect differ by data ([`Quirks`], [`catalogue`]); [`connect`](connect()) reaches any of them by name. Nothing here retries, limits or caches: that is
 //! the work of the layers above, which learn what they need from [`ModelError`](llm_core::ModelError).
 //!
 //! ```no_run
 //! use futures::TryStreamExt;
 //! use llm_core::{ChatEvent, ChatRequest, Message};
-//! use llm_providers::{OpenAi, catalogue};
+//! use llm_providers::{Access, connect};
 //!
 //! # async fn example(key: secrecy::SecretString) -> Result<(), Box<dyn std::error::Error>> {
-//! let groq = catalogue::find("groq").ok_or("not in the catalogue")?;
-//! let model = OpenAi::from_entry(groq).api_key(key).build()?.chat("openai/gpt-oss-20b");
+//! let groq = connect("groq", Access { key: Some(key), ..Access::default() })?;
+//! let model = groq.chat("openai/gpt-oss-20b").ok_or("no chat models")?;
 //! let request = ChatRequest::new(vec![Message::user("Why is the sky blue?")]).streamed();
 //! let mut reply = model.chat(request).await?;
 //! while let Some(event) = reply.try_next().await? {
@@ -47,6 +47,7 @@ pub mod anthropic;
 #[cfg(feature = "bedrock")]
 pub mod bedrock;
 pub mod catalogue;
+mod connect;
 pub mod credentials;
 pub mod form;
 #[cfg(feature = "gemini")]
@@ -71,6 +72,7 @@ pub use answer::AnswerDecoder;
 pub use anthropic::Anthropic;
 #[cfg(feature = "bedrock")]
 pub use bedrock::Bedrock;
+pub use connect::{Access, KeyFormat, connect, connect_entry};
 #[cfg(feature = "gemini")]
 pub use gemini::Gemini;
 pub use openai::OpenAi;

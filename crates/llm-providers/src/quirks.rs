@@ -35,6 +35,9 @@ pub struct Quirks {
     pub think_tags: ThinkTags,
     /// `encoding_format` of embeddings is unknown.
     pub no_encoding_format: bool,
+    /// What stands behind this in a model's name is no part of what the provider calls it: RAGFlow's names end with `___` and
+    /// the provider's name. [`connect`](crate::connect()) leaves it out.
+    pub model_suffix: Option<String>,
     /// Parameters that the provider refuses, by their name in the dialect.
     pub drop: Vec<String>,
     /// Parameters that the provider names differently: name in the dialect → its own.

@@ -36,6 +36,34 @@ pub enum BuildError {
         /// Its name.
         name: String,
     },
+    /// No provider of this name is in the catalogue.
+    #[error(
+        "no provider `{name}` is known; name one of the catalogue, or give its dialect and base URL"
+    )]
+    UnknownProvider {
+        /// What was asked for.
+        name: String,
+    },
+    /// A variable or a secret of the provider has no value, or none that can be used.
+    #[error("`{name}` {reason}")]
+    Variable {
+        /// Its name.
+        name: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// The key is not of the provider's format; it is not shown.
+    #[error("the key cannot be used: {reason}")]
+    Key {
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// The feature of this dialect is off.
+    #[error("the dialect of `{provider}` is not part of this build")]
+    Dialect {
+        /// The provider.
+        provider: String,
+    },
     /// TLS or the client could not be set up (no certificate authorities on this machine, a proxy that cannot be read …).
     #[error("the HTTP client could not be set up")]
     Client(#[source] llm_core::BoxError),

@@ -11,7 +11,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use llm_core::{ModelKind, ModelName, Unsupported};
+use llm_core::{Extra, ModelKind, ModelName, Unsupported};
 use llm_providers::catalogue::Dialect;
 use serde::Deserialize;
 
@@ -128,15 +128,27 @@ pub enum IndexEngine {
 pub struct ProviderConfig {
     /// The name before the slash of its models. A well-known name fills in what is left out.
     pub name: String,
+    /// The well-known name that fills in what is left out, where `name` is one of the operator's own.
+    pub like: Option<String>,
     /// How it talks; left out, as the well-known provider of its name does, else `openai`.
     pub dialect: Option<Dialect>,
     /// Base URL, up to and including the version (`https://api.openai.com/v1`). Any address is allowed.
     pub base_url: Option<String>,
     /// Its key; may be left out where none is asked.
     pub api_key: Option<SecretRef>,
+    /// What differs between its customers and is no secret (`region`, `account`); left out, the well-known variables count.
+    #[serde(default)]
+    pub variables: BTreeMap<String, String>,
+    /// What proves who asks where there is no key (`access_key_id` and `secret_access_key`, `service_account`); left out,
+    /// the well-known variables count.
+    #[serde(default)]
+    pub secrets: BTreeMap<String, SecretRef>,
     /// Further headers of every request.
     #[serde(default)]
     pub headers: BTreeMap<String, String>,
+    /// Further fields of the body of every chat and embedding request.
+    #[serde(default)]
+    pub body: Extra,
     /// The model to use when a provider is configured, but no default chat model.
     pub default_model: Option<String>,
 }

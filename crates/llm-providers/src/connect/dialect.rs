@@ -1,0 +1,124 @@
+//! One client of each dialect out of a provider's row and what a customer says.
+
+use std::sync::Arc;
+
+use url::form_urlencoded;
+
+use super::{Access, url_template};
+use crate::OpenAi;
+use crate::catalogue::{Dialect, ProviderEntry};
+use crate::transport::BuildError;
+use llm_core::ModelSource;
+
+type Made = Result<Arc<dyn ModelSource>, BuildError>;
+
+/// The client for a row. `query` goes into the base URL.
+pub(super) fn client(entry: &ProviderEntry, access: Access, query: &[(&str, String)]) -> Made {
+    match entry.dialect {
+        Dialect::OpenAi => Ok(Arc::new(openai(entry, access, query)?)),
+        #[cfg(feature = "openai-responses")]
+        Dialect::OpenAiResponses => Ok(Arc::new(crate::ByResponses(openai(entry, access, query)?))),
+        #[cfg(feature = "anthropic")]
+        Dialect::Anthropic => anthropic(entry, access),
+        #[cfg(feature = "gemini")]
+        Dialect::Gemini => gemini(entry, access),
+        #[cfg(feature = "gemini")]
+        Dialect::Vertex => super::vertex::client(entry, access),
+        #[cfg(feature = "bedrock")]
+        Dialect::Bedrock => bedrock(entry, access),
+        #[allow(unreachable_patterns, reason = "reached where a dialect's feature is off")]
+        _ => Err(BuildError::Dialect { provider: entry.name.clone() }),
+    }
+}
+
+/// Where the provider is, for this customer.
+fn base_url(
+    entry: &ProviderEntry,
+    access: &Access,
+    query: &[(&str, String)],
+) -> Result<String, BuildError> {
+    let mut url = match &access.base_url {
+        Some(url) => url.clone(),
+        None => url_template::fill(&entry.base_url, &entry.variables, &access.variables)?,
+    };
+    for (name, value) in query {
+        url.push(if url.contains('?') { '&' } else { '?' });
+        url.push_str(name);
+        url.push('=');
+        url.extend(form_urlencoded::byte_serialize(value.as_bytes()));
+    }
+    Ok(url)
+}
+
+fn openai(
+    entry: &ProviderEntry,
+    access: Access,
+    query: &[(&str, String)],
+) -> Result<OpenAi, BuildError> {
+    let base_url = base_url(entry, &access, query)?;
+    let mut builder = OpenAi::from_entry(entry).base_url(base_url).transport(access.transport);
+    if let Some(key) = access.key {
+        builder = builder.api_key(key);
+    }
+    for (name, value) in access.headers {
+        builder = builder.header(name, value);
+    }
+    builder.build()
+}
+
+#[cfg(feature = "anthropic")]
+fn anthropic(entry: &ProviderEntry, access: Access) -> Made {
+    let base_url = base_url(entry, &access, &[])?;
+    let mut builder =
+        crate::Anthropic::from_entry(entry).base_url(base_url).transport(access.transport);
+    if let Some(key) = access.key {
+        builder = builder.api_key(key);
+    }
+    for (name, value) in access.headers {
+        builder = builder.header(name, value);
+    }
+    Ok(Arc::new(builder.build()?))
+}
+
+#[cfg(feature = "gemini")]
+fn gemini(entry: &ProviderEntry, access: Access) -> Made {
+    let base_url = base_url(entry, &access, &[])?;
+    let mut builder =
+        crate::Gemini::from_entry(entry).base_url(base_url).transport(access.transport);
+    if let Some(key) = access.key {
+        builder = builder.api_key(key);
+    }
+    for (name, value) in access.headers {
+        builder = builder.header(name, value);
+    }
+    Ok(Arc::new(builder.build()?))
+}
+
+/// A base URL of the customer's own stands for both of Bedrock's hosts, as a gateway's does; models of a VPC endpoint that
+/// is not both have rerank models elsewhere.
+#[cfg(feature = "bedrock")]
+fn bedrock(entry: &ProviderEntry, access: Access) -> Made {
+    use secrecy::ExposeSecret;
+
+    use crate::bedrock::{Bedrock, Credentials};
+
+    let region = url_template::value("region", &entry.variables, &access.variables)?;
+    let mut builder = Bedrock::builder(&entry.name, region).transport(access.transport);
+    if let Some(url) = access.base_url {
+        builder = builder.runtime_url(&url).agent_url(url);
+    }
+    let secret = |name: &str| access.secrets.get(name);
+    if let Some(key) = access.key {
+        builder = builder.bearer_token(key);
+    } else if let (Some(id), Some(secret_key)) =
+        (secret("access_key_id"), secret("secret_access_key"))
+    {
+        let mut credentials = Credentials::new(id.expose_secret(), secret_key.clone());
+        credentials.session_token = secret("session_token").cloned();
+        builder = builder.credentials(credentials);
+    }
+    for (name, value) in access.headers {
+        builder = builder.header(name, value);
+    }
+    Ok(Arc::new(builder.build()?))
+}
