@@ -41,6 +41,7 @@
 //! assert!(result.is_ok() && events.contains(&llm_core::ChatEvent::text("hi")));
 //! ```
 
+mod address_guard;
 #[cfg(feature = "anthropic")]
 pub mod anthropic;
 #[cfg(feature = "bedrock")]
@@ -50,13 +51,16 @@ pub mod catalogue;
 pub mod gemini;
 mod notes;
 pub mod openai;
+mod proxy;
 mod quirks;
 pub mod retry_after;
 mod sources;
 pub mod sse;
 pub mod stream;
+mod tls;
 pub mod transport;
 
+pub use address_guard::AddressPolicy;
 #[cfg(feature = "anthropic")]
 pub use anthropic::Anthropic;
 #[cfg(feature = "bedrock")]
@@ -64,7 +68,9 @@ pub use bedrock::Bedrock;
 #[cfg(feature = "gemini")]
 pub use gemini::Gemini;
 pub use openai::OpenAi;
+pub use proxy::Proxy;
 pub use quirks::{ModelRule, OutputLimit, Quirks, ReasoningRequest, ReasoningReturn};
 #[cfg(feature = "openai-responses")]
 pub use sources::ByResponses;
+pub use tls::ClientCertificate;
 pub use transport::{BuildError, TransportOptions};
