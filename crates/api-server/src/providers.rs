@@ -8,7 +8,7 @@ use llm_core::{
     TranscriptionModel, VisionModel,
 };
 use llm_providers::catalogue::{self, Dialect, ProviderEntry};
-use llm_providers::{Anthropic, ByResponses, Gemini, OpenAi};
+use llm_providers::{Anthropic, ByResponses, Gemini, OpenAi, TransportOptions};
 use secrecy::SecretString;
 
 use crate::causes_line;
@@ -91,7 +91,8 @@ fn from_config(config: &ProviderConfig, environment: &Environment) -> Result<Pro
         .clone()
         .or_else(|| known.and_then(|entry| entry.default_chat.clone()).filter(|_| !elsewhere));
     let dialect = config.dialect.or(known.map(|entry| entry.dialect)).unwrap_or_default();
-    let client = client(&config.name, dialect, &base_url, key, known, &config.headers)?;
+    let options = config.transport(environment)?;
+    let client = client(&config.name, dialect, &base_url, key, known, &config.headers, options)?;
     Ok(Provider { name: config.name.clone(), client, default_model, key_source })
 }
 
@@ -105,8 +106,9 @@ fn from_environment(
     let moved = moved.map(|url| url.trim().trim_end_matches('/')).filter(|url| !url.is_empty());
     let base_url = moved.unwrap_or(&entry.base_url);
     let default_model = entry.default_chat.clone().filter(|_| base_url == entry.base_url);
-    let headers = BTreeMap::new();
-    let client = client(&entry.name, entry.dialect, base_url, Some(key), Some(entry), &headers)?;
+    let (headers, options) = (BTreeMap::new(), TransportOptions::default());
+    let client =
+        client(&entry.name, entry.dialect, base_url, Some(key), Some(entry), &headers, options)?;
     let key_source = format!("env:{variable}");
     Ok(Provider { name: entry.name.clone(), client, default_model, key_source })
 }
@@ -118,11 +120,12 @@ fn client(
     key: Option<SecretString>,
     known: Option<&ProviderEntry>,
     headers: &BTreeMap<String, String>,
+    options: TransportOptions,
 ) -> Result<Arc<dyn ModelSource>, String> {
     /// The builders have the same methods, but no trait in common.
     macro_rules! build {
         ($builder:expr, $client:expr) => {{
-            let mut builder = $builder;
+            let mut builder = $builder.transport(options);
             if let Some(key) = key {
                 builder = builder.api_key(key);
             }
