@@ -78,7 +78,7 @@ fn from_config(config: &ProviderConfig, environment: &Environment) -> Result<Pro
         variables: variables(&entry, &config.variables, environment),
         secrets: identity.secrets,
         body: config.body.clone(),
-        ..Access::default()
+        transport: config.transport(environment)?,
     };
     Ok(Provider {
         name: name.clone(),

@@ -41,6 +41,7 @@
 //! assert!(result.is_ok() && events.contains(&llm_core::ChatEvent::text("hi")));
 //! ```
 
+mod address_guard;
 mod answer;
 #[cfg(feature = "anthropic")]
 pub mod anthropic;
@@ -55,6 +56,7 @@ pub mod gemini;
 mod notes;
 pub mod openai;
 mod path_segment;
+mod proxy;
 mod quirks;
 mod raw;
 pub mod retry_after;
@@ -63,10 +65,12 @@ pub mod sse;
 pub mod stream;
 mod structured;
 mod think;
+mod tls;
 pub mod transport;
 #[cfg(feature = "audio")]
 pub mod voice;
 
+pub use address_guard::AddressPolicy;
 pub use answer::AnswerDecoder;
 #[cfg(feature = "anthropic")]
 pub use anthropic::Anthropic;
@@ -76,6 +80,7 @@ pub use connect::{Access, KeyFormat, connect, connect_entry};
 #[cfg(feature = "gemini")]
 pub use gemini::Gemini;
 pub use openai::OpenAi;
+pub use proxy::Proxy;
 pub use quirks::{
     ModelRule, OutputLimit, Quirks, ReasoningRequest, ReasoningReturn, SpeechShape,
     TranscriptionShape,
@@ -85,4 +90,5 @@ pub use raw::{RawBody, RawRequest, RawResponse};
 pub use sources::ByResponses;
 pub use structured::StructuredOutput;
 pub use think::{SplitThink, ThinkSplitter, ThinkTags};
+pub use tls::ClientCertificate;
 pub use transport::{BuildError, TransportOptions};

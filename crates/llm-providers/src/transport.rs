@@ -1,4 +1,13 @@
 //! [`Transport`]: the one HTTP client of a provider instance, with everything about it bounded.
+//!
+//! | limit | where | unless set |
+//! |---|---|---|
+//! | a connection: name, proxy, TCP, TLS | [`TransportOptions::connect_timeout`] | 10 s |
+//! | silence on the socket: before the head, or between two reads | [`TransportOptions::read_timeout`] | 600 s |
+//! | a peer that is gone without a sign | [`TransportOptions::tcp_keep_alive`]; pings of HTTP/2 while a stream lives | 60 s; 30 s, answered within 20 s |
+//! | an unused connection | [`TransportOptions::pool_idle_timeout`] | 90 s |
+//! | bytes of a body, an error, an event | [`TransportOptions::max_body_bytes`] … | 256 MiB, 1 MiB, 8 MiB |
+//! | the first event, the gap between two, the whole call | the guards around a model, in the crate `llm-bundle` | 60 s, 60 s, 10 min |
 
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -8,13 +17,16 @@ use futures::{Stream, StreamExt, stream};
 use http::header::{ACCEPT, AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE};
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
 use llm_core::{ErrorKind, ModelError, Operation};
+use reqwest::dns::Resolve;
 use reqwest::{Body, Client, RequestBuilder, Response};
-use rustls::crypto::CryptoProvider;
 use secrecy::{ExposeSecret, SecretString};
 use url::Url;
 
+use crate::address_guard::{self, AddressPolicy, NoPublicAddress, PublicAddresses, SystemNames};
 use crate::form::Form;
+use crate::proxy::Proxy;
 use crate::raw::{RawBody, RawRequest, RawResponse};
+use crate::tls::{self, ClientCertificate};
 
 /// Why a provider could not be set up.
 #[derive(Debug, thiserror::Error)]
@@ -64,9 +76,37 @@ pub enum BuildError {
         /// The provider.
         provider: String,
     },
-    /// TLS or the client could not be set up (no certificate authorities on this machine, a proxy that cannot be read …).
+    /// A base URL that may only lead to public addresses leads elsewhere.
+    #[error("`{host}` is not allowed in a base URL: it is no public address")]
+    Address {
+        /// The URL's host.
+        host: String,
+    },
+    /// The proxy cannot be used; its URL is not shown, since it may hold a password.
+    #[error("the proxy cannot be used: {reason}")]
+    Proxy {
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// The client certificate cannot be used; nothing of its key is shown.
+    #[error("the client certificate cannot be used: {reason}")]
+    ClientCertificate {
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// TLS or the client could not be set up (no certificate authorities on this machine …).
     #[error("the HTTP client could not be set up")]
     Client(#[source] llm_core::BoxError),
+}
+
+impl BuildError {
+    pub(crate) fn client(error: impl std::error::Error + Send + Sync + 'static) -> Self {
+        Self::Client(Box::new(error))
+    }
+
+    pub(crate) fn proxy(reason: &str) -> Self {
+        Self::Proxy { reason: reason.to_owned() }
+    }
 }
 
 /// Limits and options of a [`Transport`]. `Default` is safe to deploy; limits on a call as a whole (first event, idle,
@@ -87,12 +127,19 @@ pub struct TransportOptions {
     pub max_event_bytes: usize,
     /// The most bytes of a form that is sent, files included; more is an error.
     pub max_form_bytes: usize,
-    /// Send everything through this proxy (`http://`, `https://`).
-    pub proxy: Option<String>,
-    /// Take the proxy from the system's settings (on Linux `HTTPS_PROXY` and its kin).
+    /// How long a connection may be silent until the system asks whether its peer is still there.
+    pub tcp_keep_alive: Duration,
+    /// Which addresses the base URL may lead to. [`AddressPolicy::Public`] takes no proxy but one that is
+    /// [`trusted`](Proxy::trusted), and none of the system's.
+    pub addresses: AddressPolicy,
+    /// Send everything through this proxy.
+    pub proxy: Option<Proxy>,
+    /// Take the proxy from the system's settings (on Linux `HTTPS_PROXY` and its kin), unless one is named.
     pub system_proxy: bool,
     /// Further certificate authorities to trust, in PEM.
     pub ca_certificates: Vec<u8>,
+    /// What to show to servers that ask for a certificate.
+    pub client_certificate: Option<ClientCertificate>,
 }
 
 impl Default for TransportOptions {
@@ -105,9 +152,12 @@ impl Default for TransportOptions {
             max_body_bytes: 256 << 20,
             max_event_bytes: 8 << 20,
             max_form_bytes: 256 << 20,
+            tcp_keep_alive: Duration::from_secs(60),
+            addresses: AddressPolicy::Any,
             proxy: None,
             system_proxy: false,
             ca_certificates: Vec::new(),
+            client_certificate: None,
         }
     }
 }
@@ -127,14 +177,26 @@ impl Transport {
     /// A transport to `base_url` that sends `headers` with every request.
     ///
     /// # Errors
-    /// When the URL is none or TLS cannot be set up.
+    /// When the URL is none or leads where it may not, or the proxy or TLS cannot be set up.
     pub fn new(
         base_url: &str,
         headers: HeaderMap,
         options: TransportOptions,
     ) -> Result<Self, BuildError> {
+        Self::with_names(base_url, headers, options, Arc::new(SystemNames))
+    }
+
+    /// The same with the addresses of names from `names`, where these are looked at.
+    fn with_names(
+        base_url: &str,
+        headers: HeaderMap,
+        options: TransportOptions,
+        names: Arc<dyn Resolve>,
+    ) -> Result<Self, BuildError> {
         let base = parse_base(base_url)?;
-        let tls = tls_config(&base, &options)?;
+        let uses_tls = base.scheme() == "https" || options.proxy.is_some() || options.system_proxy;
+        let certificate = options.client_certificate.as_ref();
+        let tls = tls::client_config(uses_tls, &options.ca_certificates, certificate)?;
         let mut builder = Client::builder()
             .tls_backend_preconfigured(tls)
             .redirect(reqwest::redirect::Policy::none())
@@ -144,17 +206,20 @@ impl Transport {
             .read_timeout(options.read_timeout)
             .pool_idle_timeout(options.pool_idle_timeout)
             .tcp_nodelay(true)
-            .tcp_keepalive(Duration::from_secs(60))
+            .tcp_keepalive(options.tcp_keep_alive)
             .http2_keep_alive_interval(Duration::from_secs(30))
             .http2_keep_alive_timeout(Duration::from_secs(20))
             .http2_adaptive_window(true);
         if let Some(proxy) = &options.proxy {
-            let proxy = reqwest::Proxy::all(proxy).map_err(client_error)?;
-            builder = builder.proxy(proxy);
+            let proxy = proxy.to_reqwest();
+            builder = builder.proxy(proxy.map_err(|_| BuildError::proxy("it cannot be read"))?);
         } else if !options.system_proxy {
             builder = builder.no_proxy();
         }
-        let client = builder.build().map_err(client_error)?;
+        if options.addresses == AddressPolicy::Public {
+            builder = builder.dns_resolver(public_names(&base, &options, names)?);
+        }
+        let client = builder.build().map_err(BuildError::client)?;
         Ok(Self { client, base, headers, options: Arc::new(options) })
     }
 
@@ -493,51 +558,32 @@ fn parse_base(text: &str) -> Result<Url, BuildError> {
     Ok(base)
 }
 
-/// TLS with the `ring` provider named outright: nobody needs to have installed a default for the process.
-///
-/// Over plain HTTP no certificate is ever looked at, so a machine without certificate authorities can still reach a
-/// local server.
-fn tls_config(base: &Url, options: &TransportOptions) -> Result<rustls::ClientConfig, BuildError> {
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let builder = rustls::ClientConfig::builder_with_provider(provider.clone())
-        .with_safe_default_protocol_versions()
-        .map_err(client_error)?;
-    let mut config = if base.scheme() == "https" || options.proxy.is_some() {
-        let verifier = verifier(provider, &options.ca_certificates)?;
-        builder
-            .dangerous()
-            .with_custom_certificate_verifier(Arc::new(verifier))
-            .with_no_client_auth()
-    } else {
-        builder.with_root_certificates(rustls::RootCertStore::empty()).with_no_client_auth()
-    };
-    config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
-    Ok(config)
-}
-
-/// Trusts what the system trusts, and the given authorities.
-fn verifier(
-    provider: Arc<CryptoProvider>,
-    pem: &[u8],
-) -> Result<rustls_platform_verifier::Verifier, BuildError> {
-    use rustls::pki_types::CertificateDer;
-    use rustls::pki_types::pem::PemObject;
-    use rustls_platform_verifier::Verifier;
-    let extra: Vec<CertificateDer<'static>> = CertificateDer::pem_slice_iter(pem)
-        .collect::<Result<_, _>>()
-        .map_err(|error| BuildError::Client(Box::new(error)))?;
-    if extra.is_empty() {
-        Verifier::new(provider).map_err(client_error)
-    } else {
-        Verifier::new_with_extra_roots(extra, provider).map_err(client_error)
+/// The resolver of a transport to public addresses, once base URL and proxy allow one.
+fn public_names(
+    base: &Url,
+    options: &TransportOptions,
+    names: Arc<dyn Resolve>,
+) -> Result<PublicAddresses, BuildError> {
+    address_guard::check_host(base)?;
+    let proxy = options.proxy.as_ref();
+    if proxy.map_or(options.system_proxy, |proxy| !proxy.is_trusted()) {
+        return Err(BuildError::proxy(
+            "it looks up names by itself; declare that it is trusted to keep from private addresses",
+        ));
     }
-}
-
-fn client_error(error: impl std::error::Error + Send + Sync + 'static) -> BuildError {
-    BuildError::Client(Box::new(error))
+    let proxy_host = proxy.and_then(Proxy::host);
+    let host = base.host_str().unwrap_or_default();
+    if proxy_host.is_some_and(|proxy| proxy.eq_ignore_ascii_case(host)) {
+        return Err(BuildError::Address { host: host.to_owned() });
+    }
+    Ok(PublicAddresses::new(names, proxy_host.map(str::to_owned)))
 }
 
 fn transport_error(operation: Operation, error: reqwest::Error) -> ModelError {
+    if let Some(refused) = cause::<NoPublicAddress>(&error) {
+        return ModelError::new(ErrorKind::Permission, operation, refused.to_string())
+            .with_param("base_url");
+    }
     let (kind, message) = if error.is_connect() && error.is_timeout() {
         (ErrorKind::Timeout, "the connection was not made in time")
     } else if error.is_connect() {
@@ -552,63 +598,19 @@ fn transport_error(operation: Operation, error: reqwest::Error) -> ModelError {
     ModelError::new(kind, operation, message).with_source(error.without_url())
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn paths_go_below_the_base() {
-        for (base, expected) in [
-            ("https://a.example/v1", "https://a.example/v1/models"),
-            ("https://a.example/v1/", "https://a.example/v1/models"),
-            ("http://127.0.0.1:1", "http://127.0.0.1:1/models"),
-            ("https://a.example/v1?api-version=2", "https://a.example/v1/models?api-version=2"),
-        ] {
-            let transport =
-                Transport::new(base, HeaderMap::new(), TransportOptions::default()).unwrap();
-            assert_eq!(transport.url("models").as_str(), expected);
+/// The cause of this type, however deep.
+fn cause<'a, E: std::error::Error + 'static>(
+    error: &'a (dyn std::error::Error + 'static),
+) -> Option<&'a E> {
+    let mut next = Some(error);
+    while let Some(error) = next {
+        if let Some(found) = error.downcast_ref() {
+            return Some(found);
         }
-        let transport =
-            Transport::new("https://a.example/v1?a=1", HeaderMap::new(), Default::default());
-        let url = transport.unwrap().url("models/m:stream?alt=sse");
-        assert_eq!(url.as_str(), "https://a.example/v1/models/m:stream?a=1&alt=sse");
+        next = error.source();
     }
-
-    #[test]
-    fn raw_requests_stay_with_their_host() {
-        let transport =
-            Transport::new("https://a.example/v1?v=1", HeaderMap::new(), Default::default());
-        let transport = transport.unwrap();
-        let url = |path: &str| {
-            let raw = RawRequest::get(path).query("b", "ü&");
-            transport.raw_url(Operation::Raw, &raw).map(String::from)
-        };
-        let check = |path, expected| assert_eq!(url(path).unwrap(), expected, "{path}");
-        check("files", "https://a.example/v1/files?v=1&b=%C3%BC%26");
-        check("files?a=1", "https://a.example/v1/files?v=1&a=1&b=%C3%BC%26");
-        check("/upload/v1/files", "https://a.example/upload/v1/files?v=1&b=%C3%BC%26");
-        check("//b.example/x", "https://a.example//b.example/x?v=1&b=%C3%BC%26");
-        check("https://b.example/x", "https://a.example/v1/https://b.example/x?v=1&b=%C3%BC%26");
-        for path in ["../x", "/a/../b", "a/%2e%2E/b", "a/.%2e", "a\\..\\b", "a#b"] {
-            assert_eq!(url(path).unwrap_err().kind(), ErrorKind::InvalidRequest, "{path}");
-        }
-    }
-
-    #[test]
-    fn refuses_what_is_no_base() {
-        for base in ["", "localhost:80", "ftp://a.example", "https://me:secret@a.example"] {
-            let error =
-                Transport::new(base, HeaderMap::new(), TransportOptions::default()).unwrap_err();
-            assert!(matches!(error, BuildError::BaseUrl { .. }), "{base}");
-            assert!(!error.to_string().contains("secret"));
-        }
-    }
-
-    #[test]
-    fn keys_do_not_show() {
-        let (_, value) = bearer(&SecretString::from("sk-1")).unwrap();
-        assert_eq!(format!("{value:?}"), "Sensitive");
-        let error = bearer(&SecretString::from("sk\n1")).unwrap_err();
-        assert!(!format!("{error:?} {error}").contains("sk"));
-    }
+    None
 }
+
+#[cfg(test)]
+mod tests;

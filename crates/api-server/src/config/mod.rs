@@ -3,11 +3,13 @@
 //! Flags win over environment (`COLLOQUY_SERVER__LISTEN`), environment over the file, the file over defaults. Unknown
 //! keys are refused with the nearest known name. Secrets are written as `env:NAME` or `file:PATH`.
 
+mod connection;
 mod load;
 mod secret;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::num::NonZeroU64;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -151,6 +153,25 @@ pub struct ProviderConfig {
     pub body: Extra,
     /// The model to use when a provider is configured, but no default chat model.
     pub default_model: Option<String>,
+    /// The proxy that it is reached through: `http://`, `https://`, `socks5://` or `socks5h://`, without a password.
+    pub proxy: Option<String>,
+    /// Who we are to the proxy.
+    pub proxy_user: Option<String>,
+    /// The password for the proxy.
+    pub proxy_password: Option<SecretRef>,
+    /// Hosts that are reached without the proxy: domains, addresses, networks.
+    #[serde(default)]
+    pub no_proxy: Vec<String>,
+    /// A file with certificate authorities to trust besides the system's, in PEM.
+    pub ca_certificates: Option<PathBuf>,
+    /// A file with the certificate to show when asked for one, and those up to its authority, in PEM.
+    pub client_certificate: Option<PathBuf>,
+    /// That certificate's private key, in PEM.
+    pub client_key: Option<SecretRef>,
+    /// How long a connection may take to be made, in seconds.
+    pub connect_timeout_seconds: Option<NonZeroU64>,
+    /// How long it may be silent, in seconds, before its connection counts as dead.
+    pub read_timeout_seconds: Option<NonZeroU64>,
 }
 
 /// `[[model]]`
