@@ -197,3 +197,260 @@ fn thinking(
     thinking.extend(options.extra);
     Ok(Some(thinking.into()))
 }
+
+#[cfg(test)]
+mod tests {
+    use expect_test::{Expect, expect};
+    use llm_core::{
+        Annotation, ErrorKind, Media, MediaSource, Message, Part, Reasoning, Role, Sampling,
+        TextPart, ToolCall, ToolResult, Unsupported,
+    };
+
+    use super::*;
+    use crate::cohere::{TOOL_PLAN, parse_request};
+
+    fn ask(model: &str) -> ChatRequest {
+        ChatRequest { model: model.into(), ..ChatRequest::new(vec![Message::user("hi")]) }
+    }
+
+    fn check(request: ChatRequest, expect: Expect) {
+        let rendered = render_request(request, &Quirks::default()).unwrap();
+        let mut text = String::new();
+        for (name, value) in &rendered.body {
+            text.push_str(&format!("{name}: {value}\n"));
+        }
+        for warning in &rendered.warnings {
+            let param = warning.param.as_deref().unwrap_or_default();
+            text.push_str(&format!("{} {param}\n", warning.code));
+        }
+        expect.assert_eq(&text);
+        // What is read back is written alike.
+        let body = Value::Object(rendered.body);
+        let again = render_request(parse_request(body.clone()).unwrap(), &Quirks::default());
+        assert_eq!(Value::Object(again.unwrap().body), body);
+    }
+
+    fn tool(name: &str, strict: Option<bool>) -> Tool {
+        let mut tool = Tool::function(name, "d", json!({ "type": "object" }));
+        if let Tool::Function { strict: of_tool, .. } = &mut tool {
+            *of_tool = strict;
+        }
+        tool
+    }
+
+    #[test]
+    fn every_parameter_has_its_place() {
+        let mut request = ChatRequest {
+            stream: true,
+            max_output_tokens: Some(9),
+            stop: vec!["x".into()],
+            logprobs: Some(true),
+            parallel_tool_calls: Some(true),
+            tools: vec![tool("look", Some(true))],
+            tool_choice: Some(ToolChoice::Required),
+            response_format: Some(ResponseFormat::JsonObject),
+            reasoning: Some(ReasoningOptions { budget_tokens: Some(100), ..Default::default() }),
+            sampling: Sampling {
+                temperature: Some(0.5),
+                top_p: Some(0.9),
+                top_k: Some(5),
+                frequency_penalty: Some(0.1),
+                presence_penalty: Some(0.2),
+                seed: Some(7),
+                ..Sampling::default()
+            },
+            ..ask("command-a-reasoning-08-2025")
+        };
+        request.extra_body.insert("safety_mode".into(), "NONE".into());
+        check(
+            request,
+            expect![[r#"
+            model: "command-a-reasoning-08-2025"
+            messages: [{"role":"user","content":"hi"}]
+            tools: [{"type":"function","function":{"name":"look","description":"d","parameters":{"type":"object"}}}]
+            strict_tools: true
+            tool_choice: "REQUIRED"
+            response_format: {"type":"json_object"}
+            max_tokens: 9
+            stop_sequences: ["x"]
+            temperature: 0.5
+            p: 0.9
+            k: 5
+            frequency_penalty: 0.1
+            presence_penalty: 0.2
+            seed: 7
+            logprobs: true
+            thinking: {"type":"enabled","token_budget":100}
+            stream: true
+            safety_mode: "NONE"
+        "#]],
+        );
+    }
+
+    #[test]
+    fn what_has_no_place_is_told() {
+        let mut request = ChatRequest {
+            n: Some(2),
+            top_logprobs: Some(3),
+            parallel_tool_calls: Some(false),
+            service_tier: Some("flex".into()),
+            user: Some("u".into()),
+            reasoning: Some(ReasoningOptions { effort: Some("low".into()), ..Default::default() }),
+            ..ask("command-r-08-2024")
+        };
+        request.sampling.logit_bias.insert("1".into(), 2.0);
+        check(
+            request.clone(),
+            expect![[r#"
+            model: "command-r-08-2024"
+            messages: [{"role":"user","content":"hi"}]
+            dropped_parameter logit_bias
+            dropped_parameter n
+            dropped_parameter top_logprobs
+            dropped_parameter parallel_tool_calls
+            dropped_parameter service_tier
+            dropped_parameter user
+            dropped_parameter reasoning
+        "#]],
+        );
+        request.unsupported = Unsupported::Refuse;
+        let error = render_request(request, &Quirks::default()).unwrap_err();
+        assert_eq!((error.kind(), error.param()), (ErrorKind::Unsupported, Some("logit_bias")));
+
+        let quirks = Quirks { drop: vec!["seed".into()], ..Quirks::default() };
+        let mut request = ask("m");
+        request.sampling.seed = Some(1);
+        let rendered = render_request(request, &quirks).unwrap();
+        assert!(!rendered.body.contains_key("seed") && rendered.warnings.len() == 1);
+    }
+
+    #[test]
+    fn choices_of_tools_leave_the_others_out() {
+        let choose = |choice| ChatRequest {
+            tools: vec![tool("a", Some(true)), tool("b", None)],
+            tool_choice: Some(choice),
+            ..ask("m")
+        };
+        check(
+            choose(ToolChoice::Function("b".into())),
+            expect![[r#"
+            model: "m"
+            messages: [{"role":"user","content":"hi"}]
+            tools: [{"type":"function","function":{"name":"b","description":"d","parameters":{"type":"object"}}}]
+            tool_choice: "REQUIRED"
+        "#]],
+        );
+        check(
+            choose(ToolChoice::None),
+            expect![[r#"
+            model: "m"
+            messages: [{"role":"user","content":"hi"}]
+            tools: [{"type":"function","function":{"name":"a","description":"d","parameters":{"type":"object"}}},{"type":"function","function":{"name":"b","description":"d","parameters":{"type":"object"}}}]
+            strict_tools: true
+            tool_choice: "NONE"
+            translated_parameter strict_tools
+        "#]],
+        );
+    }
+
+    #[test]
+    fn thinking_is_on_or_off() {
+        let think = |model: &str, effort: &str| ChatRequest {
+            reasoning: Some(ReasoningOptions { effort: Some(effort.into()), ..Default::default() }),
+            ..ask(model)
+        };
+        check(
+            think("command-a-plus-05-2026", "high"),
+            expect![[r#"
+            model: "command-a-plus-05-2026"
+            messages: [{"role":"user","content":"hi"}]
+            thinking: {"type":"enabled"}
+            translated_parameter reasoning.effort
+        "#]],
+        );
+        check(
+            think("command-a-plus-05-2026", "none"),
+            expect![[r#"
+            model: "command-a-plus-05-2026"
+            messages: [{"role":"user","content":"hi"}]
+            thinking: {"type":"disabled"}
+        "#]],
+        );
+        check(
+            think("command-r", "none"),
+            expect![[r#"
+            model: "command-r"
+            messages: [{"role":"user","content":"hi"}]
+        "#]],
+        );
+    }
+
+    #[test]
+    fn parts_have_their_places() {
+        let file = |text: &str| {
+            let source = MediaSource::Text(text.into());
+            Part::File(Media { name: Some("f.txt".into()), ..Media::new(source) })
+        };
+        let image = Part::Image(Media::new(MediaSource::Base64("iVBORw0KGgo=".into())));
+        let plan = Reasoning {
+            text: "plan".into(),
+            extra: Map::from_iter([(TOOL_PLAN.to_owned(), true.into())]),
+            ..Reasoning::default()
+        };
+        let thought = Reasoning { text: "hm".into(), ..Reasoning::default() };
+        let sealed = Reasoning { signature: Some("s".into()), ..thought.clone() };
+        let cited = TextPart {
+            annotations: vec![Annotation::Other { value: json!({ "start": 0, "sources": [] }) }],
+            ..TextPart::new("so")
+        };
+        let call = ToolCall { id: "c".into(), name: "look".into(), ..ToolCall::default() };
+        let result = ToolResult { parts: vec![file("blue")], ..ToolResult::text("c", "") };
+        let request = ChatRequest {
+            messages: vec![
+                Message::system("be brief"),
+                Message::new(Role::User, vec![Part::text("why?"), image, file("sky")]),
+                Message::new(
+                    Role::Assistant,
+                    vec![
+                        Part::Reasoning(plan),
+                        Part::Reasoning(thought),
+                        Part::Reasoning(sealed),
+                        Part::Text(cited),
+                        Part::ToolCall(call),
+                    ],
+                ),
+                Message::new(Role::Tool, vec![Part::ToolResult(result)]),
+                Message::new(Role::Assistant, vec![]),
+            ],
+            extra_body: Map::from_iter([("documents".to_owned(), json!(["own"]))]),
+            ..ask("m")
+        };
+        check(
+            request,
+            expect![[r#"
+            model: "m"
+            messages: [{"role":"system","content":"be brief"},{"role":"user","content":[{"type":"text","text":"why?"},{"type":"image_url","image_url":{"url":"data:image/png;base64,iVBORw0KGgo="}}]},{"role":"assistant","content":[{"type":"thinking","thinking":"hm"},{"type":"text","text":"so"}],"tool_plan":"plan","tool_calls":[{"id":"c","type":"function","function":{"name":"look","arguments":"{}"}}],"citations":[{"start":0,"sources":[]}]},{"role":"tool","tool_call_id":"c","content":[{"type":"document","document":{"data":{"title":"f.txt","text":"blue"}}}]},{"role":"assistant","content":""}]
+            documents: ["own",{"data":{"title":"f.txt","text":"sky"}}]
+            dropped_content messages
+        "#]],
+        );
+    }
+
+    #[test]
+    fn schemas_of_the_answer_lose_their_names() {
+        let format = ResponseFormat::JsonSchema {
+            name: "city".into(),
+            description: Some("a city".into()),
+            schema: json!({ "type": "object" }),
+            strict: Some(true),
+        };
+        check(
+            ChatRequest { response_format: Some(format), ..ask("m") },
+            expect![[r#"
+            model: "m"
+            messages: [{"role":"user","content":"hi"}]
+            response_format: {"type":"json_object","json_schema":{"type":"object","description":"a city"}}
+        "#]],
+        );
+    }
+}

@@ -82,3 +82,57 @@ pub fn render_request(
     map.extend(extra);
     Ok(RenderedRequest { body: map, warnings: notes.into_warnings() })
 }
+
+#[cfg(test)]
+mod tests {
+    use llm_core::{Message, ReasoningOptions, Role, ToolChoice};
+    use serde_json::json;
+
+    use super::*;
+    use crate::cohere::v1::parse_request;
+
+    #[test]
+    fn requests_are_read_as_they_are_written() {
+        let call = json!({ "name": "look", "parameters": { "at": "sky" } });
+        let body = json!({
+            "model": "command-r", "message": "and now?",
+            "chat_history": [
+                { "role": "USER", "message": "why?" },
+                { "role": "SYSTEM", "message": "be brief" },
+                { "role": "CHATBOT", "message": "I look.", "tool_calls": [call] },
+                { "role": "TOOL", "tool_results": [{ "call": call, "outputs": [{ "blue": 1 }] }] },
+                { "role": "CHATBOT", "message": "blue" },
+            ],
+            "tools": [{ "name": "look", "description": "Looks.", "parameter_definitions": {
+                "at": { "type": "str", "required": true } } }],
+            "preamble": "p",
+            "documents": [{ "id": "d", "text": "t" }],
+            "response_format": { "type": "json_object", "schema": { "type": "object" } },
+            "max_tokens": 9, "stop_sequences": ["x"], "temperature": 0.5, "p": 0.9, "k": 5,
+            "frequency_penalty": 0.1, "presence_penalty": 0.2, "seed": 7, "stream": true,
+            "prompt_truncation": "AUTO",
+        });
+        let request = parse_request(body.clone()).unwrap();
+        let rendered = render_request(request, &Quirks::default()).unwrap();
+        assert_eq!(Value::Object(rendered.body), body);
+        assert!(rendered.warnings.is_empty(), "{:?}", rendered.warnings);
+    }
+
+    #[test]
+    fn what_has_no_place_is_told() {
+        let mut request = ChatRequest::new(vec![
+            Message::user("why?"),
+            Message { name: Some("n".into()), ..Message::new(Role::Assistant, vec![]) },
+        ]);
+        request.reasoning = Some(ReasoningOptions::default());
+        request.tool_choice = Some(ToolChoice::Required);
+        request.logprobs = Some(true);
+        let rendered = render_request(request, &Quirks::default()).unwrap();
+        let params: Vec<_> =
+            rendered.warnings.into_iter().filter_map(|warning| warning.param).collect();
+        assert_eq!(params, ["messages.name", "tool_choice", "logprobs", "reasoning"]);
+        // There is no question at the end, so there is none.
+        assert_eq!(rendered.body["message"], "");
+        assert_eq!(rendered.body["chat_history"][1]["role"], "CHATBOT");
+    }
+}
