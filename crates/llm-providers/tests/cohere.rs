@@ -9,8 +9,7 @@ use llm_core::{
     FinishReason, Message, ModelError, Part, RerankRequest, Retry, RetryHint, Role, ToolResult,
 };
 use llm_providers::Cohere;
-use llm_providers::cohere::v1::AnswerDecoder;
-use llm_providers::cohere::{ChatDecoder, CohereVersion};
+use llm_providers::cohere::{ChatDecoder, CohereVersion, v1};
 use llm_providers::stream::{decode_chunks, decode_lines};
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -405,7 +404,7 @@ fn decode_v2(chunks: Vec<&[u8]>) -> Decoded {
 }
 
 fn decode_v1(chunks: Vec<&[u8]>) -> Decoded {
-    decode_lines(chunks, AnswerDecoder::new(None), MAX_EVENT)
+    decode_lines(chunks, v1::ChatDecoder::new(None), MAX_EVENT)
 }
 
 #[test]
@@ -493,7 +492,7 @@ proptest! {
     #[test]
     fn no_bytes_break_the_decoders(bytes in proptest::collection::vec(any::<u8>(), 0..300)) {
         let _ = ChatDecoder::new(None).whole(&bytes);
-        let _ = AnswerDecoder::new(None).whole(&bytes);
+        let _ = v1::ChatDecoder::new(None).whole(&bytes);
         let event = [b"data: ", &bytes[..], b"\n\n"].concat();
         let _ = decode_v2(vec![&event]);
         let _ = decode_v1(vec![&bytes]);

@@ -5,7 +5,7 @@
 use libfuzzer_sys::fuzz_target;
 use llm_core::{ChatEvent, ChatFold};
 use llm_providers::Quirks;
-use llm_providers::cohere::v1::{self, AnswerDecoder};
+use llm_providers::cohere::v1;
 use llm_providers::cohere::{ChatDecoder, embeddings, parse_request, render_request, rerank};
 use llm_providers::stream::{decode_chunks, decode_lines};
 use serde_json::Value;
@@ -25,11 +25,11 @@ fuzz_target!(|data: &[u8]| {
     fold(whole);
     fold(ChatDecoder::new(None).whole(data).0);
 
-    let (whole, one) = decode_lines([data], AnswerDecoder::new(None), BOUND);
-    let (cut, other) = decode_lines(data.chunks(5), AnswerDecoder::new(None), BOUND);
+    let (whole, one) = decode_lines([data], v1::ChatDecoder::new(None), BOUND);
+    let (cut, other) = decode_lines(data.chunks(5), v1::ChatDecoder::new(None), BOUND);
     assert_eq!((&whole, one.is_ok()), (&cut, other.is_ok()));
     fold(whole);
-    fold(AnswerDecoder::new(None).whole(data).0);
+    fold(v1::ChatDecoder::new(None).whole(data).0);
 
     let _ = embeddings::parse_embedding_response(data, 2, Some(3));
     let _ = rerank::parse_rerank_response(data, 2);

@@ -13,6 +13,7 @@ use super::finish::{Ending, ending};
 use super::usage::parse_usage;
 use super::wire::{Call, Content, Event, Kind, Logprobs, Piece, WholeAnswer};
 use super::{DIALECT, TOOL_PLAN, errors};
+use crate::answer::AnswerDecoder;
 use crate::sse::SseEvent;
 use crate::stream::{EventDecoder, Progress};
 
@@ -249,6 +250,12 @@ impl ChatDecoder {
             Some(id) => error.with_request_id(id),
             None => error,
         }
+    }
+}
+
+impl AnswerDecoder for ChatDecoder {
+    fn whole(self, body: &[u8]) -> (Vec<ChatEvent>, Result<(), ModelError>) {
+        ChatDecoder::whole(self, body)
     }
 }
 

@@ -3,7 +3,7 @@
 //! | | v2 | v1 |
 //! |---|---|---|
 //! | request | [`render_request`], [`parse_request`] | [`v1::render_request`], [`v1::parse_request`] |
-//! | answer | [`ChatDecoder`] (server-sent events) | [`v1::AnswerDecoder`] (lines of JSON, or server-sent events) |
+//! | answer | [`ChatDecoder`] (server-sent events) | [`v1::ChatDecoder`] (lines of JSON, or server-sent events) |
 //! | a prompt without roles | – | [`v1::render_generate`], [`v1::parse_generate`] |
 //! | embeddings | [`embeddings`] | the same |
 //! | rerank | [`rerank`] | the same |

@@ -2,16 +2,15 @@
 
 use std::sync::Arc;
 
+use futures::TryStreamExt;
 use futures::future::BoxFuture;
-use futures::{TryStreamExt, stream};
-use http::header::{ACCEPT, CONTENT_TYPE, HeaderValue};
+use http::header::{ACCEPT, HeaderValue};
 use llm_core::{ChatEvent, ChatModel, ChatReply, ChatRequest, ModelError, ModelInfo, Operation};
-use reqwest::Response;
 
 use super::provider::Shared;
-use super::v1::{self, AnswerDecoder};
-use super::{ChatDecoder, RenderedRequest, api_warning, errors, request};
-use crate::stream as event_stream;
+use super::{ChatDecoder, RenderedRequest, api_warning, errors, request, v1};
+use crate::answer::{is_event_stream, read_answer};
+use crate::stream::reply_of_lines;
 use crate::transport;
 
 /// What a model is asked through.
@@ -69,10 +68,19 @@ async fn ask(shared: &Shared, api: Api, request: ChatRequest) -> Result<ChatRepl
     drop(body);
     let warnings = warnings.into_iter().chain(api_warning(response.headers()));
     let first = warnings.map(ChatEvent::Warning).collect();
-    match api {
-        Api::V2 => answer_v2(shared, response, is_streamed, first).await,
-        Api::V1 | Api::Generate => answer_v1(shared, response, is_streamed, first).await,
+    let request_id = errors::request_id(response.headers());
+    let transport = &shared.transport;
+    if api == Api::V2 {
+        let decoder = ChatDecoder::new(request_id);
+        return read_answer(transport, response, first, is_streamed, decoder).await;
     }
+    let decoder = v1::ChatDecoder::new(request_id);
+    if is_streamed && !is_event_stream(&response) {
+        let limit = transport.options().max_event_bytes;
+        let body = transport::body_stream(operation, response);
+        return Ok(reply_of_lines(first, body, decoder, limit));
+    }
+    read_answer(transport, response, first, is_streamed, decoder).await
 }
 
 fn accept(api: Api, is_streamed: bool) -> &'static str {
@@ -82,74 +90,4 @@ fn accept(api: Api, is_streamed: bool) -> &'static str {
         // Lines of JSON, under a name that only Cohere uses.
         (_, true) => "*/*",
     }
-}
-
-async fn answer_v2(
-    shared: &Shared,
-    response: Response,
-    is_streamed: bool,
-    first: Vec<ChatEvent>,
-) -> Result<ChatReply, ModelError> {
-    let (operation, transport) = (Operation::Chat, &shared.transport);
-    let limit = transport.options().max_event_bytes;
-    let decoder = ChatDecoder::new(errors::request_id(response.headers()));
-    if is_event_stream(&response) {
-        let body = transport::body_stream(operation, response);
-        return Ok(event_stream::reply(first, body, decoder, limit));
-    }
-    if is_streamed {
-        // Some servers stream under another content type, and some do not stream whatever they were asked.
-        let body = transport::body_stream(operation, response);
-        let (begins_as_json, body) = event_stream::begins_as_json(body).await?;
-        if !begins_as_json {
-            return Ok(event_stream::reply(first, body, decoder, limit));
-        }
-        let body = transport.read_stream(operation, body).await?;
-        let (events, result) = decoder.whole(&body);
-        return whole(first, events, result);
-    }
-    let body = transport.read_body(operation, response).await?;
-    let (events, result) = decoder.whole(&body);
-    whole(first, events, result)
-}
-
-async fn answer_v1(
-    shared: &Shared,
-    response: Response,
-    is_streamed: bool,
-    first: Vec<ChatEvent>,
-) -> Result<ChatReply, ModelError> {
-    let (operation, transport) = (Operation::Chat, &shared.transport);
-    let limit = transport.options().max_event_bytes;
-    let decoder = AnswerDecoder::new(errors::request_id(response.headers()));
-    if is_event_stream(&response) {
-        let body = transport::body_stream(operation, response);
-        return Ok(event_stream::reply(first, body, decoder, limit));
-    }
-    if is_streamed {
-        let body = transport::body_stream(operation, response);
-        return Ok(event_stream::reply_of_lines(first, body, decoder, limit));
-    }
-    let body = transport.read_body(operation, response).await?;
-    let (events, result) = decoder.whole(&body);
-    whole(first, events, result)
-}
-
-fn is_event_stream(response: &Response) -> bool {
-    let content_type = response.headers().get(CONTENT_TYPE).and_then(|name| name.to_str().ok());
-    content_type.is_some_and(|name| name.to_ascii_lowercase().starts_with("text/event-stream"))
-}
-
-/// A failure before anything was said is the call's; a later one is the reply's.
-fn whole(
-    first: Vec<ChatEvent>,
-    events: Vec<ChatEvent>,
-    result: Result<(), ModelError>,
-) -> Result<ChatReply, ModelError> {
-    let failure = match result {
-        Err(error) if events.is_empty() => return Err(error),
-        result => result.err().map(Err),
-    };
-    let events: Vec<_> = first.into_iter().chain(events).map(Ok).chain(failure).collect();
-    Ok(ChatReply::new(stream::iter(events)))
 }

@@ -1,4 +1,4 @@
-//! [`AnswerDecoder`]: the events of a streamed answer of v1, or a whole answer, into [`ChatEvent`]s. Pure.
+//! [`ChatDecoder`]: the events of a streamed answer of v1, or a whole answer, into [`ChatEvent`]s. Pure.
 
 use std::collections::BTreeSet;
 
@@ -9,6 +9,7 @@ use llm_core::{
 use serde_json::{Map, Value, json};
 
 use super::wire::{Answer, Call, CallDelta, Event, Generation, Kind, Likelihood};
+use crate::answer::AnswerDecoder;
 use crate::call_id;
 use crate::cohere::finish::{Ending, ending};
 use crate::cohere::{errors, parse_usage};
@@ -19,7 +20,7 @@ use crate::stream::{EventDecoder, Progress};
 const MAX_CHOICES: usize = 128;
 
 /// Decodes one answer of `POST /v1/chat` or `POST /v1/generate`. Feed it the events of a stream ([`EventDecoder::push`], a
-/// line of JSON as the data of one) or a whole body ([`AnswerDecoder::whole`]).
+/// line of JSON as the data of one) or a whole body ([`ChatDecoder::whole`]).
 ///
 /// - The plan before tool calls is text here, as the answer's own `text` has it.
 /// - Calls of tools get ids of ours, since they have none. An answer with calls ends with
@@ -29,7 +30,7 @@ const MAX_CHOICES: usize = 128;
 /// - The whole answer at the end of a stream is told as far as it had not been.
 /// - `finish_reason` `ERROR` is a failure, told after what had been said. A stream without `stream-end` is an error.
 #[derive(Debug, Default)]
-pub struct AnswerDecoder {
+pub struct ChatDecoder {
     request_id: Option<String>,
     id: Option<String>,
     has_begun: bool,
@@ -42,7 +43,7 @@ pub struct AnswerDecoder {
     is_over: bool,
 }
 
-impl AnswerDecoder {
+impl ChatDecoder {
     /// A decoder for one answer. `request_id` is the provider's id of the request, from the headers.
     pub fn new(request_id: Option<String>) -> Self {
         Self { request_id, ..Self::default() }
@@ -297,7 +298,13 @@ impl AnswerDecoder {
     }
 }
 
-impl EventDecoder for AnswerDecoder {
+impl AnswerDecoder for ChatDecoder {
+    fn whole(self, body: &[u8]) -> (Vec<ChatEvent>, Result<(), ModelError>) {
+        ChatDecoder::whole(self, body)
+    }
+}
+
+impl EventDecoder for ChatDecoder {
     fn push(
         &mut self,
         event: SseEvent<'_>,

@@ -8,7 +8,7 @@ mod request;
 mod tools;
 mod wire;
 
-pub use decoder::AnswerDecoder;
+pub use decoder::ChatDecoder;
 pub use generate::{parse_generate, render_generate};
 pub use parse::parse_request;
 pub use request::render_request;
