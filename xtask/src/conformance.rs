@@ -7,6 +7,7 @@
 mod anthropic;
 mod azure;
 mod bedrock;
+mod cohere;
 mod gemini;
 mod openai;
 
@@ -34,6 +35,7 @@ const SUITES: &[Suite] = &[
     Suite { covers: anthropic::covers, replay: |server, e| Box::pin(anthropic::replay(server, e)) },
     Suite { covers: gemini::covers, replay: |server, e| Box::pin(gemini::replay(server, e)) },
     Suite { covers: bedrock::covers, replay: |server, e| Box::pin(bedrock::replay(server, e)) },
+    Suite { covers: cohere::covers, replay: |server, e| Box::pin(cohere::replay(server, e)) },
 ];
 
 /// Where recordings are looked for unless told otherwise.

@@ -48,7 +48,7 @@ pub(crate) async fn read_answer(
     whole(decoder, &body, first)
 }
 
-fn is_event_stream(response: &Response) -> bool {
+pub(crate) fn is_event_stream(response: &Response) -> bool {
     let content_type = response.headers().get(CONTENT_TYPE).and_then(|name| name.to_str().ok());
     content_type.is_some_and(|name| name.to_ascii_lowercase().starts_with("text/event-stream"))
 }

@@ -104,6 +104,8 @@ pub enum Dialect {
     Bedrock,
     /// Anthropic's Messages.
     Anthropic,
+    /// Cohere's own API, version 2.
+    Cohere,
 }
 
 impl ProviderEntry {

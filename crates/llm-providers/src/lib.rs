@@ -47,17 +47,24 @@ mod answer;
 pub mod anthropic;
 #[cfg(feature = "bedrock")]
 pub mod bedrock;
+#[cfg(any(feature = "gemini", feature = "cohere"))]
+mod call_id;
 pub mod catalogue;
+#[cfg(feature = "cohere")]
+pub mod cohere;
 mod connect;
 pub mod credentials;
 pub mod form;
 #[cfg(feature = "gemini")]
 pub mod gemini;
+pub mod ndjson;
 mod notes;
 pub mod openai;
 mod path_segment;
 mod proxy;
 mod quirks;
+#[cfg(any(feature = "bedrock", feature = "cohere"))]
+mod ranking;
 mod raw;
 pub mod retry_after;
 mod sources;
@@ -76,6 +83,8 @@ pub use answer::AnswerDecoder;
 pub use anthropic::Anthropic;
 #[cfg(feature = "bedrock")]
 pub use bedrock::Bedrock;
+#[cfg(feature = "cohere")]
+pub use cohere::Cohere;
 pub use connect::{Access, KeyFormat, connect, connect_entry};
 #[cfg(feature = "gemini")]
 pub use gemini::Gemini;

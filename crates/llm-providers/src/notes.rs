@@ -36,7 +36,7 @@ impl Notes {
     }
 
     /// A parameter was said in the provider's own terms, which are not quite the same; never refused.
-    #[cfg(feature = "bedrock")]
+    #[cfg(any(feature = "bedrock", feature = "cohere"))]
     pub(crate) fn translated_parameter(&mut self, param: &str, message: &str) {
         self.push("translated_parameter", param, message.to_owned());
     }

@@ -107,3 +107,23 @@ impl ModelSource for crate::Bedrock {
         Some(crate::Bedrock::rerank(self, model))
     }
 }
+
+#[cfg(feature = "cohere")]
+impl ModelSource for crate::Cohere {
+    fn chat(&self, model: &str) -> Option<Arc<dyn ChatModel>> {
+        Some(crate::Cohere::chat(self, model))
+    }
+
+    fn embedding(&self, model: &str) -> Option<Arc<dyn EmbeddingModel>> {
+        Some(crate::Cohere::embedding(self, model))
+    }
+
+    fn rerank(&self, model: &str) -> Option<Arc<dyn llm_core::RerankModel>> {
+        Some(crate::Cohere::rerank(self, model))
+    }
+
+    fn model_names(&self) -> BoxFuture<'static, Result<Vec<String>, ModelError>> {
+        let models = self.list_models();
+        Box::pin(async move { Ok(models.await?.into_iter().map(|model| model.id).collect()) })
+    }
+}

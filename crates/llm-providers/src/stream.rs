@@ -1,4 +1,4 @@
-//! From the bytes of a response to a [`ChatReply`], for every dialect that streams server-sent events.
+//! From the bytes of a response to a [`ChatReply`], for every dialect that streams server-sent events or lines of JSON.
 
 use std::time::Duration;
 
@@ -7,13 +7,15 @@ use bytes::Bytes;
 use futures::{Stream, StreamExt};
 use llm_core::{ChatEvent, ChatReply, ErrorKind, ModelError, Operation};
 
+use crate::ndjson::LineDecoder;
 use crate::sse::{SseDecoder, SseEvent};
 
 /// How long a connection may take to end its body after the answer is complete, so that it can serve the next call.
 /// Longer than a well-behaved server needs, shorter than a caller notices; after that the connection is given up.
 const DRAIN: Duration = Duration::from_millis(100);
 
-/// Turns server-sent events of one answer into [`ChatEvent`]s. Pure: one per dialect.
+/// Turns server-sent events of one answer, or lines of JSON, into [`ChatEvent`]s. A line comes as the data of an event
+/// without a name. Pure: one per dialect.
 pub trait EventDecoder: Send {
     /// Takes the next event and appends what it means.
     ///
@@ -47,10 +49,29 @@ pub enum Progress {
 /// As the stream itself would fail, together with the events before that.
 pub fn decode_chunks<'a>(
     chunks: impl IntoIterator<Item = &'a [u8]>,
-    mut decoder: impl EventDecoder,
+    decoder: impl EventDecoder,
     max_event_bytes: usize,
 ) -> (Vec<ChatEvent>, Result<(), ModelError>) {
-    let mut frames = SseDecoder::new(max_event_bytes);
+    decode_frames(chunks, decoder, SseDecoder::new(max_event_bytes))
+}
+
+/// The same for a stream of lines of JSON, none of which is longer than `max_line_bytes`.
+///
+/// # Errors
+/// As [`decode_chunks`].
+pub fn decode_lines<'a>(
+    chunks: impl IntoIterator<Item = &'a [u8]>,
+    decoder: impl EventDecoder,
+    max_line_bytes: usize,
+) -> (Vec<ChatEvent>, Result<(), ModelError>) {
+    decode_frames(chunks, decoder, LineDecoder::new(max_line_bytes))
+}
+
+fn decode_frames<'a>(
+    chunks: impl IntoIterator<Item = &'a [u8]>,
+    mut decoder: impl EventDecoder,
+    mut frames: impl Frames,
+) -> (Vec<ChatEvent>, Result<(), ModelError>) {
     let mut events = Vec::new();
     let decode = || {
         for chunk in chunks {
@@ -76,7 +97,22 @@ where
     S: Stream<Item = Result<Bytes, ModelError>> + Send + 'static,
 {
     let frames = SseDecoder::new(max_event_bytes);
-    reply_of_bytes(first, body, SseBody { frames, decoder })
+    reply_of_bytes(first, body, FramedBody { frames, decoder })
+}
+
+/// The reply that a body of lines of JSON makes.
+#[cfg(feature = "cohere")]
+pub(crate) fn reply_of_lines<S>(
+    first: Vec<ChatEvent>,
+    body: S,
+    decoder: impl EventDecoder + 'static,
+    max_line_bytes: usize,
+) -> ChatReply
+where
+    S: Stream<Item = Result<Bytes, ModelError>> + Send + 'static,
+{
+    let frames = LineDecoder::new(max_line_bytes);
+    reply_of_bytes(first, body, FramedBody { frames, decoder })
 }
 
 /// Turns the bytes of one answer, cut anywhere and framed in any way, into [`ChatEvent`]s. Pure.
@@ -88,12 +124,49 @@ pub(crate) trait ByteDecoder: Send {
     fn end(&mut self, events: &mut Vec<ChatEvent>) -> Result<(), ModelError>;
 }
 
-struct SseBody<D> {
-    frames: SseDecoder,
+/// Cuts bytes into the events of a stream.
+trait Frames: Send {
+    /// As [`SseDecoder::next`], with the error of this vocabulary.
+    fn next<'a>(&'a mut self, input: &mut &[u8]) -> Result<Option<SseEvent<'a>>, ModelError>;
+
+    /// As [`SseDecoder::finish`].
+    fn finish(&mut self) -> Option<SseEvent<'_>>;
+}
+
+impl Frames for SseDecoder {
+    fn next<'a>(&'a mut self, input: &mut &[u8]) -> Result<Option<SseEvent<'a>>, ModelError> {
+        SseDecoder::next(self, input).map_err(too_long)
+    }
+
+    fn finish(&mut self) -> Option<SseEvent<'_>> {
+        SseDecoder::finish(self)
+    }
+}
+
+impl Frames for LineDecoder {
+    fn next<'a>(&'a mut self, input: &mut &[u8]) -> Result<Option<SseEvent<'a>>, ModelError> {
+        Ok(LineDecoder::next(self, input).map_err(too_long)?.map(event_of_line))
+    }
+
+    fn finish(&mut self) -> Option<SseEvent<'_>> {
+        LineDecoder::finish(self).map(event_of_line)
+    }
+}
+
+fn event_of_line(line: &[u8]) -> SseEvent<'_> {
+    SseEvent { name: "".into(), data: String::from_utf8_lossy(line), id: "".into() }
+}
+
+fn too_long(error: impl std::fmt::Display) -> ModelError {
+    ModelError::new(ErrorKind::Malformed, Operation::Chat, error.to_string())
+}
+
+struct FramedBody<F, D> {
+    frames: F,
     decoder: D,
 }
 
-impl<D: EventDecoder> ByteDecoder for SseBody<D> {
+impl<F: Frames, D: EventDecoder> ByteDecoder for FramedBody<F, D> {
     fn push(&mut self, bytes: &[u8], events: &mut Vec<ChatEvent>) -> Result<Progress, ModelError> {
         push_bytes(&mut self.frames, &mut self.decoder, bytes, events)
     }
@@ -180,16 +253,13 @@ where
 }
 
 fn push_bytes(
-    frames: &mut SseDecoder,
+    frames: &mut impl Frames,
     decoder: &mut impl EventDecoder,
     mut bytes: &[u8],
     events: &mut Vec<ChatEvent>,
 ) -> Result<Progress, ModelError> {
     loop {
-        let frame = frames.next(&mut bytes).map_err(|error| {
-            ModelError::new(ErrorKind::Malformed, Operation::Chat, error.to_string())
-        })?;
-        let Some(frame) = frame else {
+        let Some(frame) = frames.next(&mut bytes)? else {
             return Ok(Progress::More);
         };
         if decoder.push(frame, events)? == Progress::Done {
@@ -199,7 +269,7 @@ fn push_bytes(
 }
 
 fn end(
-    frames: &mut SseDecoder,
+    frames: &mut impl Frames,
     decoder: &mut impl EventDecoder,
     events: &mut Vec<ChatEvent>,
 ) -> Result<(), ModelError> {

@@ -4,14 +4,15 @@ use std::sync::Arc;
 
 use futures::future::BoxFuture;
 use llm_core::{
-    ErrorKind, ModelError, ModelInfo, Operation, Ranked, RerankModel, RerankRequest,
-    RerankResponse, ScoreType,
+    ErrorKind, ModelError, ModelInfo, Operation, RerankModel, RerankRequest, RerankResponse,
+    ScoreType,
 };
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use super::merge::merge;
 use super::provider::{Host, Shared};
+use crate::ranking::rank;
 use crate::transport;
 
 /// What the operation takes at once.
@@ -127,19 +128,8 @@ struct Entry {
 pub fn parse_rerank_response(body: &[u8], count: usize) -> Result<RerankResponse, ModelError> {
     let body: Body = serde_json::from_slice(body)
         .map_err(|error| malformed("this is no rerank reply").with_source(error))?;
-    let mut seen = vec![false; count];
-    let mut results = Vec::with_capacity(body.results.len().min(count));
-    for Entry { index, score } in body.results {
-        match seen.get_mut(index) {
-            Some(seen) if !*seen && score.is_finite() => *seen = true,
-            _ => {
-                let problem = "came twice, was not sent, or has no score";
-                return Err(malformed(format!("document {index} {problem}")));
-            }
-        }
-        results.push(Ranked { index, score });
-    }
-    results.sort_by(|a, b| b.score.total_cmp(&a.score).then(a.index.cmp(&b.index)));
+    let entries = body.results.into_iter().map(|entry| (entry.index, entry.score));
+    let results = rank(entries, count)?;
     Ok(RerankResponse { results, ..RerankResponse::default() })
 }
 

@@ -46,7 +46,6 @@
 //! # }
 //! ```
 
-mod call_id;
 mod camel_case;
 mod candidate;
 mod count_tokens;
@@ -69,6 +68,8 @@ mod schema;
 mod thinking;
 mod usage;
 mod wire;
+
+use crate::call_id;
 
 pub use count_tokens::TokenCount;
 pub use decoder::ChatDecoder;

@@ -5,6 +5,7 @@
 
 mod answer;
 mod anthropic;
+mod cohere;
 mod converse;
 mod embedding;
 mod gemini_request;
@@ -15,6 +16,7 @@ mod responses_request;
 
 pub use answer::{Outcome, compare_answer, compare_failure};
 pub use anthropic::normalise_messages_request;
+pub use cohere::normalise_cohere_request;
 pub use converse::normalise_converse_request;
 pub use embedding::compare_embedding;
 pub use gemini_request::normalise_gemini_request;

@@ -19,11 +19,15 @@ mod wire;
 pub use decoder::ChatDecoder;
 pub(super) use model::OpenAiChat;
 pub use parse::{IncomingChat, parse_request, parse_request_value};
+#[cfg(any(feature = "openai-responses", feature = "cohere"))]
+pub(crate) use parse_message::media_from_url;
 #[cfg(feature = "openai-responses")]
-pub(super) use parse_message::{media_from_url, media_type_of_format};
+pub(super) use parse_message::media_type_of_format;
 pub use request::{RenderedRequest, render_request};
 #[cfg(feature = "openai-responses")]
-pub(super) use request_message::{format_of_media_type, media_url};
+pub(super) use request_message::format_of_media_type;
+#[cfg(any(feature = "openai-responses", feature = "cohere"))]
+pub(crate) use request_message::media_url;
 pub use usage::parse_usage;
 
 /// The name of this dialect in [`Part::Other`](llm_core::Part::Other), [`Tool::Provider`](llm_core::Tool::Provider) and

@@ -192,7 +192,7 @@ fn parse_file(part: Value, path: &str) -> Result<Part, RequestError> {
 }
 
 /// Media at a URL; a `data:` URL in base64 is taken apart.
-pub(in crate::openai) fn media_from_url(url: String) -> Media {
+pub(crate) fn media_from_url(url: String) -> Media {
     let inline = url
         .strip_prefix("data:")
         .and_then(|rest| rest.split_once(";base64,"))

@@ -328,10 +328,7 @@ fn extend(value: &mut Value, extra: Map<String, Value>) {
     }
 }
 
-pub(in crate::openai) fn media_url(
-    source: MediaSource,
-    media_type: Option<&str>,
-) -> Option<String> {
+pub(crate) fn media_url(source: MediaSource, media_type: Option<&str>) -> Option<String> {
     match source {
         MediaSource::Url(url) => Some(url),
         MediaSource::Base64(data) => {

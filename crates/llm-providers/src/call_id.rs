@@ -1,4 +1,4 @@
-//! Ids of tool calls that Gemini did not give: made here, recognised here, never sent.
+//! Ids of tool calls that a provider did not give: made here, recognised here, never sent to one that gives none.
 
 /// How every id that is made here begins.
 const PREFIX: &str = "gcall_";
@@ -8,13 +8,14 @@ const PREFIX: &str = "gcall_";
 const MOST: usize = 24;
 
 /// The id of call number `number` of the answer called `answer`.
-pub(super) fn make(answer: &str, number: usize) -> String {
+pub(crate) fn make(answer: &str, number: usize) -> String {
     let answer: String = answer.chars().filter(|c| is_plain(*c)).take(MOST).collect();
     format!("{PREFIX}{answer}_{number}")
 }
 
 /// The id if the provider gave it.
-pub(super) fn given(id: &str) -> Option<&str> {
+#[cfg(feature = "gemini")]
+pub(crate) fn given(id: &str) -> Option<&str> {
     (!id.is_empty() && !id.starts_with(PREFIX)).then_some(id)
 }
 

@@ -1,0 +1,352 @@
+//! [`Cohere`]: one account at Cohere, or a server that copies its API, and the models there.
+
+use std::borrow::Cow;
+use std::fmt;
+use std::sync::Arc;
+
+use futures::future::BoxFuture;
+use http::{HeaderMap, HeaderName, HeaderValue};
+use llm_core::{
+    ChatModel, EmbeddingModel, ErrorKind, ModelError, ModelInfo, ModelKind, ModelName, Operation,
+    RerankModel,
+};
+use reqwest::Response;
+use secrecy::{ExposeSecret, SecretString};
+use serde_json::{Map, Value};
+
+use super::embeddings::CohereEmbedding;
+use super::model::{Api, CohereChat};
+use super::rerank::CohereRerank;
+use super::tokenize::{self, Tokens};
+use super::{CohereVersion, errors, models};
+use crate::Quirks;
+use crate::catalogue::ProviderEntry;
+use crate::openai::AvailableModel;
+use crate::transport::{self, BuildError, Transport, TransportOptions};
+
+/// Where Cohere's own API begins, versions left out.
+const BASE_URL: &str = "https://api.cohere.com";
+
+/// A provider instance: one base URL, one key, one pool of connections, any number of models. Cheap to clone.
+///
+/// ```no_run
+/// use llm_core::{ChatRequest, ChatResponse, Message, RerankRequest};
+/// use llm_providers::Cohere;
+///
+/// # async fn example(key: secrecy::SecretString) -> Result<(), Box<dyn std::error::Error>> {
+/// let cohere = Cohere::builder("cohere").api_key(key).build()?;
+/// let request = ChatRequest::new(vec![Message::user("Why is the sky blue?")]).streamed();
+/// let answer = cohere.chat("command-a-03-2025").chat(request).await?;
+/// println!("{}", ChatResponse::collect(answer).await?.text());
+///
+/// let request = RerankRequest {
+///     query: "Which is blue?".into(),
+///     documents: vec!["the sky".into(), "grass".into()],
+///     ..RerankRequest::default()
+/// };
+/// println!("{:?}", cohere.rerank("rerank-v3.5").rerank(request).await?.results);
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone)]
+pub struct Cohere {
+    shared: Arc<Shared>,
+}
+
+/// What all models of one instance share.
+pub(super) struct Shared {
+    pub(super) name: String,
+    pub(super) transport: Transport,
+    pub(super) version: CohereVersion,
+    pub(super) quirks: Quirks,
+    api_key: Option<SecretString>,
+}
+
+impl Cohere {
+    /// Begins a provider called `name` (the first half of its models' names) at Cohere's own API, version 2.
+    pub fn builder(name: impl Into<String>) -> CohereBuilder {
+        CohereBuilder {
+            name: name.into(),
+            base_url: BASE_URL.to_owned(),
+            version: CohereVersion::default(),
+            api_key: None,
+            headers: Vec::new(),
+            quirks: Quirks::default(),
+            options: TransportOptions::default(),
+        }
+    }
+
+    /// Begins a provider of the [catalogue](crate::catalogue).
+    pub fn from_entry(entry: &ProviderEntry) -> CohereBuilder {
+        Self::builder(&entry.name).base_url(&entry.base_url).quirks(entry.quirks.clone())
+    }
+
+    /// Its name.
+    pub fn name(&self) -> &str {
+        &self.shared.name
+    }
+
+    /// A chat model by the provider's name for it. Nothing is sent.
+    pub fn chat(&self, model: impl Into<String>) -> Arc<dyn ChatModel> {
+        self.chat_with(self.info(model, ModelKind::Chat))
+    }
+
+    /// A chat model of which more is known.
+    pub fn chat_with(&self, info: ModelInfo) -> Arc<dyn ChatModel> {
+        let api = match self.shared.version {
+            CohereVersion::V2 => Api::V2,
+            CohereVersion::V1 => Api::V1,
+        };
+        Arc::new(CohereChat::new(self.shared.clone(), info, api))
+    }
+
+    /// A model behind `POST /v1/generate`, which goes on with a prompt and knows no roles
+    /// ([`v1::render_generate`](super::v1::render_generate) tells what a conversation becomes). Cohere itself no longer
+    /// serves it; others do. Nothing is sent.
+    pub fn generate(&self, model: impl Into<String>) -> Arc<dyn ChatModel> {
+        self.generate_with(self.info(model, ModelKind::Chat))
+    }
+
+    /// A model behind `POST /v1/generate` of which more is known.
+    pub fn generate_with(&self, info: ModelInfo) -> Arc<dyn ChatModel> {
+        Arc::new(CohereChat::new(self.shared.clone(), info, Api::Generate))
+    }
+
+    /// An embedding model by the provider's name for it. Nothing is sent.
+    pub fn embedding(&self, model: impl Into<String>) -> Arc<dyn EmbeddingModel> {
+        self.embedding_with(self.info(model, ModelKind::Embedding))
+    }
+
+    /// An embedding model of which more is known.
+    pub fn embedding_with(&self, info: ModelInfo) -> Arc<dyn EmbeddingModel> {
+        Arc::new(CohereEmbedding::new(self.shared.clone(), info))
+    }
+
+    /// A rerank model by the provider's name for it. Nothing is sent.
+    pub fn rerank(&self, model: impl Into<String>) -> Arc<dyn RerankModel> {
+        self.rerank_with(self.info(model, ModelKind::Rerank))
+    }
+
+    /// A rerank model of which more is known.
+    pub fn rerank_with(&self, info: ModelInfo) -> Arc<dyn RerankModel> {
+        Arc::new(CohereRerank::new(self.shared.clone(), info))
+    }
+
+    /// Asks which models there are (`GET /v1/models`, page by page). Context length, endpoints and features of each stand
+    /// in [`AvailableModel::extra`]. The future borrows nothing; dropping it cancels.
+    ///
+    /// # Errors
+    /// As any call.
+    pub fn list_models(&self) -> BoxFuture<'static, Result<Vec<AvailableModel>, ModelError>> {
+        let shared = self.shared.clone();
+        Box::pin(async move {
+            let models = models::list(&shared).await;
+            models.map_err(|error| error.at_if_unknown(&shared.name, ""))
+        })
+    }
+
+    /// Asks about one model (`GET /v1/models/{model}`). The future borrows nothing; dropping it cancels.
+    ///
+    /// # Errors
+    /// As any call; `NotFound` when there is none of that name.
+    pub fn find_model(
+        &self,
+        model: impl Into<String>,
+    ) -> BoxFuture<'static, Result<AvailableModel, ModelError>> {
+        let (shared, model) = (self.shared.clone(), model.into());
+        Box::pin(async move {
+            let found = models::find(&shared, &model).await;
+            found.map_err(|error| error.at_if_unknown(&shared.name, &model))
+        })
+    }
+
+    /// Asks how a model cuts a text (of at most 65,536 characters) into tokens (`POST /v1/tokenize`). The future borrows
+    /// nothing; dropping it cancels.
+    ///
+    /// # Errors
+    /// As any call.
+    pub fn tokenize(
+        &self,
+        model: impl Into<String>,
+        text: impl Into<String>,
+    ) -> BoxFuture<'static, Result<Tokens, ModelError>> {
+        let (shared, model, text) = (self.shared.clone(), model.into(), text.into());
+        Box::pin(async move {
+            let tokens = tokenize::ask(&shared, &model, &text).await;
+            tokens.map_err(|error| error.at_if_unknown(&shared.name, &model))
+        })
+    }
+
+    fn info(&self, model: impl Into<String>, kind: ModelKind) -> ModelInfo {
+        ModelInfo::new(ModelName::new(self.name(), model), kind)
+    }
+}
+
+impl fmt::Debug for Cohere {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Cohere")
+            .field("name", &self.shared.name)
+            .field("base_url", &self.shared.transport.base_url().as_str())
+            .field("version", &self.shared.version)
+            .finish()
+    }
+}
+
+impl Shared {
+    /// The path of what both versions have.
+    pub(super) fn path(&self, what: &str) -> String {
+        format!("{}/{what}", self.version.path())
+    }
+
+    /// Sends a request and gives the response, if it is a success.
+    pub(super) async fn post(
+        &self,
+        operation: Operation,
+        path: &str,
+        headers: HeaderMap,
+        body: &Map<String, Value>,
+    ) -> Result<Response, ModelError> {
+        let body = serde_json::to_vec(body).map_err(|error| {
+            ModelError::new(ErrorKind::InvalidRequest, operation, "the request is no JSON")
+                .with_source(error)
+        })?;
+        let response = self.transport.post(operation, path, headers, body).await?;
+        self.accept(operation, response).await
+    }
+
+    /// The response if it is a success, else the failure that it tells.
+    pub(super) async fn accept(
+        &self,
+        operation: Operation,
+        response: Response,
+    ) -> Result<Response, ModelError> {
+        let status = response.status();
+        if status.is_success() {
+            return Ok(response);
+        }
+        if status.is_redirection() {
+            let target = response.headers().get(http::header::LOCATION);
+            let target = target.and_then(|url| url.to_str().ok()).unwrap_or("elsewhere");
+            let message = format!("the provider redirects to {target}; use that as base URL");
+            return Err(ModelError::new(ErrorKind::InvalidRequest, operation, message)
+                .with_status(status.as_u16()));
+        }
+        let headers = response.headers().clone();
+        let body = self.transport.read_error_body(operation, response).await;
+        let body = self.without_key(&body);
+        let now = transport::now();
+        Err(errors::from_response(operation, status.as_u16(), &headers, &body, now))
+    }
+
+    /// The body of an error with our key struck out, should the provider repeat it.
+    fn without_key<'a>(&self, body: &'a [u8]) -> Cow<'a, [u8]> {
+        let key = self.api_key.as_ref().map(ExposeSecret::expose_secret);
+        match (key, std::str::from_utf8(body)) {
+            (Some(key), Ok(text)) if !key.is_empty() && text.contains(key) => {
+                Cow::Owned(text.replace(key, "[redacted]").into_bytes())
+            }
+            _ => Cow::Borrowed(body),
+        }
+    }
+}
+
+/// Sets up a [`Cohere`] provider.
+#[derive(Clone, Debug)]
+pub struct CohereBuilder {
+    name: String,
+    base_url: String,
+    version: CohereVersion,
+    api_key: Option<SecretString>,
+    headers: Vec<(String, String)>,
+    quirks: Quirks,
+    options: TransportOptions,
+}
+
+impl CohereBuilder {
+    /// The key, sent as `Authorization: Bearer`.
+    pub fn api_key(mut self, key: SecretString) -> Self {
+        self.api_key = Some(key);
+        self
+    }
+
+    /// Another base URL: what comes before `/v2/chat`. A version at its end says nothing, since paths bring theirs.
+    pub fn base_url(mut self, base_url: impl Into<String>) -> Self {
+        self.base_url = base_url.into();
+        self
+    }
+
+    /// Which version chat, embeddings and rerank are asked in. Lists of models and tokens are always version 1, where
+    /// they are.
+    pub fn version(mut self, version: CohereVersion) -> Self {
+        self.version = version;
+        self
+    }
+
+    /// A header for every request (`X-Client-Name` …).
+    pub fn header(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
+        self.headers.push((name.into(), value.into()));
+        self
+    }
+
+    /// How the provider differs from the dialect: only `drop`, `rename` and `models` mean something here.
+    pub fn quirks(mut self, quirks: Quirks) -> Self {
+        self.quirks = quirks;
+        self
+    }
+
+    /// Limits and options of its connections.
+    pub fn transport(mut self, options: TransportOptions) -> Self {
+        self.options = options;
+        self
+    }
+
+    /// Sets it up. Nothing is sent.
+    ///
+    /// # Errors
+    /// When the base URL, a header or TLS is not in order.
+    pub fn build(self) -> Result<Cohere, BuildError> {
+        let mut headers = HeaderMap::new();
+        for (name, value) in &self.headers {
+            let error = || BuildError::Header { name: name.clone() };
+            let parsed = HeaderName::try_from(name.as_str()).map_err(|_| error())?;
+            headers.insert(parsed, HeaderValue::try_from(value).map_err(|_| error())?);
+        }
+        if let Some(key) = &self.api_key {
+            let (name, value) = transport::bearer(key)?;
+            headers.insert(name, value);
+        }
+        let transport = Transport::new(without_version(&self.base_url), headers, self.options)?;
+        let Self { name, version, quirks, api_key, .. } = self;
+        Ok(Cohere { shared: Arc::new(Shared { name, transport, version, quirks, api_key }) })
+    }
+}
+
+fn without_version(base_url: &str) -> &str {
+    let base = base_url.trim_end_matches('/');
+    ["/v1", "/v2"].iter().find_map(|version| base.strip_suffix(version)).unwrap_or(base_url)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_shows_the_key() {
+        let builder = Cohere::builder("a").api_key("co-secret".into());
+        assert!(!format!("{builder:?}").contains("co-secret"));
+        let provider = builder.build().unwrap();
+        assert!(!format!("{provider:?}").contains("co-secret"));
+        let body = provider.shared.without_key(b"invalid api token co-secret");
+        assert_eq!(&*body, b"invalid api token [redacted]");
+    }
+
+    #[test]
+    fn a_version_in_the_base_url_says_nothing() {
+        for url in ["https://a.example/x", "https://a.example/x/v1", "https://a.example/x/v2/"] {
+            let provider = Cohere::builder("a").base_url(url).build().unwrap();
+            let path = provider.shared.path("chat");
+            let url = provider.shared.transport.url(&path);
+            assert_eq!(url.as_str(), "https://a.example/x/v2/chat");
+        }
+    }
+}
