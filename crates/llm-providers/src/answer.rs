@@ -1,12 +1,13 @@
 //! From a response to a reply, for every dialect that answers with one JSON body or with server-sent events of it.
 
 use futures::stream;
-use http::header::CONTENT_TYPE;
-use llm_core::{ChatEvent, ChatReply, ModelError, Operation};
+use http::HeaderMap;
+use http::header::{ACCEPT, CONTENT_TYPE, HeaderValue};
+use llm_core::{ChatEvent, ChatReply, ChatRequest, ModelError, Operation};
 use reqwest::Response;
 
 use crate::stream::{EventDecoder, begins_as_json, reply};
-use crate::transport::{Transport, body_stream};
+use crate::transport::{Transport, body_stream, extra_headers};
 
 /// A decoder that reads answers in one piece, too.
 pub trait AnswerDecoder: EventDecoder + Sized + 'static {
@@ -46,6 +47,18 @@ pub(crate) async fn read_answer(
     }
     let body = transport.read_stream(OPERATION, body).await?;
     whole(decoder, &body, first)
+}
+
+/// The headers of a chat call: the caller's own, and what may come back unless those say it.
+///
+/// # Errors
+/// `InvalidRequest` for headers that cannot be sent.
+pub(crate) fn chat_headers(request: &ChatRequest) -> Result<HeaderMap, ModelError> {
+    let mut headers = extra_headers(Operation::Chat, &request.extra_headers)?;
+    let accept =
+        if request.stream { "text/event-stream, application/json" } else { "application/json" };
+    headers.entry(ACCEPT).or_insert(HeaderValue::from_static(accept));
+    Ok(headers)
 }
 
 pub(crate) fn is_event_stream(response: &Response) -> bool {

@@ -66,6 +66,7 @@ mod quirks;
 #[cfg(any(feature = "bedrock", feature = "cohere"))]
 mod ranking;
 mod raw;
+mod remote;
 pub mod retry_after;
 mod sources;
 pub mod sse;

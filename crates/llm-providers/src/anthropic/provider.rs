@@ -14,7 +14,7 @@ use serde_json::{Map, Value};
 
 use super::count_tokens::parse_count;
 use super::errors;
-use super::model::AnthropicChat;
+use super::model;
 use super::models::{models_path, parse_models};
 use super::request::{Target, render_count_tokens};
 use super::surface::{Surface, VertexProject};
@@ -23,6 +23,7 @@ use crate::catalogue::ProviderEntry;
 use crate::credentials::{TokenSource, authorise};
 use crate::openai::AvailableModel;
 use crate::raw::{RawRequest, RawResponse};
+use crate::remote::Remote;
 use crate::transport::{self, BuildError, Transport, TransportOptions};
 
 /// Where Anthropic's own API begins.
@@ -118,7 +119,9 @@ impl Anthropic {
 
     /// A chat model of which more is known. Its output limit bounds the limit that answers get by default.
     pub fn chat_with(&self, info: ModelInfo) -> Arc<dyn ChatModel> {
-        Arc::new(AnthropicChat::new(self.shared.clone(), info))
+        let limit = info.limits.output_tokens;
+        let ask = move |shared, request| model::ask(shared, request, limit);
+        Arc::new(Remote::over(&self.shared, info, ask))
     }
 
     /// Asks which models there are (`GET …/models`, page by page). The future borrows nothing; dropping it cancels.

@@ -2,11 +2,10 @@
 
 use std::sync::Arc;
 
-use futures::future::BoxFuture;
 use futures::{StreamExt, TryStreamExt, stream};
 use llm_core::{
-    EmbeddingModel, EmbeddingPurpose, EmbeddingRequest, EmbeddingResponse, ErrorKind, ModelError,
-    ModelInfo, Operation, Usage, Warning,
+    EmbeddingPurpose, EmbeddingRequest, EmbeddingResponse, ErrorKind, ModelError, Operation, Usage,
+    Warning,
 };
 use serde_json::{Map, Value, json};
 
@@ -40,37 +39,6 @@ const TASK_PREFIXES: [(EmbeddingPurpose, &str); 5] = [
     (EmbeddingPurpose::Similarity, "task: sentence similarity | query: "),
 ];
 
-/// An embedding model. Made by [`Gemini::embedding`](super::Gemini::embedding).
-pub(super) struct GeminiEmbedding {
-    shared: Arc<Shared>,
-    info: Arc<ModelInfo>,
-}
-
-impl GeminiEmbedding {
-    pub(super) fn new(shared: Arc<Shared>, info: ModelInfo) -> Self {
-        Self { shared, info: Arc::new(info) }
-    }
-}
-
-impl EmbeddingModel for GeminiEmbedding {
-    fn info(&self) -> &ModelInfo {
-        &self.info
-    }
-
-    fn embed(
-        &self,
-        mut request: EmbeddingRequest,
-    ) -> BoxFuture<'static, Result<EmbeddingResponse, ModelError>> {
-        let (shared, info) = (self.shared.clone(), self.info.clone());
-        request.model.clone_from(&info.name.model);
-        Box::pin(async move {
-            ask(shared, request)
-                .await
-                .map_err(|error| error.at_if_unknown(&info.name.provider, &info.name.model))
-        })
-    }
-}
-
 /// The most inputs of one call: 100 on the Gemini API, 250 on Vertex AI, and one for the models that Vertex AI gives
 /// one at a time.
 pub(super) fn largest_batch(service: Service, model: &str) -> u32 {
@@ -81,7 +49,11 @@ pub(super) fn largest_batch(service: Service, model: &str) -> u32 {
     }
 }
 
-async fn ask(
+/// Embeds, in as many calls as the provider wants.
+///
+/// # Errors
+/// All or nothing.
+pub(super) async fn ask(
     shared: Arc<Shared>,
     request: EmbeddingRequest,
 ) -> Result<EmbeddingResponse, ModelError> {

@@ -1,58 +1,26 @@
-//! [`GeminiChat`]: a chat model of a provider that speaks this dialect.
+//! [`ask`]: a call of a chat model of a provider that speaks this dialect.
 
 use std::sync::Arc;
 
-use futures::TryStreamExt;
-use futures::future::BoxFuture;
-use http::header::{ACCEPT, HeaderValue};
-use llm_core::{ChatEvent, ChatModel, ChatReply, ChatRequest, ModelError, ModelInfo, Operation};
+use llm_core::{ChatEvent, ChatReply, ChatRequest, ModelError, Operation};
 
 use super::decoder::ChatDecoder;
 use super::errors;
 use super::provider::Shared;
 use super::request::render_request;
-use crate::answer::read_answer;
-use crate::transport;
+use crate::answer::{chat_headers, read_answer};
 
-/// A chat model. Made by [`Gemini::chat`](super::Gemini::chat).
-pub(super) struct GeminiChat {
+/// Asks.
+///
+/// # Errors
+/// A failure before the first event; a later one is the reply's.
+pub(super) async fn ask(
     shared: Arc<Shared>,
-    info: Arc<ModelInfo>,
-}
-
-impl GeminiChat {
-    pub(super) fn new(shared: Arc<Shared>, info: ModelInfo) -> Self {
-        Self { shared, info: Arc::new(info) }
-    }
-}
-
-impl ChatModel for GeminiChat {
-    fn info(&self) -> &ModelInfo {
-        &self.info
-    }
-
-    fn chat(&self, mut request: ChatRequest) -> BoxFuture<'static, Result<ChatReply, ModelError>> {
-        let (shared, info) = (self.shared.clone(), self.info.clone());
-        request.model.clone_from(&info.name.model);
-        Box::pin(async move {
-            let reply = ask(&shared, request).await.map_err(|error| named(error, &info))?;
-            Ok(reply.map_source(move |events| events.map_err(move |error| named(error, &info))))
-        })
-    }
-}
-
-fn named(error: ModelError, info: &ModelInfo) -> ModelError {
-    error.at_if_unknown(&info.name.provider, &info.name.model)
-}
-
-async fn ask(shared: &Shared, request: ChatRequest) -> Result<ChatReply, ModelError> {
+    request: ChatRequest,
+) -> Result<ChatReply, ModelError> {
     const OPERATION: Operation = Operation::Chat;
-    let mut headers = transport::extra_headers(OPERATION, &request.extra_headers)?;
-    let (method, accept) = match request.stream {
-        true => ("streamGenerateContent", "text/event-stream, application/json"),
-        false => ("generateContent", "application/json"),
-    };
-    headers.entry(ACCEPT).or_insert(HeaderValue::from_static(accept));
+    let headers = chat_headers(&request)?;
+    let method = if request.stream { "streamGenerateContent" } else { "generateContent" };
     let (is_streamed, model) = (request.stream, request.model.clone());
     let rendered = render_request(request, shared.service)?;
     let response = shared.call(OPERATION, &model, method, headers, &rendered.body).await?;

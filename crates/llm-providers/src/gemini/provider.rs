@@ -14,14 +14,15 @@ use secrecy::SecretString;
 use serde_json::{Map, Value};
 
 use super::count_tokens::{self, TokenCount};
-use super::embeddings::{self, GeminiEmbedding};
+use super::embeddings;
 use super::endpoint::Service;
 use super::errors;
-use super::model::GeminiChat;
+use super::model;
 use super::models::{self, AvailableModel};
 use crate::catalogue::ProviderEntry;
 use crate::credentials::{TokenSource, authorise};
 use crate::raw::{RawRequest, RawResponse};
+use crate::remote::Remote;
 use crate::transport::{self, BuildError, Transport, TransportOptions};
 
 /// Where the Gemini API begins.
@@ -90,7 +91,7 @@ impl Gemini {
 
     /// A chat model of which more is known.
     pub fn chat_with(&self, info: ModelInfo) -> Arc<dyn ChatModel> {
-        Arc::new(GeminiChat::new(self.shared.clone(), info))
+        Arc::new(Remote::over(&self.shared, info, model::ask))
     }
 
     /// An embedding model by the provider's name for it. Nothing is sent. Its
@@ -104,7 +105,7 @@ impl Gemini {
 
     /// An embedding model of which more is known.
     pub fn embedding_with(&self, info: ModelInfo) -> Arc<dyn EmbeddingModel> {
-        Arc::new(GeminiEmbedding::new(self.shared.clone(), info))
+        Arc::new(Remote::over(&self.shared, info, embeddings::ask))
     }
 
     /// Counts the tokens of a request by the model's own tokenizer (`countTokens`), tools and instructions included.

@@ -19,11 +19,9 @@ use serde_json::{Map, Value};
 
 #[cfg(feature = "audio")]
 use super::audio::{OpenAiSpeech, OpenAiTranscription};
-use super::chat::OpenAiChat;
+use super::chat;
 use super::embeddings::OpenAiEmbedding;
 use super::errors;
-#[cfg(feature = "openai-responses")]
-use super::responses::OpenAiResponses;
 use crate::Quirks;
 use crate::catalogue::ProviderEntry;
 use crate::credentials::{TokenSource, authorise};
@@ -31,6 +29,7 @@ use crate::credentials::{TokenSource, authorise};
 use crate::form::Form;
 use crate::path_segment::path_segment;
 use crate::raw::{RawRequest, RawResponse};
+use crate::remote::Remote;
 use crate::transport::{self, BuildError, Transport, TransportOptions};
 
 /// A provider instance: one base URL, one key, one pool of connections, any number of models. Cheap to clone.
@@ -93,7 +92,7 @@ impl OpenAi {
 
     /// A chat model of which more is known.
     pub fn chat_with(&self, info: ModelInfo) -> Arc<dyn ChatModel> {
-        Arc::new(OpenAiChat::new(self.shared.clone(), info))
+        Arc::new(Remote::over(&self.shared, info, chat::ask))
     }
 
     /// A chat model behind the Responses API, by the provider's name for it. Nothing is sent.
@@ -105,7 +104,7 @@ impl OpenAi {
     /// A chat model behind the Responses API of which more is known.
     #[cfg(feature = "openai-responses")]
     pub fn responses_with(&self, info: ModelInfo) -> Arc<dyn ChatModel> {
-        Arc::new(OpenAiResponses::new(self.shared.clone(), info))
+        Arc::new(Remote::over(&self.shared, info, super::responses::ask))
     }
 
     /// Responses that the provider keeps: answers in the background, and earlier ones.

@@ -17,7 +17,7 @@ mod usage;
 mod wire;
 
 pub use decoder::ChatDecoder;
-pub(super) use model::OpenAiChat;
+pub(super) use model::ask;
 pub use parse::{IncomingChat, parse_request, parse_request_value};
 #[cfg(any(feature = "openai-responses", feature = "cohere"))]
 pub(crate) use parse_message::media_from_url;

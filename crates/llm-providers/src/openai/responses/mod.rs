@@ -36,7 +36,7 @@ mod stored;
 mod wire;
 
 pub use decoder::ResponsesDecoder;
-pub(super) use model::OpenAiResponses;
+pub(super) use model::ask;
 pub use parse::{IncomingResponse, parse_request, parse_request_value};
 pub use request::{RenderedRequest, render_request};
 pub use stored::StoredResponses;

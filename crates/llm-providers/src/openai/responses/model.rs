@@ -1,63 +1,32 @@
-//! [`OpenAiResponses`]: a chat model of a provider that speaks this dialect.
+//! [`ask`]: a call of a chat model of a provider that speaks this dialect.
 
 use std::sync::Arc;
 
-use futures::TryStreamExt;
-use futures::future::BoxFuture;
-use http::header::{ACCEPT, HeaderValue};
-use llm_core::{ChatEvent, ChatModel, ChatReply, ChatRequest, ModelError, ModelInfo, Operation};
+use llm_core::{ChatEvent, ChatReply, ChatRequest, ModelError, Operation};
 use reqwest::Response;
 
 use super::decoder::ResponsesDecoder;
 use super::request::render_request;
-use crate::answer::read_answer;
+use crate::answer::{chat_headers, read_answer};
 use crate::openai::errors;
 use crate::openai::provider::Shared;
 use crate::think::{SplitThink, ThinkTags};
-use crate::transport;
 
-/// A chat model. Made by [`OpenAi::responses`](crate::openai::OpenAi::responses).
-pub(crate) struct OpenAiResponses {
+/// Asks.
+///
+/// # Errors
+/// A failure before the first event; a later one is the reply's.
+pub(in crate::openai) async fn ask(
     shared: Arc<Shared>,
-    info: Arc<ModelInfo>,
-}
-
-impl OpenAiResponses {
-    pub(crate) fn new(shared: Arc<Shared>, info: ModelInfo) -> Self {
-        Self { shared, info: Arc::new(info) }
-    }
-}
-
-impl ChatModel for OpenAiResponses {
-    fn info(&self) -> &ModelInfo {
-        &self.info
-    }
-
-    fn chat(&self, mut request: ChatRequest) -> BoxFuture<'static, Result<ChatReply, ModelError>> {
-        let (shared, info) = (self.shared.clone(), self.info.clone());
-        request.model.clone_from(&info.name.model);
-        Box::pin(async move {
-            let reply = ask(&shared, request).await.map_err(|error| named(error, &info))?;
-            Ok(reply.map_source(move |events| events.map_err(move |error| named(error, &info))))
-        })
-    }
-}
-
-fn named(error: ModelError, info: &ModelInfo) -> ModelError {
-    error.at_if_unknown(&info.name.provider, &info.name.model)
-}
-
-async fn ask(shared: &Shared, request: ChatRequest) -> Result<ChatReply, ModelError> {
-    let mut headers = transport::extra_headers(Operation::Chat, &request.extra_headers)?;
-    let accept =
-        if request.stream { "text/event-stream, application/json" } else { "application/json" };
-    headers.entry(ACCEPT).or_insert(HeaderValue::from_static(accept));
+    request: ChatRequest,
+) -> Result<ChatReply, ModelError> {
+    let headers = chat_headers(&request)?;
     let is_streamed = request.stream;
     let think_tags = shared.quirks.think_tags_of(&request.model);
     let rendered = render_request(request, &shared.quirks)?;
     let response = shared.post(Operation::Chat, "responses", headers, &rendered.body).await?;
     let first = rendered.warnings.into_iter().map(ChatEvent::Warning).collect();
-    read(shared, response, first, is_streamed, think_tags).await
+    read(&shared, response, first, is_streamed, think_tags).await
 }
 
 /// The reply that a response makes. Some servers stream under another content type, and some do not stream whatever they
