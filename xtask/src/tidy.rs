@@ -25,6 +25,11 @@ const RULES: &[Rule] = &[
         never: &["tokio", "hyper", "reqwest", "axum", "tower"],
     },
     Rule {
+        name: "llm-tokens",
+        may: &["llm-core"],
+        never: &["tokio", "futures", "hyper", "reqwest", "axum", "tower"],
+    },
+    Rule {
         name: "rag-core",
         may: &[],
         never: &["tokio", "futures", "hyper", "reqwest", "rusqlite", "tantivy"],
@@ -41,11 +46,11 @@ const RULES: &[Rule] = &[
     },
     Rule {
         name: "rag-parse",
-        may: &["rag-core"],
+        may: &["rag-core", "llm-tokens"],
         never: &["tokio", "reqwest", "hyper", "rusqlite", "tantivy"],
     },
     Rule { name: "rag-store", may: &["rag-core"], never: HTTP },
-    Rule { name: "llm-bundle", may: &["llm-core", "service-guards"], never: HTTP },
+    Rule { name: "llm-bundle", may: &["llm-core", "llm-tokens", "service-guards"], never: HTTP },
     Rule {
         name: "rag-retrieve",
         may: &["rag-core", "llm-core"],
@@ -66,6 +71,7 @@ const RULES: &[Rule] = &[
         may: &[
             "service-guards",
             "llm-core",
+            "llm-tokens",
             "rag-core",
             "llm-providers",
             "llm-local",

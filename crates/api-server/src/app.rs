@@ -82,7 +82,10 @@ impl App {
         let shutdown = Shutdown::new(config.server.drain());
         let in_flight = InFlight::new(config.server.max_requests, 0);
         Ok(Arc::new(Self {
-            dialogs: DialogService::new(library.clone(), Arc::new(estimated_tokens)),
+            dialogs: DialogService::new(
+                library.clone(),
+                Arc::new(|text: &str| llm_tokens::estimate(text) as usize),
+            ),
             library,
             pipeline: pipeline(&config, &store, &bundle, callers.clone())?,
             config,
@@ -272,11 +275,4 @@ fn pipeline(
         pool,
     };
     Ok(Pipeline::with_options(parts, options))
-}
-
-/// Tokens of a text by its length; on the safe side for Latin scripts, and by characters for others.
-fn estimated_tokens(text: &str) -> usize {
-    let ascii = text.bytes().filter(u8::is_ascii).count();
-    let others = text.chars().count() - ascii;
-    ascii.div_ceil(3) + others
 }

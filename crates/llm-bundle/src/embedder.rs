@@ -8,11 +8,12 @@ use llm_core::{
     EmbeddingModel, EmbeddingRequest, EmbeddingResponse, ErrorKind, ModelError, ModelInfo,
     Operation, Warning,
 };
+use llm_tokens::TokenCounter;
 
 use crate::call::CallContext;
 use crate::guarded::Guarded;
+use crate::shorten::{self, Shortened};
 use crate::tally::sum;
-use crate::text_length::{shortened, tokens};
 
 /// What is embedded in place of a blank text. Providers refuse blank texts, each in its own way; with a stand-in every
 /// text has a vector, and one blank chunk does not fail a batch.
@@ -28,8 +29,8 @@ const CALLS_AT_ONCE: usize = 4;
 const SHORTENINGS: u32 = 3;
 
 /// A guarded embedding model that takes any texts: any number of them (batched to what the model takes, in order),
-/// blank ones (a stand-in is embedded), and over-long ones (cut at a character boundary, with a warning, where the
-/// model's limit is known or the model says so). The vectors are checked: as many as texts, of one length, finite.
+/// blank ones (a stand-in is embedded), and over-long ones (cut between characters, with the warning `truncated_input`,
+/// where the model's limit is known or the model says so; by the model's own tokens where these are known). The vectors are checked: as many as texts, of one length, finite.
 #[derive(Clone, Debug)]
 pub struct Embedder {
     model: Guarded<dyn EmbeddingModel>,
@@ -46,7 +47,7 @@ impl Embedder {
         if request.inputs.is_empty() {
             return Ok(EmbeddingResponse::default());
         }
-        let (request, mut warnings) = self.prepare(request);
+        let (request, mut warnings) = self.prepare(request).await?;
         let size = self.info().limits.batch.map_or(DEFAULT_BATCH, |batch| batch.max(1) as usize);
         let embedder = Arc::new(self);
         let parts: Vec<EmbeddingResponse> = stream::iter(batches(request, size))
@@ -62,7 +63,10 @@ impl Embedder {
     }
 
     /// Replaces blank texts and cuts over-long ones.
-    fn prepare(&self, mut request: EmbeddingRequest) -> (EmbeddingRequest, Vec<Warning>) {
+    async fn prepare(
+        &self,
+        mut request: EmbeddingRequest,
+    ) -> Result<(EmbeddingRequest, Vec<Warning>), ModelError> {
         let mut warnings = Vec::new();
         let mut blank = 0_usize;
         for input in request.inputs.iter_mut().filter(|input| input.trim().is_empty()) {
@@ -74,11 +78,18 @@ impl Embedder {
             warnings.push(warning("blank_input", message));
         }
         if let Some(limit) = self.info().limits.context_tokens {
-            // The rest is for what the model adds around a text.
-            let limit = u64::from(limit - limit / 16);
-            warnings.extend(shorten(&mut request.inputs, limit));
+            let counter = self.counter();
+            // Estimates, and what the model adds around a text, need some room.
+            let limit = if counter.is_exact() { limit } else { limit - limit / 16 };
+            let shortened = shorten::to_limit(counter, request.inputs, limit).await?;
+            warnings.extend(self.truncated(&shortened));
+            request.inputs = shortened.inputs;
         }
-        (request, warnings)
+        Ok((request, warnings))
+    }
+
+    fn counter(&self) -> TokenCounter {
+        TokenCounter::for_model(&self.info().name.model)
     }
 
     /// One call to the model; again with shorter texts when it says that they are too long.
@@ -90,8 +101,9 @@ impl Embedder {
         for _ in 0..SHORTENINGS {
             match self.model.ask_whole(batch.clone(), self.context.clone()).await {
                 Err(error) if error.kind() == ErrorKind::ContextLength => {
-                    let longest = batch.inputs.iter().map(|text| tokens(text)).max().unwrap_or(0);
-                    warnings = shorten(&mut batch.inputs, (longest / 2).max(1));
+                    let shortened = shorten::to_half(self.counter(), batch.inputs).await?;
+                    warnings = self.truncated(&shortened);
+                    batch.inputs = shortened.inputs;
                 }
                 answer => return self.checked(answer?, batch.inputs.len(), warnings),
             }
@@ -119,6 +131,13 @@ impl Embedder {
         }
         response.warnings.extend(warnings);
         Ok(response)
+    }
+
+    fn truncated(&self, shortened: &Shortened) -> Vec<Warning> {
+        let Shortened { cut, limit, .. } = shortened;
+        let about = if self.counter().is_exact() { "" } else { "about " };
+        let message = || format!("{cut} texts were cut to {about}{limit} tokens");
+        (*cut > 0).then(|| warning("truncated_input", message())).into_iter().collect()
     }
 
     fn check_lengths(&self, response: &EmbeddingResponse) -> Result<(), ModelError> {
@@ -164,24 +183,6 @@ fn batches(mut request: EmbeddingRequest, size: usize) -> Vec<EmbeddingRequest> 
         batches.push(EmbeddingRequest { inputs: part, ..request.clone() });
     }
     batches
-}
-
-/// Cuts the texts that have more than `limit` tokens, and says so.
-fn shorten(inputs: &mut [String], limit: u64) -> Vec<Warning> {
-    let mut cut = 0_usize;
-    for input in inputs {
-        if let Some(end) = shortened(input, limit).map(str::len) {
-            input.truncate(end);
-            cut += 1;
-        }
-    }
-    match cut {
-        0 => Vec::new(),
-        _ => {
-            let message = format!("{cut} texts were cut to about {limit} tokens");
-            vec![warning("truncated_input", message)]
-        }
-    }
 }
 
 fn warning(code: &str, message: String) -> Warning {

@@ -61,8 +61,8 @@ mod pool_error;
 mod record;
 mod registry;
 mod reranker;
+mod shorten;
 mod tally;
-mod text_length;
 mod wait;
 
 pub use adapted::Adapted;

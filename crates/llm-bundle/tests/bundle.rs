@@ -122,6 +122,24 @@ async fn over_long_texts_are_cut_where_the_limit_is_known() {
 }
 
 #[tokio::test]
+async fn texts_are_cut_by_the_models_own_tokens_where_these_are_known() {
+    let Setup { bundle, probe, .. } = setup(|model| {
+        model.info.name.model = "text-embedding-3-small".into();
+        model.info.limits.context_tokens = Some(16);
+    });
+    // "internationalization" has two tokens, with the space before it, and would be estimated as four.
+    let texts = ["fits".to_owned(), " internationalization".repeat(100)];
+    let request = EmbeddingRequest {
+        model: "test/text-embedding-3-small".into(),
+        ..EmbeddingRequest::documents(texts)
+    };
+    let response = bundle.embed(request).await.unwrap();
+    assert_eq!(probe.inputs()[0][1], " internationalization".repeat(8));
+    assert_eq!(response.warnings.len(), 1);
+    assert_eq!(response.warnings[0].message, "1 texts were cut to 16 tokens");
+}
+
+#[tokio::test]
 async fn over_long_texts_are_cut_when_the_model_says_so() {
     let Setup { bundle, probe, .. } = setup(|model| model.refuses_beyond = 300);
     let texts = ["short".to_owned(), "x".repeat(1_000)];

@@ -47,6 +47,7 @@ mod answer;
 pub mod anthropic;
 #[cfg(feature = "bedrock")]
 pub mod bedrock;
+mod build_error;
 #[cfg(any(feature = "gemini", feature = "cohere"))]
 mod call_id;
 pub mod catalogue;

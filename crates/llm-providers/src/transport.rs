@@ -9,6 +9,8 @@
 //! | bytes of a body, an error, an event | [`TransportOptions::max_body_bytes`] … | 256 MiB, 1 MiB, 8 MiB |
 //! | the first event, the gap between two, the whole call | the guards around a model, in the crate `llm-bundle` | 60 s, 60 s, 10 min |
 
+mod options;
+
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
@@ -26,141 +28,10 @@ use crate::address_guard::{self, AddressPolicy, NoPublicAddress, PublicAddresses
 use crate::form::Form;
 use crate::proxy::Proxy;
 use crate::raw::{RawBody, RawRequest, RawResponse};
-use crate::tls::{self, ClientCertificate};
+use crate::tls;
 
-/// Why a provider could not be set up.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum BuildError {
-    /// The base URL is none, or not of HTTP.
-    #[error("`{url}` is no base URL: {reason}")]
-    BaseUrl {
-        /// What was given.
-        url: String,
-        /// What is wrong with it.
-        reason: String,
-    },
-    /// A header has a name or value that HTTP does not allow; secrets are not shown.
-    #[error(
-        "the header `{name}` cannot be sent: its name or value holds characters that HTTP does not allow"
-    )]
-    Header {
-        /// Its name.
-        name: String,
-    },
-    /// No provider of this name is in the catalogue.
-    #[error(
-        "no provider `{name}` is known; name one of the catalogue, or give its dialect and base URL"
-    )]
-    UnknownProvider {
-        /// What was asked for.
-        name: String,
-    },
-    /// A variable or a secret of the provider has no value, or none that can be used.
-    #[error("`{name}` {reason}")]
-    Variable {
-        /// Its name.
-        name: String,
-        /// What is wrong with it.
-        reason: String,
-    },
-    /// The key is not of the provider's format; it is not shown.
-    #[error("the key cannot be used: {reason}")]
-    Key {
-        /// What is wrong with it.
-        reason: String,
-    },
-    /// The feature of this dialect is off.
-    #[error("the dialect of `{provider}` is not part of this build")]
-    Dialect {
-        /// The provider.
-        provider: String,
-    },
-    /// A base URL that may only lead to public addresses leads elsewhere.
-    #[error("`{host}` is not allowed in a base URL: it is no public address")]
-    Address {
-        /// The URL's host.
-        host: String,
-    },
-    /// The proxy cannot be used; its URL is not shown, since it may hold a password.
-    #[error("the proxy cannot be used: {reason}")]
-    Proxy {
-        /// What is wrong with it.
-        reason: String,
-    },
-    /// The client certificate cannot be used; nothing of its key is shown.
-    #[error("the client certificate cannot be used: {reason}")]
-    ClientCertificate {
-        /// What is wrong with it.
-        reason: String,
-    },
-    /// TLS or the client could not be set up (no certificate authorities on this machine …).
-    #[error("the HTTP client could not be set up")]
-    Client(#[source] llm_core::BoxError),
-}
-
-impl BuildError {
-    pub(crate) fn client(error: impl std::error::Error + Send + Sync + 'static) -> Self {
-        Self::Client(Box::new(error))
-    }
-
-    pub(crate) fn proxy(reason: &str) -> Self {
-        Self::Proxy { reason: reason.to_owned() }
-    }
-}
-
-/// Limits and options of a [`Transport`]. `Default` is safe to deploy; limits on a call as a whole (first event, idle,
-/// total) are the guards' work in the layers above.
-#[derive(Clone, Debug)]
-pub struct TransportOptions {
-    /// How long a connection may take to be made, TLS included.
-    pub connect_timeout: Duration,
-    /// How long a provider may be silent: a last resort against connections that are dead without a sign.
-    pub read_timeout: Duration,
-    /// How long an unused connection is kept.
-    pub pool_idle_timeout: Duration,
-    /// The most bytes of an error's body that are read; the rest is left.
-    pub max_error_bytes: usize,
-    /// The most bytes of an answer in one piece; more is an error.
-    pub max_body_bytes: usize,
-    /// The most bytes of one event of a stream; more is an error.
-    pub max_event_bytes: usize,
-    /// The most bytes of a form that is sent, files included; more is an error.
-    pub max_form_bytes: usize,
-    /// How long a connection may be silent until the system asks whether its peer is still there.
-    pub tcp_keep_alive: Duration,
-    /// Which addresses the base URL may lead to. [`AddressPolicy::Public`] takes no proxy but one that is
-    /// [`trusted`](Proxy::trusted), and none of the system's.
-    pub addresses: AddressPolicy,
-    /// Send everything through this proxy.
-    pub proxy: Option<Proxy>,
-    /// Take the proxy from the system's settings (on Linux `HTTPS_PROXY` and its kin), unless one is named.
-    pub system_proxy: bool,
-    /// Further certificate authorities to trust, in PEM.
-    pub ca_certificates: Vec<u8>,
-    /// What to show to servers that ask for a certificate.
-    pub client_certificate: Option<ClientCertificate>,
-}
-
-impl Default for TransportOptions {
-    fn default() -> Self {
-        Self {
-            connect_timeout: Duration::from_secs(10),
-            read_timeout: Duration::from_secs(600),
-            pool_idle_timeout: Duration::from_secs(90),
-            max_error_bytes: 1 << 20,
-            max_body_bytes: 256 << 20,
-            max_event_bytes: 8 << 20,
-            max_form_bytes: 256 << 20,
-            tcp_keep_alive: Duration::from_secs(60),
-            addresses: AddressPolicy::Any,
-            proxy: None,
-            system_proxy: false,
-            ca_certificates: Vec::new(),
-            client_certificate: None,
-        }
-    }
-}
+pub use self::options::TransportOptions;
+pub use crate::build_error::BuildError;
 
 /// One pool of connections to one base URL, shared by all models of a provider instance. Cheap to clone.
 ///

@@ -8,8 +8,8 @@ use rag_core::{
     ParsedDocument, PlacedSpan,
 };
 
+use crate::TokenCounter;
 use crate::cut::{self, Budget};
-use crate::{EstimatedTokens, TokenCounter};
 
 /// Cuts documents along their headings, then packs whole blocks up to the token budget.
 ///
@@ -40,9 +40,10 @@ pub struct StructuralChunker {
     counter: Arc<dyn TokenCounter>,
 }
 
+/// Measures by estimate, which needs no vocabulary.
 impl Default for StructuralChunker {
     fn default() -> Self {
-        Self::new(Arc::new(EstimatedTokens))
+        Self::new(Arc::new(llm_tokens::estimate))
     }
 }
 

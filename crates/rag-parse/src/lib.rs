@@ -37,4 +37,4 @@ mod token_count;
 pub use chunk::StructuralChunker;
 pub use file_parser::FileParser;
 pub use limits::ParseLimits;
-pub use token_count::{EstimatedTokens, TokenCounter};
+pub use token_count::TokenCounter;

@@ -35,6 +35,22 @@ impl TokenServer {
         Ok(Self { transport, path })
     }
 
+    /// The same server, reached as a provider's own transport reaches it: through its proxy, trusting its authorities,
+    /// at the addresses that it may reach. Its client certificate is not shown to others.
+    pub(super) fn reached_by(self, provider: &TransportOptions) -> Result<Self, BuildError> {
+        let options = TransportOptions {
+            connect_timeout: provider.connect_timeout,
+            proxy: provider.proxy.clone(),
+            system_proxy: provider.system_proxy,
+            ca_certificates: provider.ca_certificates.clone(),
+            addresses: provider.addresses,
+            ..transport_options()
+        };
+        let base = self.transport.base_url().as_str();
+        let transport = Transport::new(base, HeaderMap::new(), options)?;
+        Ok(Self { transport, path: self.path })
+    }
+
     /// Sends a form and reads the token.
     pub(super) async fn exchange(&self, form: &[(&str, &str)]) -> Result<AccessToken, TokenError> {
         let body = form_urlencoded::Serializer::new(String::new()).extend_pairs(form).finish();

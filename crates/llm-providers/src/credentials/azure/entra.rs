@@ -11,7 +11,7 @@ use super::RESOURCE;
 use crate::credentials::exchange::TokenServer;
 use crate::credentials::{AccessToken, TokenError, TokenSource};
 use crate::path_segment::path_segment;
-use crate::transport::BuildError;
+use crate::transport::{BuildError, TransportOptions};
 
 const AUTHORITY: &str = "https://login.microsoftonline.com";
 
@@ -65,6 +65,16 @@ impl Entra {
     fn new(tenant: String, client_id: String, proof: Proof) -> Result<Self, BuildError> {
         let server = token_server(AUTHORITY, &tenant)?;
         Ok(Self { tenant, client_id, proof, scope: format!("{RESOURCE}/.default"), server })
+    }
+
+    /// Reaches the token server as a provider's own transport does: through its proxy, trusting its authorities, at the
+    /// addresses that it may reach.
+    ///
+    /// # Errors
+    /// When the proxy or TLS is not in order, or the server is at an address that may not be reached.
+    pub fn transport(mut self, options: &TransportOptions) -> Result<Self, BuildError> {
+        self.server = self.server.reached_by(options)?;
+        Ok(self)
     }
 
     /// What the token is for, where it is not `https://cognitiveservices.azure.com/.default`.

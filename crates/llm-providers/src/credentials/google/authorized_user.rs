@@ -9,7 +9,7 @@ use secrecy::{ExposeSecret, SecretString};
 use super::{CredentialsError, parse, text, token_server};
 use crate::credentials::exchange::TokenServer;
 use crate::credentials::{AccessToken, TokenError, TokenSource};
-use crate::transport::BuildError;
+use crate::transport::{BuildError, TransportOptions};
 
 /// A person, by the refresh token that signing in has left.
 #[derive(Clone)]
@@ -44,6 +44,16 @@ impl AuthorizedUser {
     /// When that is no address of HTTP.
     pub fn token_server(mut self, uri: &str) -> Result<Self, BuildError> {
         self.server = TokenServer::at(uri)?;
+        Ok(self)
+    }
+
+    /// Reaches the token server as a provider's own transport does: through its proxy, trusting its authorities, at the
+    /// addresses that it may reach.
+    ///
+    /// # Errors
+    /// When the proxy or TLS is not in order, or the server is at an address that may not be reached.
+    pub fn transport(mut self, options: &TransportOptions) -> Result<Self, BuildError> {
+        self.server = self.server.reached_by(options)?;
         Ok(self)
     }
 

@@ -20,7 +20,7 @@ use url::Url;
 
 use super::exchange::TokenServer;
 use super::{CachedTokens, TokenSource};
-use crate::transport::BuildError;
+use crate::transport::{BuildError, TransportOptions};
 
 pub use authorized_user::AuthorizedUser;
 pub use metadata::MetadataServer;
@@ -77,10 +77,22 @@ pub enum CredentialsError {
 /// # Errors
 /// When the file is not in order or of a kind that is not known here.
 pub fn from_json(json: &SecretString) -> Result<Arc<dyn TokenSource>, CredentialsError> {
+    from_json_through(json, &TransportOptions::default())
+}
+
+/// The same, with its token server reached as `transport` says: through its proxy, trusting its authorities, at the
+/// addresses that it may reach.
+///
+/// # Errors
+/// As [`from_json`], and when the proxy or TLS is not in order.
+pub fn from_json_through(
+    json: &SecretString,
+    transport: &TransportOptions,
+) -> Result<Arc<dyn TokenSource>, CredentialsError> {
     let fields = parse(json)?;
     let source: Arc<dyn TokenSource> = match text(&fields, "type")?.as_str() {
-        "service_account" => Arc::new(ServiceAccount::from_json(json)?),
-        "authorized_user" => Arc::new(AuthorizedUser::from_json(json)?),
+        "service_account" => Arc::new(ServiceAccount::from_json(json)?.transport(transport)?),
+        "authorized_user" => Arc::new(AuthorizedUser::from_json(json)?.transport(transport)?),
         kind => return Err(CredentialsError::Kind { kind: kind.to_owned() }),
     };
     Ok(Arc::new(CachedTokens::new(source)))

@@ -19,7 +19,7 @@ use serde_json::json;
 use super::{CredentialsError, SCOPE, TOKEN_SERVER, parse, text, token_server};
 use crate::credentials::exchange::TokenServer;
 use crate::credentials::{AccessToken, TokenError, TokenSource};
-use crate::transport::BuildError;
+use crate::transport::{BuildError, TransportOptions};
 
 const GRANT: &str = "urn:ietf:params:oauth:grant-type:jwt-bearer";
 
@@ -67,6 +67,16 @@ impl ServiceAccount {
     /// When that is no address of HTTP.
     pub fn token_server(mut self, uri: &str) -> Result<Self, BuildError> {
         self.server = TokenServer::at(uri)?;
+        Ok(self)
+    }
+
+    /// Reaches the token server as a provider's own transport does: through its proxy, trusting its authorities, at the
+    /// addresses that it may reach.
+    ///
+    /// # Errors
+    /// When the proxy or TLS is not in order, or the server is at an address that may not be reached.
+    pub fn transport(mut self, options: &TransportOptions) -> Result<Self, BuildError> {
+        self.server = self.server.reached_by(options)?;
         Ok(self)
     }
 
