@@ -14,28 +14,15 @@ fn exchange(id: &str, body: &Value) -> Exchange {
         id: id.into(),
         provider: id.into(),
         dialect: id.into(),
-        wire: String::new(),
-        op: String::new(),
-        kind: String::new(),
-        model: None,
-        features: Vec::new(),
-        fidelity: Vec::new(),
-        request: RecordedRequest {
-            method: "POST".into(),
-            url: String::new(),
-            headers: BTreeMap::new(),
-            body: None,
-            body_truncated: false,
-        },
+        request: RecordedRequest { method: "POST".into(), ..Default::default() },
         response: RecordedResponse {
             status: 200,
             headers: BTreeMap::from([("content-type".into(), "application/json".into())]),
             framing: "json".into(),
             body: Some(body.to_string()),
-            body_base64: None,
-            chunk_lengths: None,
+            ..Default::default()
         },
-        expect: None,
+        ..Default::default()
     }
 }
 

@@ -39,6 +39,7 @@ const RULES: &[Rule] = &[
         may: &["llm-core"],
         never: &["tower", "axum", "rusqlite", "tantivy"],
     },
+    Rule { name: "llm-replay", may: &[], never: ENGINES },
     Rule {
         name: "llm-local",
         may: &["llm-core"],
@@ -74,6 +75,7 @@ const RULES: &[Rule] = &[
             "llm-tokens",
             "rag-core",
             "llm-providers",
+            "llm-replay",
             "llm-local",
             "rag-parse",
             "rag-store",
@@ -84,7 +86,11 @@ const RULES: &[Rule] = &[
         ],
         never: &["rusqlite", "tantivy"],
     },
-    Rule { name: "testkit", may: &["service-guards", "llm-core", "rag-core"], never: ENGINES },
+    Rule {
+        name: "testkit",
+        may: &["service-guards", "llm-core", "llm-replay", "rag-core"],
+        never: ENGINES,
+    },
 ];
 
 /// Crates that are no part of the layering: nothing depends on them, and they may depend on anything.

@@ -119,16 +119,14 @@ async fn serve(
             method: "POST".into(),
             url: String::new(),
             headers: Default::default(),
-            body: None,
-            body_truncated: false,
+            ..Default::default()
         },
         response: RecordedResponse {
             status,
             headers: headers.collect(),
             framing: "aws-eventstream".into(),
-            body: None,
             body_base64: Some(body),
-            chunk_lengths: None,
+            ..Default::default()
         },
         expect: None,
     };

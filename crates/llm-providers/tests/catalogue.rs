@@ -90,29 +90,14 @@ impl Provider {
         let exchange = Exchange {
             id: entry.name.clone(),
             provider: entry.name.clone(),
-            dialect: String::new(),
-            wire: String::new(),
-            op: String::new(),
-            kind: String::new(),
-            model: None,
-            features: Vec::new(),
-            fidelity: Vec::new(),
-            request: RecordedRequest {
-                method: "POST".into(),
-                url: String::new(),
-                headers: BTreeMap::new(),
-                body: None,
-                body_truncated: false,
-            },
+            request: RecordedRequest { method: "POST".into(), ..RecordedRequest::default() },
             response: RecordedResponse {
                 status: 200,
                 headers,
-                framing: String::new(),
                 body: Some(body.to_owned()),
-                body_base64: None,
-                chunk_lengths: None,
+                ..RecordedResponse::default()
             },
-            expect: None,
+            ..Exchange::default()
         };
         let origin = server.add(exchange, Chunking::Whole);
         let variables: BTreeMap<_, _> =

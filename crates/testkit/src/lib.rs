@@ -20,17 +20,14 @@
 //! ```
 
 pub mod conformance;
-mod exchange;
 mod fake_upstream;
-mod random;
 mod replay;
 pub mod scripted;
-mod server;
 pub mod store_suite;
 
-pub use exchange::{
-    Exchange, ExchangeError, Expectation, ExpectedCall, RecordedRequest, RecordedResponse,
-};
 pub use fake_upstream::{Behaviour, FakeUpstream, SeenRequest, StreamEnd};
-pub use random::split;
-pub use replay::{Chunking, ReplayServer};
+pub use llm_replay::{
+    Chunking, Exchange, ExchangeError, Expectation, ExpectedCall, RecordedRequest,
+    RecordedResponse, split,
+};
+pub use replay::ReplayServer;

@@ -8,34 +8,10 @@ use axum::Router;
 use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::response::Response;
-use bytes::Bytes;
-use http::{HeaderName, HeaderValue, StatusCode};
+use http::StatusCode;
+use llm_replay::{Chunking, Exchange, LocalServer, Pace, response};
 
-use crate::Exchange;
 use crate::fake_upstream::SeenRequest;
-use crate::random::split;
-use crate::server::Server;
-
-/// Headers of a recording that describe its transfer, which is another one now.
-const TRANSFER: [&str; 6] =
-    ["connection", "content-encoding", "content-length", "date", "keep-alive", "transfer-encoding"];
-
-/// How a body is cut into network chunks.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Chunking {
-    /// Not at all.
-    #[default]
-    Whole,
-    /// As recorded where that is known, else not at all.
-    Recorded,
-    /// Into chunks of 1 to `longest` bytes at places that depend on `seed` alone.
-    Random {
-        /// The most bytes of a chunk.
-        longest: usize,
-        /// What the places depend on.
-        seed: u64,
-    },
-}
 
 /// Serves recorded exchanges, each below a base URL of its own, and keeps what was asked.
 ///
@@ -43,7 +19,7 @@ pub enum Chunking {
 /// ([`ReplayServer::taken`]).
 #[derive(Debug)]
 pub struct ReplayServer {
-    server: Server,
+    server: LocalServer,
     shelf: Arc<Shelf>,
 }
 
@@ -61,7 +37,7 @@ impl ReplayServer {
     pub async fn start() -> io::Result<Self> {
         let shelf = Arc::new(Shelf::default());
         let router = Router::new().fallback(replay).with_state(shelf.clone());
-        Ok(Self { server: Server::start(router).await?, shelf })
+        Ok(Self { server: LocalServer::start(router).await?, shelf })
     }
 
     /// Puts up an exchange and returns the URL that stands for its provider's origin: `https://api.example.com/v1/x` was
@@ -90,45 +66,7 @@ async fn replay(State(shelf): State<Arc<Shelf>>, request: Request) -> Response {
     };
     seen.path = format!("/{path}");
     lock(&shelf.seen).entry(id.to_owned()).or_default().push(seen);
-    response(&exchange, chunking)
-}
-
-fn response(exchange: &Exchange, chunking: Chunking) -> Response {
-    let recorded = &exchange.response;
-    let mut response = Response::new(body(exchange, chunking));
-    *response.status_mut() = StatusCode::from_u16(recorded.status).unwrap_or(StatusCode::OK);
-    for (name, value) in &recorded.headers {
-        let name = HeaderName::try_from(name.as_str());
-        if let (Ok(name), Ok(value)) = (name, HeaderValue::try_from(value))
-            && !TRANSFER.contains(&name.as_str())
-        {
-            response.headers_mut().append(name, value);
-        }
-    }
-    response
-}
-
-fn body(exchange: &Exchange, chunking: Chunking) -> Body {
-    let bytes = exchange.response.bytes();
-    let lengths: Vec<usize> = match chunking {
-        Chunking::Whole => return Body::from(bytes),
-        Chunking::Recorded => exchange.response.chunk_lengths.clone().unwrap_or_default(),
-        Chunking::Random { longest, seed } => {
-            split(&bytes, longest, seed).iter().map(|chunk| chunk.len()).collect()
-        }
-    };
-    let mut rest = Bytes::from(bytes);
-    Body::from_stream(async_stream::stream! {
-        for length in lengths {
-            let chunk = rest.split_to(length.min(rest.len()));
-            if !chunk.is_empty() {
-                yield Ok::<_, io::Error>(chunk);
-                // Lets the server write this chunk before it gets the next.
-                tokio::task::yield_now().await;
-            }
-        }
-        yield Ok(rest);
-    })
+    response(&exchange, chunking, Pace::AtOnce).await
 }
 
 fn plain(status: StatusCode, text: &'static str) -> Response {

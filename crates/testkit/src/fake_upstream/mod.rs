@@ -14,10 +14,10 @@ use axum::response::Response;
 use axum::routing::{get, post};
 use bytes::Bytes;
 use http::{HeaderMap, Method};
+use llm_replay::LocalServer;
 use serde_json::Value;
 use tokio::sync::Notify;
 
-use crate::server::Server;
 pub use behaviour::Behaviour;
 
 /// The most bytes of a request that are read.
@@ -42,7 +42,7 @@ const MAX_REQUEST: usize = 64 << 20;
 /// ```
 #[derive(Debug)]
 pub struct FakeUpstream {
-    server: Server,
+    server: LocalServer,
     state: Arc<Shared>,
 }
 
@@ -124,7 +124,7 @@ impl FakeUpstream {
             .route("/v1/embeddings", post(embeddings))
             .route("/v1/models", get(models))
             .with_state(state.clone());
-        Ok(Self { server: Server::start(router).await?, state })
+        Ok(Self { server: LocalServer::start(router).await?, state })
     }
 
     /// The base URL for a client (`http://127.0.0.1:PORT/v1`).

@@ -1,16 +1,20 @@
 //! [`Exchange`]: one recorded request to a provider, its response, and what an independent reader made of it.
 
 use std::collections::BTreeMap;
-use std::fs;
+use std::fs::File;
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+/// The largest file that is read as an exchange, in bytes.
+pub(crate) const MAX_FILE: u64 = 256 << 20;
+
 /// A recorded exchange. One JSON file each, `<folder>/<id>.json`.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Exchange {
     /// Unique and stable.
     pub id: String,
@@ -26,92 +30,118 @@ pub struct Exchange {
     /// What came back: `chat`, `chat-stream`, `embedding`, `error` …
     pub kind: String,
     /// The model, where the recording tells.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub model: Option<String>,
     /// Tags of what is in it.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub features: Vec<String>,
     /// How far the bytes are those of the provider.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub fidelity: Vec<String>,
     /// What was sent.
     pub request: RecordedRequest,
     /// What came back.
     pub response: RecordedResponse,
     /// What an independent reader got; absent for errors.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expect: Option<Expectation>,
 }
 
 /// The request of an [`Exchange`].
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct RecordedRequest {
     /// HTTP method.
     pub method: String,
     /// Whole URL, keys removed.
     pub url: String,
     /// Headers that are allowed to be kept.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub headers: BTreeMap<String, String>,
     /// The body, if it was JSON and was recorded.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub body: Option<Value>,
     /// Whether long base64 in the body was cut.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "is_false")]
     pub body_truncated: bool,
+    /// The body, if it was text but no JSON.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub body_text: Option<String>,
+    /// The body where it is no text.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub body_base64: Option<String>,
 }
 
 /// The response of an [`Exchange`].
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct RecordedResponse {
     /// HTTP status.
     pub status: u16,
     /// Headers that are allowed to be kept.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub headers: BTreeMap<String, String>,
     /// `json`, `sse`, `ndjson`, `aws-eventstream`, `binary`, `text`, `empty`.
     pub framing: String,
     /// The body as text, content encoding undone.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub body: Option<String>,
     /// The body where it is no text.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub body_base64: Option<String>,
     /// Where the network had cut the body, if that was recorded.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub chunk_lengths: Option<Vec<usize>>,
+    /// How long the response's head took to come, in milliseconds from the request's end, if that was recorded.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub head_ms: Option<u64>,
+    /// When each of `chunk_lengths` came, in milliseconds from the head, if that was recorded.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub chunk_ms: Option<Vec<u64>>,
+    /// Whether the connection broke, or was left by the client, before the body had ended.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub broke_off: bool,
 }
 
 /// What an independent reader got out of a response; only the first choice. `None` where no check is meant.
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Expectation {
     /// All text.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub text: Option<String>,
     /// All readable reasoning.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub reasoning: Option<String>,
     /// Tool calls in order.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub tool_calls: Option<Vec<ExpectedCall>>,
     /// The provider's own word for why the answer ended.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub finish: Option<Value>,
     /// The provider's own usage object, as last seen.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub usage: Option<Value>,
     /// The refusal.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub refusal: Option<String>,
     /// The provider's error object inside a successful response.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub error: Option<Value>,
     /// Number of vectors and their length, for embeddings.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub dims: Option<Value>,
     /// Whether the stream came to its end.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub complete: Option<bool>,
     /// The provider's id of the answer.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub id: Option<String>,
     /// The model that answered.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub model: Option<String>,
 }
 
 /// A tool call of an [`Expectation`].
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct ExpectedCall {
     /// The function.
     pub name: Option<String>,
@@ -132,6 +162,12 @@ pub enum ExchangeError {
         #[source]
         source: std::io::Error,
     },
+    /// A file is longer than an exchange may be.
+    #[error("{path} is too large for a recorded exchange")]
+    TooLarge {
+        /// Which.
+        path: PathBuf,
+    },
     /// A file is no exchange.
     #[error("{path} is no recorded exchange")]
     Parse {
@@ -144,13 +180,14 @@ pub enum ExchangeError {
 }
 
 impl Exchange {
-    /// Reads one file.
+    /// Reads one file, of at most 256 MiB. Blocks.
     ///
     /// # Errors
-    /// When it cannot be read or is no exchange.
+    /// When it cannot be read, is too large or is no exchange.
     pub fn read(path: &Path) -> Result<Self, ExchangeError> {
-        let read = |source| ExchangeError::Read { path: path.to_owned(), source };
-        let text = fs::read(path).map_err(read)?;
+        let text = bounded(path)
+            .map_err(|source| ExchangeError::Read { path: path.to_owned(), source })?
+            .ok_or_else(|| ExchangeError::TooLarge { path: path.to_owned() })?;
         serde_json::from_slice(&text)
             .map_err(|source| ExchangeError::Parse { path: path.to_owned(), source })
     }
@@ -169,10 +206,8 @@ impl Exchange {
             if !folder.is_dir() || !name.is_some_and(|name| wanted(&name)) {
                 continue;
             }
-            for file in sorted_entries(&folder)? {
-                if file.extension().is_some_and(|extension| extension == "json") {
-                    exchanges.push(Self::read(&file)?);
-                }
+            for file in sorted_entries(&folder)?.iter().filter(|file| is_json(file)) {
+                exchanges.push(Self::read(file)?);
             }
         }
         Ok(exchanges)
@@ -195,10 +230,25 @@ impl RecordedResponse {
     }
 }
 
-fn sorted_entries(folder: &Path) -> Result<Vec<PathBuf>, ExchangeError> {
+/// What a file holds; `None` when that is too much.
+fn bounded(path: &Path) -> io::Result<Option<Vec<u8>>> {
+    let mut text = Vec::new();
+    File::open(path)?.take(MAX_FILE + 1).read_to_end(&mut text)?;
+    Ok((text.len() as u64 <= MAX_FILE).then_some(text))
+}
+
+pub(crate) fn is_json(file: &Path) -> bool {
+    file.extension().is_some_and(|extension| extension == "json")
+}
+
+fn is_false(value: &bool) -> bool {
+    !value
+}
+
+pub(crate) fn sorted_entries(folder: &Path) -> Result<Vec<PathBuf>, ExchangeError> {
     let read = |source| ExchangeError::Read { path: folder.to_owned(), source };
     let mut paths = Vec::new();
-    for entry in fs::read_dir(folder).map_err(read)? {
+    for entry in std::fs::read_dir(folder).map_err(read)? {
         paths.push(entry.map_err(read)?.path());
     }
     paths.sort();

@@ -1,4 +1,4 @@
-//! [`Server`]: an HTTP server on a port of its own, gone when its handle is.
+//! [`LocalServer`]: an HTTP server on a port of its own, gone when its handle is.
 
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -12,34 +12,51 @@ use hyper_util::service::TowerToHyperService;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::{AbortHandle, JoinSet};
 
-/// A server on `127.0.0.1`, HTTP/1.1 and HTTP/2. Dropping it stops it at once, open connections included.
+/// A server on this machine alone, HTTP/1.1 and HTTP/2. Dropping it stops it at once, open connections included.
 #[derive(Debug)]
-pub(crate) struct Server {
+pub struct LocalServer {
     address: SocketAddr,
     accepted: Arc<AtomicUsize>,
     task: AbortHandle,
 }
 
-impl Server {
-    pub(crate) async fn start(router: Router) -> io::Result<Self> {
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
+impl LocalServer {
+    /// Starts on a free port of `127.0.0.1`. Must be called on a runtime, which it lives on.
+    ///
+    /// # Errors
+    /// When no port can be had.
+    pub async fn start(router: Router) -> io::Result<Self> {
+        Self::start_at(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)), router).await
+    }
+
+    /// Starts at an address of this machine; port 0 takes a free one.
+    ///
+    /// # Errors
+    /// `InvalidInput` for an address that others can reach; when the address cannot be had.
+    pub async fn start_at(address: SocketAddr, router: Router) -> io::Result<Self> {
+        if !address.ip().is_loopback() {
+            let message = format!("{address} can be reached from other machines");
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, message));
+        }
+        let listener = TcpListener::bind(address).await?;
         let address = listener.local_addr()?;
         let accepted = Arc::new(AtomicUsize::new(0));
         let task = tokio::spawn(accept(listener, router, accepted.clone())).abort_handle();
         Ok(Self { address, accepted, task })
     }
 
-    pub(crate) fn address(&self) -> SocketAddr {
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
         self.address
     }
 
     /// How many connections have been made so far.
-    pub(crate) fn accepted(&self) -> usize {
+    pub fn accepted(&self) -> usize {
         self.accepted.load(Ordering::Relaxed)
     }
 }
 
-impl Drop for Server {
+impl Drop for LocalServer {
     fn drop(&mut self) {
         self.task.abort();
     }
