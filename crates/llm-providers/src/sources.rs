@@ -122,6 +122,10 @@ impl ModelSource for crate::Cohere {
         Some(crate::Cohere::rerank(self, model))
     }
 
+    fn transcription(&self, model: &str) -> Option<Arc<dyn llm_core::TranscriptionModel>> {
+        Some(crate::Cohere::transcription(self, model))
+    }
+
     fn model_names(&self) -> BoxFuture<'static, Result<Vec<String>, ModelError>> {
         let models = self.list_models();
         Box::pin(async move { Ok(models.await?.into_iter().map(|model| model.id).collect()) })

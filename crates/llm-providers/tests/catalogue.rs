@@ -274,7 +274,11 @@ async fn other_dialects_are_reached_through_the_same_door() {
         "output": { "message": { "role": "assistant", "content": [{ "text": "yes" }] } },
         "stopReason": "end_turn", "usage": { "inputTokens": 1, "outputTokens": 1 },
     });
+    let cohere = json!({
+        "message": { "content": [{ "type": "text", "text": "yes" }] }, "finish_reason": "COMPLETE",
+    });
     for (dialect, body, path, header, value) in [
+        (Dialect::Cohere, &cohere, "/v2/chat", "authorization", "Bearer sk-test"),
         (Dialect::Gemini, &gemini, "/models/m:generateContent", "x-goog-api-key", KEY),
         (
             Dialect::Vertex,

@@ -7,10 +7,11 @@ use futures::StreamExt;
 use llm_core::{
     Annotation, ChatEvent, ChatFold, ChatRequest, ChatResponse, EmbeddingRequest, ErrorKind,
     FinishReason, Message, ModelError, Part, RerankRequest, Retry, RetryHint, Role, ToolResult,
+    TranscriptionRequest,
 };
-use llm_providers::Cohere;
 use llm_providers::cohere::{ChatDecoder, CohereVersion, v1};
 use llm_providers::stream::{decode_chunks, decode_lines};
+use llm_providers::{Cohere, RawRequest};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 use testkit::{Chunking, Exchange, ReplayServer, split};
@@ -379,6 +380,31 @@ async fn models_and_tokens_are_told() {
     let tokens = json!({ "tokens": [9707, 11], "token_strings": ["Hello", ","] });
     let client = provider(&server, json_exchange(200, &tokens), CohereVersion::V2);
     assert_eq!(client.tokenize("m", "Hello,").await.unwrap().ids, [9707, 11]);
+}
+
+#[tokio::test]
+async fn sound_is_sent_in_a_form() {
+    let server = ReplayServer::start().await.unwrap();
+    let heard = json!({ "text": "hello" });
+    let client = provider(&server, json_exchange(200, &heard), CohereVersion::V2);
+    let request = TranscriptionRequest {
+        audio: "RIFF".into(),
+        file_name: "a.wav".into(),
+        language: Some("en".into()),
+        ..TranscriptionRequest::default()
+    };
+    let model = client.transcription("cohere-transcribe-03-2026");
+    assert_eq!(model.transcribe(request).await.unwrap().text, "hello");
+    let seen = &server.taken("own")[0];
+    assert_eq!(seen.path, "/v2/audio/transcriptions");
+    let body = String::from_utf8_lossy(&seen.body);
+    for part in ["name=\"model\"\r\n\r\ncohere-transcribe-03-2026", "filename=\"a.wav\"", "RIFF"] {
+        assert!(body.contains(part), "{body}");
+    }
+
+    let raw = RawRequest::post("v1/detokenize").json(json!({ "tokens": [1] }));
+    assert_eq!(client.raw(raw).await.unwrap().json().unwrap(), heard);
+    assert_eq!(server.taken("own")[0].path, "/v1/detokenize");
 }
 
 fn recordings(wires: &[&str]) -> Vec<Exchange> {

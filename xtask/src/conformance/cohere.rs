@@ -1,7 +1,10 @@
-//! Cohere's own API, versions 2 and 1: chat, `generate`, embeddings, rerank, tokens, models.
+//! Cohere's own API, versions 2 and 1: chat, `generate`, embeddings, rerank, transcription, tokens, models.
 
 use anyhow::Result;
-use llm_core::{ChatRequest, EmbeddingRequest, Message, ModelError, RerankRequest, Warning};
+use llm_core::{
+    ChatRequest, EmbeddingRequest, Message, ModelError, RerankRequest, TranscriptionRequest,
+    Warning,
+};
 use llm_providers::cohere::embeddings::parse_embedding_request;
 use llm_providers::cohere::rerank::parse_rerank_request;
 use llm_providers::cohere::{
@@ -24,6 +27,7 @@ enum Call {
     Generate,
     Embed,
     Rerank,
+    Transcribe,
     Tokenize,
     Models,
 }
@@ -39,6 +43,7 @@ fn call(exchange: &Exchange) -> Option<Call> {
         "cohere-v1-generate" => Some(Call::Generate),
         "cohere-v2-embed" | "cohere-v1-embed" => Some(Call::Embed),
         "cohere-v2-rerank" | "cohere-v1-rerank" => Some(Call::Rerank),
+        "cohere-v2-audio/transcriptions" => Some(Call::Transcribe),
         "cohere-v1-tokenize" => Some(Call::Tokenize),
         "cohere-v1-models" => Some(Call::Models),
         _ => None,
@@ -52,6 +57,7 @@ fn split_address(exchange: &Exchange, call: Call) -> Option<(&str, CohereVersion
         Call::Generate => "/generate",
         Call::Embed => "/embed",
         Call::Rerank => "/rerank",
+        Call::Transcribe => "/audio/transcriptions",
         Call::Tokenize => "/tokenize",
         Call::Models => "/models",
     };
@@ -87,6 +93,7 @@ pub(super) async fn replay(server: &ReplayServer, exchange: &Exchange) -> Result
         Call::Chat | Call::Generate => replay_chat(&client, exchange, call, version).await,
         Call::Embed => replay_embedding(&client, exchange).await,
         Call::Rerank => replay_rerank(&client, exchange).await,
+        Call::Transcribe => replay_transcription(&client, exchange).await,
         Call::Tokenize => replay_tokens(&client, exchange).await,
         Call::Models => replay_models(&client, exchange, after.trim_start_matches('/')).await,
     };
@@ -209,6 +216,19 @@ async fn replay_rerank(client: &Cohere, exchange: &Exchange) -> Replayed {
             let differ = found != expected;
             differ.then(|| format!("ranking: {found:?}, not {expected:?}")).into_iter().collect()
         }
+    };
+    Ok((differences, Vec::new()))
+}
+
+/// The recorder did not keep the sound.
+async fn replay_transcription(client: &Cohere, exchange: &Exchange) -> Replayed {
+    let request = TranscriptionRequest { audio: "RIFF".into(), ..Default::default() };
+    let result = client.transcription("m").transcribe(request).await;
+    let recorded: Value = serde_json::from_slice(&exchange.response.bytes()).unwrap_or_default();
+    let differences = match result {
+        result if exchange.response.status >= 400 => failure(exchange, result.err()),
+        Ok(heard) if recorded.get("text") == Some(&heard.text.clone().into()) => Vec::new(),
+        result => vec![format!("heard: {result:?}")],
     };
     Ok((differences, Vec::new()))
 }

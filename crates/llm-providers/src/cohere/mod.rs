@@ -1,4 +1,4 @@
-//! Cohere's own API: chat, embeddings, rerank, tokens and lists of models, in versions 2 and 1.
+//! Cohere's own API: chat, embeddings, rerank, transcription, tokens and lists of models, in versions 2 and 1.
 //!
 //! | | v2 | v1 |
 //! |---|---|---|
@@ -7,9 +7,10 @@
 //! | a prompt without roles | – | [`v1::render_generate`], [`v1::parse_generate`] |
 //! | embeddings | [`embeddings`] | the same |
 //! | rerank | [`rerank`] | the same |
+//! | transcription | [`transcription`] | – |
 //!
-//! What is taken from where: fields of requests and answers from the references of `POST /v2/chat`, `/v2/embed`, `/v2/rerank`
-//! and of their namesakes in v1 (which Cohere keeps for those who have not moved, and Bedrock, Oracle and servers on the own
+//! What is taken from where: fields of requests and answers from the references of `POST /v2/chat`, `/v2/embed`, `/v2/rerank`,
+//! `/v2/audio/transcriptions` and of their namesakes in v1 (which Cohere keeps for those who have not moved, and Bedrock, Oracle and servers on the own
 //! machine speak); events of streams from "Streaming responses" and "Migrating from API v1 to API v2"; tools, plans and
 //! citations from "Tool use" and "Citations"; thinking from "Reasoning"; failures from "Errors". Where recorded traffic
 //! differs, that won: an answer in lines has the content type `application/stream+json`, and a stream of v2 may lack `[DONE]`
@@ -45,6 +46,7 @@ mod request;
 mod request_message;
 pub mod rerank;
 mod tokenize;
+pub mod transcription;
 mod usage;
 pub mod v1;
 mod wire;

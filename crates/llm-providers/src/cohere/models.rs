@@ -6,6 +6,7 @@ use serde_json::{Map, Value};
 
 use super::provider::Shared;
 use crate::openai::AvailableModel;
+use crate::path_segment::path_segment;
 
 /// Pages of the list that are read at most.
 const MAX_PAGES: usize = 20;
@@ -41,7 +42,8 @@ pub(super) async fn list(shared: &Shared) -> Result<Vec<AvailableModel>, ModelEr
 
 pub(super) async fn find(shared: &Shared, model: &str) -> Result<AvailableModel, ModelError> {
     let operation = Operation::ListModels;
-    let response = shared.transport.get(operation, &model_path(model)).await?;
+    let response =
+        shared.transport.get(operation, &format!("{PATH}/{}", path_segment(model))).await?;
     let response = shared.accept(operation, response).await?;
     let body = shared.transport.read_body(operation, response).await?;
     let entry: Map<String, Value> = serde_json::from_slice(&body).map_err(malformed)?;
@@ -57,21 +59,6 @@ fn page_path(token: Option<&str>) -> String {
         query.append_pair("page_token", token);
     }
     format!("{PATH}?{}", query.finish())
-}
-
-/// A name comes from a caller and stays in its segment.
-fn model_path(model: &str) -> String {
-    let mut segment = String::with_capacity(model.len());
-    for byte in model.bytes() {
-        match byte {
-            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' => segment.push(char::from(byte)),
-            // A segment of dots alone would climb, even in its encoded form; this one names nothing.
-            b'.' if model.bytes().all(|byte| byte == b'.') => segment.push_str("%252E"),
-            b'.' => segment.push('.'),
-            _ => segment.push_str(&format!("%{byte:02X}")),
-        }
-    }
-    format!("{PATH}/{segment}")
 }
 
 /// `None` for an entry without a name.
@@ -95,12 +82,5 @@ mod tests {
     fn pages_follow_each_other() {
         assert_eq!(page_path(None), "v1/models?page_size=1000");
         assert_eq!(page_path(Some("a&b")), "v1/models?page_size=1000&page_token=a%26b");
-    }
-
-    #[test]
-    fn names_stay_in_their_segment() {
-        assert_eq!(model_path("command-r7b-12.2024"), "v1/models/command-r7b-12.2024");
-        assert_eq!(model_path("../x?y"), "v1/models/..%2Fx%3Fy");
-        assert_eq!(model_path(".."), "v1/models/%252E%252E");
     }
 }

@@ -8,7 +8,7 @@ use futures::future::BoxFuture;
 use http::{HeaderMap, HeaderName, HeaderValue};
 use llm_core::{
     ChatModel, EmbeddingModel, ErrorKind, ModelError, ModelInfo, ModelKind, ModelName, Operation,
-    RerankModel,
+    RerankModel, TranscriptionModel,
 };
 use reqwest::Response;
 use secrecy::{ExposeSecret, SecretString};
@@ -18,10 +18,12 @@ use super::embeddings::CohereEmbedding;
 use super::model::{Api, CohereChat};
 use super::rerank::CohereRerank;
 use super::tokenize::{self, Tokens};
+use super::transcription::CohereTranscription;
 use super::{CohereVersion, errors, models};
 use crate::Quirks;
 use crate::catalogue::ProviderEntry;
 use crate::openai::AvailableModel;
+use crate::raw::{RawRequest, RawResponse};
 use crate::transport::{self, BuildError, Transport, TransportOptions};
 
 /// Where Cohere's own API begins, versions left out.
@@ -132,6 +134,16 @@ impl Cohere {
         Arc::new(CohereRerank::new(self.shared.clone(), info))
     }
 
+    /// A transcription model by the provider's name for it. Nothing is sent.
+    pub fn transcription(&self, model: impl Into<String>) -> Arc<dyn TranscriptionModel> {
+        self.transcription_with(self.info(model, ModelKind::Transcription))
+    }
+
+    /// A transcription model of which more is known.
+    pub fn transcription_with(&self, info: ModelInfo) -> Arc<dyn TranscriptionModel> {
+        Arc::new(CohereTranscription::new(self.shared.clone(), info))
+    }
+
     /// Asks which models there are (`GET /v1/models`, page by page). Context length, endpoints and features of each stand
     /// in [`AvailableModel::extra`]. The future borrows nothing; dropping it cancels.
     ///
@@ -177,6 +189,19 @@ impl Cohere {
         })
     }
 
+    /// Asks for anything else (datasets, batches of embeddings, `v1/detokenize`), with the instance's connections,
+    /// credentials and limits. The future borrows nothing; dropping it cancels.
+    ///
+    /// # Errors
+    /// As any call: a status that is no success is the failure that it tells.
+    pub fn raw(&self, request: RawRequest) -> BoxFuture<'static, Result<RawResponse, ModelError>> {
+        let shared = self.shared.clone();
+        Box::pin(async move {
+            let answer = shared.raw(request).await;
+            answer.map_err(|error| error.at_if_unknown(&shared.name, ""))
+        })
+    }
+
     fn info(&self, model: impl Into<String>, kind: ModelKind) -> ModelInfo {
         ModelInfo::new(ModelName::new(self.name(), model), kind)
     }
@@ -212,6 +237,15 @@ impl Shared {
         })?;
         let response = self.transport.post(operation, path, headers, body).await?;
         self.accept(operation, response).await
+    }
+
+    async fn raw(&self, mut request: RawRequest) -> Result<RawResponse, ModelError> {
+        let operation = Operation::Raw;
+        let headers = transport::extra_headers(operation, &request.headers)?;
+        request.headers.clear();
+        let response = self.transport.send(operation, request, headers).await?;
+        let response = self.accept(operation, response).await?;
+        self.transport.read_raw(operation, response).await
     }
 
     /// The response if it is a success, else the failure that it tells.

@@ -20,6 +20,8 @@ pub(super) fn client(entry: &ProviderEntry, access: Access, query: &[(&str, Stri
         Dialect::OpenAiResponses => Ok(Arc::new(crate::ByResponses(openai(entry, access, query)?))),
         #[cfg(feature = "anthropic")]
         Dialect::Anthropic => anthropic(entry, access),
+        #[cfg(feature = "cohere")]
+        Dialect::Cohere => cohere(entry, access),
         #[cfg(feature = "gemini")]
         Dialect::Gemini => gemini(entry, access),
         #[cfg(feature = "gemini")]
@@ -71,6 +73,20 @@ fn anthropic(entry: &ProviderEntry, access: Access) -> Made {
     let base_url = base_url(entry, &access, &[])?;
     let mut builder =
         crate::Anthropic::from_entry(entry).base_url(base_url).transport(access.transport);
+    if let Some(key) = access.key {
+        builder = builder.api_key(key);
+    }
+    for (name, value) in access.headers {
+        builder = builder.header(name, value);
+    }
+    Ok(Arc::new(builder.build()?))
+}
+
+#[cfg(feature = "cohere")]
+fn cohere(entry: &ProviderEntry, access: Access) -> Made {
+    let base_url = base_url(entry, &access, &[])?;
+    let mut builder =
+        crate::Cohere::from_entry(entry).base_url(base_url).transport(access.transport);
     if let Some(key) = access.key {
         builder = builder.api_key(key);
     }
