@@ -4,6 +4,7 @@ mod conformance;
 mod end_to_end;
 #[cfg(feature = "eval")]
 mod eval;
+mod models;
 mod run;
 #[cfg(feature = "static-table")]
 mod static_table;
@@ -29,6 +30,8 @@ enum Command {
     Tidy,
     /// Recorded exchanges through the real clients
     Conformance(conformance::Args),
+    /// The list of models of `llm-providers`, out of a public price list
+    Models(models::Args),
     /// The integration suite: the application over TCP, then the release binary with the official `openai` client
     Integration,
     /// Only the end-to-end part of `integration`
@@ -56,6 +59,7 @@ fn execute(command: Command) -> Result<()> {
         Command::Test => run::cargo(&["test", "--workspace", "--locked"]),
         Command::Tidy => tidy::run(),
         Command::Conformance(args) => conformance::run(args),
+        Command::Models(args) => models::run(args),
         Command::Integration => {
             run::cargo(&["test", "--package", "integration", "--locked"])?;
             end_to_end::run()

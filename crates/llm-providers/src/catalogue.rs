@@ -27,6 +27,9 @@ pub struct ProviderEntry {
     /// What other programs call it: RAGFlow's factories, LiteLLM's prefixes.
     #[serde(default)]
     pub aliases: Vec<String>,
+    /// The provider whose models it has, where that has another name. The [list of models](crate::ModelCatalogue) names that.
+    #[serde(default)]
+    pub known_as: Option<String>,
     /// What it speaks.
     #[serde(default)]
     pub dialect: Dialect,
@@ -116,6 +119,12 @@ impl ProviderEntry {
         base_url: impl Into<String>,
     ) -> Self {
         Self { name: name.into(), dialect, base_url: base_url.into(), ..Self::default() }
+    }
+
+    /// The same provider under another name, as one of several instances.
+    pub fn renamed(&self, name: impl Into<String>) -> Self {
+        let known_as = self.known_as.clone().or_else(|| Some(self.name.clone()));
+        Self { name: name.into(), known_as, ..self.clone() }
     }
 }
 

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use llm_core::{
-    ChatRequest, ChatResponse, EmbeddingRequest, Message, ModelKind, Part, Reasoning,
-    ReasoningOptions, Role, Sampling, Tool, ToolChoice, Warning,
+    ChatRequest, ChatResponse, EmbeddingRequest, Media, MediaSource, Message, ModelKind, Part,
+    Reasoning, ReasoningOptions, Role, Sampling, Tool, ToolChoice, VisionRequest, Warning,
 };
 use llm_providers::catalogue::{self, Dialect, ProviderEntry};
 use llm_providers::{
@@ -236,6 +236,32 @@ async fn chat_is_asked_as_the_row_says() {
                 check_chat(entry, prefix, &seen, &warnings);
             }
         }
+    }
+}
+
+#[tokio::test]
+async fn pictures_are_described_by_chat_models() {
+    let body = json!({ "choices": [{ "index": 0, "message": { "content": "a cat" }, "finish_reason": "stop" }] });
+    for entry in rows_of(Dialect::OpenAi) {
+        if !entry.kinds.contains(&ModelKind::Vision) {
+            continue;
+        }
+        let provider = Provider::of(entry, &body.to_string(), "application/json").await;
+        let source = connect_entry(entry, provider.access.clone()).unwrap();
+        let model = source.vision(MODEL).unwrap();
+        assert_eq!(model.info().kind, ModelKind::Vision);
+        let image = Media::new(MediaSource::Url("https://example.com/cat.png".into()));
+        let request = VisionRequest {
+            model: MODEL.into(),
+            image,
+            prompt: Some("What is it?".into()),
+            extra_body: Default::default(),
+            extra_headers: BTreeMap::new(),
+        };
+        assert_eq!(model.describe(request).await.unwrap().text, "a cat");
+        let content = &provider.seen().json()["messages"][0]["content"];
+        assert_eq!(content[0]["image_url"]["url"], "https://example.com/cat.png", "{}", entry.name);
+        assert_eq!(content[1]["text"], "What is it?");
     }
 }
 

@@ -4,13 +4,13 @@ use std::sync::Arc;
 
 use url::form_urlencoded;
 
+use super::client::Client;
 use super::{Access, url_template};
 use crate::OpenAi;
 use crate::catalogue::{Dialect, ProviderEntry};
 use crate::transport::BuildError;
-use llm_core::ModelSource;
 
-type Made = Result<Arc<dyn ModelSource>, BuildError>;
+type Made = Result<Arc<dyn Client>, BuildError>;
 
 /// The client for a row. `query` goes into the base URL.
 pub(super) fn client(entry: &ProviderEntry, access: Access, query: &[(&str, String)]) -> Made {

@@ -4,19 +4,19 @@ use std::sync::Arc;
 
 use secrecy::SecretString;
 
+use super::client::Client;
 use super::{Access, url_template};
 use crate::catalogue::ProviderEntry;
 use crate::credentials::google::{self, MetadataServer};
 use crate::credentials::{CachedTokens, FixedToken, TokenSource};
 use crate::transport::{BuildError, TransportOptions};
 use crate::{AddressPolicy, Gemini};
-use llm_core::ModelSource;
 
 /// The client for a row of this dialect.
 pub(super) fn client(
     entry: &ProviderEntry,
     access: Access,
-) -> Result<Arc<dyn ModelSource>, BuildError> {
+) -> Result<Arc<dyn Client>, BuildError> {
     let tokens = tokens(access.key, access.secrets.get("service_account"), &access.transport)?;
     let value = |name| url_template::value(name, &entry.variables, &access.variables);
     let mut builder = Gemini::vertex(&entry.name, value("project")?, value("location")?)
