@@ -100,7 +100,7 @@ pub enum Dialect {
     OpenAiResponses,
     /// Gemini's generateContent with an API key.
     Gemini,
-    /// Gemini on Vertex AI, with access tokens.
+    /// Gemini and Claude on Vertex AI, with access tokens.
     Vertex,
     /// AWS Bedrock: Converse, and embeddings and rerank beside it (`llm_providers::bedrock`). Besides its key, which is a
     /// bearer token, it can be used with AWS keys.
@@ -109,6 +109,15 @@ pub enum Dialect {
     Anthropic,
     /// Cohere's own API, version 2.
     Cohere,
+    /// OpenAI's on Azure ([`OpenAi::azure`](crate::OpenAi::azure)), with a key or tokens of Entra. Without the variable
+    /// `api_version` its interface v1 is asked, with one deployments, or Foundry's `/models` where the variable `interface` is
+    /// `models`.
+    Azure,
+    /// Speech and transcription of Deepgram.
+    Deepgram,
+    /// Speech and transcription of ElevenLabs.
+    #[serde(rename = "elevenlabs")]
+    ElevenLabs,
 }
 
 impl ProviderEntry {

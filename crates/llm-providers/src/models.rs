@@ -125,7 +125,7 @@ impl ModelCatalogue {
     /// 1. by its exact name;
     /// 2. by its name without a version (letters' case does not count): a date (`-20250929`, `-2024-11-20`, `@20250929`), a
     ///    number of three digits or more (`-001`, `-0613`), `v` and a number (`-v2:0`), or one of `latest`, `preview`, `exp`,
-    ///    `beta`, `stable`. Of several versions it is the one without any, else the newest. A number of one or two digits is
+    ///    `beta`, `stable`, `default`. Of several versions it is the one without any, else the newest. A number of one or two digits is
     ///    part of the name, so that `claude-sonnet-4-5` is no version of `claude-sonnet-4`;
     /// 3. on Bedrock, without the geography in front of an inference profile (`eu.`, `us.`, `global.` …), by 1 and 2.
     ///

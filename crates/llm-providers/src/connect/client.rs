@@ -45,6 +45,16 @@ impl Client for OpenAi {
     fn embedding_with(&self, info: ModelInfo) -> Option<Arc<dyn EmbeddingModel>> {
         Some(OpenAi::embedding_with(self, info))
     }
+
+    #[cfg(feature = "audio")]
+    fn speech_with(&self, info: ModelInfo) -> Option<Arc<dyn SpeechModel>> {
+        Some(OpenAi::speech_with(self, info))
+    }
+
+    #[cfg(feature = "audio")]
+    fn transcription_with(&self, info: ModelInfo) -> Option<Arc<dyn TranscriptionModel>> {
+        Some(OpenAi::transcription_with(self, info))
+    }
 }
 
 #[cfg(feature = "openai-responses")]
@@ -55,6 +65,14 @@ impl Client for crate::ByResponses {
 
     fn embedding_with(&self, info: ModelInfo) -> Option<Arc<dyn EmbeddingModel>> {
         Client::embedding_with(&self.0, info)
+    }
+
+    fn speech_with(&self, info: ModelInfo) -> Option<Arc<dyn SpeechModel>> {
+        Client::speech_with(&self.0, info)
+    }
+
+    fn transcription_with(&self, info: ModelInfo) -> Option<Arc<dyn TranscriptionModel>> {
+        Client::transcription_with(&self.0, info)
     }
 }
 
@@ -90,3 +108,24 @@ impl Client for crate::Bedrock {
         Some(crate::Bedrock::rerank_with(self, info))
     }
 }
+
+#[cfg(feature = "cohere")]
+impl Client for crate::Cohere {
+    fn chat_with(&self, info: ModelInfo) -> Option<Arc<dyn ChatModel>> {
+        Some(crate::Cohere::chat_with(self, info))
+    }
+
+    fn embedding_with(&self, info: ModelInfo) -> Option<Arc<dyn EmbeddingModel>> {
+        Some(crate::Cohere::embedding_with(self, info))
+    }
+
+    fn rerank_with(&self, info: ModelInfo) -> Option<Arc<dyn RerankModel>> {
+        Some(crate::Cohere::rerank_with(self, info))
+    }
+}
+
+#[cfg(feature = "audio")]
+impl Client for crate::voice::Deepgram {}
+
+#[cfg(feature = "audio")]
+impl Client for crate::voice::ElevenLabs {}

@@ -6,7 +6,7 @@ use futures::future::BoxFuture;
 use llm_core::{
     ChatModel, ChatReply, ChatRequest, EmbeddingModel, EmbeddingRequest, EmbeddingResponse, Extra,
     ModelError, ModelInfo, ModelKind, ModelName, ModelSource, RerankModel, SpeechModel,
-    TranscriptionModel,
+    TranscriptionModel, VisionModel,
 };
 
 use super::client::Client;

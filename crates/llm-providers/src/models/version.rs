@@ -18,7 +18,7 @@ fn is_version(rest: &str) -> bool {
 
 /// What a version may begin with. Numbers of one or two digits count models, not versions.
 fn is_word(word: &str) -> bool {
-    const WORDS: [&str; 5] = ["latest", "preview", "exp", "beta", "stable"];
+    const WORDS: [&str; 6] = ["latest", "preview", "exp", "beta", "stable", "default"];
     let is_numbered = word.strip_prefix(['v', 'V']).is_some_and(is_number);
     WORDS.contains(&word) || is_numbered || (is_number(word) && word.len() >= 3)
 }
