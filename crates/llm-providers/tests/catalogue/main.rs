@@ -1,22 +1,25 @@
 //! Every row of the catalogue, connected to and asked: what is sent is what the row says. A new row is covered by itself.
 
+mod dialects;
+mod provider;
+
 use std::collections::BTreeMap;
 
+use futures::TryStreamExt;
 use llm_core::{
     ChatRequest, ChatResponse, EmbeddingRequest, Media, MediaSource, Message, ModelKind, Part,
-    Reasoning, ReasoningOptions, Role, Sampling, Tool, ToolChoice, VisionRequest, Warning,
+    Reasoning, ReasoningOptions, Role, Sampling, SpeechRequest, Tool, ToolChoice,
+    TranscriptionRequest, VisionRequest, Warning,
 };
 use llm_providers::catalogue::{self, Dialect, ProviderEntry};
 use llm_providers::{
-    Access, KeyFormat, OutputLimit, ReasoningRequest, ReasoningReturn, connect, connect_entry,
+    Access, OutputLimit, ReasoningRequest, ReasoningReturn, SpeechShape, TranscriptionShape,
+    connect_entry,
 };
 use serde_json::{Value, json};
-use testkit::{Chunking, Exchange, RecordedRequest, RecordedResponse, ReplayServer, SeenRequest};
+use testkit::SeenRequest;
 
-/// A model that no rule for a family means.
-const MODEL: &str = "some/model-1";
-
-const KEY: &str = "sk-test";
+use crate::provider::{KEY, MODEL, Provider, STREAM, rows_of};
 
 /// The parameters of the dialect whose names rows may change, and how the request below sets them.
 fn parameters() -> Vec<(&'static str, Value)> {
@@ -73,78 +76,6 @@ fn request() -> ChatRequest {
         ..ChatRequest::default()
     }
 }
-
-/// A provider that gives the same answer to everybody, at a row's path.
-struct Provider {
-    server: ReplayServer,
-    id: String,
-    path: String,
-    access: Access,
-}
-
-impl Provider {
-    /// Answers as the row's dialect does.
-    async fn of(entry: &ProviderEntry, body: &str, content_type: &str) -> Self {
-        let server = ReplayServer::start().await.unwrap();
-        let headers = BTreeMap::from([("content-type".to_owned(), content_type.to_owned())]);
-        let exchange = Exchange {
-            id: entry.name.clone(),
-            provider: entry.name.clone(),
-            dialect: String::new(),
-            wire: String::new(),
-            op: String::new(),
-            kind: String::new(),
-            model: None,
-            features: Vec::new(),
-            fidelity: Vec::new(),
-            request: RecordedRequest {
-                method: "POST".into(),
-                url: String::new(),
-                headers: BTreeMap::new(),
-                body: None,
-                body_truncated: false,
-            },
-            response: RecordedResponse {
-                status: 200,
-                headers,
-                framing: String::new(),
-                body: Some(body.to_owned()),
-                body_base64: None,
-                chunk_lengths: None,
-            },
-            expect: None,
-        };
-        let origin = server.add(exchange, Chunking::Whole);
-        let variables: BTreeMap<_, _> =
-            entry.variables.keys().map(|name| (name.clone(), format!("a-{name}"))).collect();
-        let path = path_of(entry, &variables);
-        let access = Access {
-            key: Some(KEY.into()),
-            base_url: Some(format!("{origin}{path}")),
-            variables,
-            ..Access::default()
-        };
-        Self { server, id: entry.name.clone(), path, access }
-    }
-
-    /// What was asked, once.
-    fn seen(&self) -> SeenRequest {
-        let mut seen = self.server.taken(&self.id);
-        assert_eq!(seen.len(), 1, "{}", self.id);
-        seen.remove(0)
-    }
-}
-
-/// What stands behind the host in a row's base URL.
-fn path_of(entry: &ProviderEntry, variables: &BTreeMap<String, String>) -> String {
-    let filled = variables.iter().fold(entry.base_url.clone(), |url, (name, value)| {
-        url.replace(&format!("{{{name}}}"), value)
-    });
-    let (_, rest) = filled.split_once("://").unwrap_or(("", "host"));
-    rest.find('/').map_or(String::new(), |at| rest[at..].to_owned())
-}
-
-const STREAM: &str = "data: {\"choices\":[{\"index\":0,\"delta\":{\"content\":\"yes\"},\"finish_reason\":\"stop\"}]}\n\ndata: [DONE]\n\n";
 
 async fn ask(entry: &ProviderEntry, model: &str) -> (SeenRequest, Vec<Warning>) {
     let provider = Provider::of(entry, STREAM, "text/event-stream").await;
@@ -216,10 +147,6 @@ fn check_chat(entry: &ProviderEntry, model: &str, seen: &SeenRequest, warnings: 
     }
 }
 
-fn rows_of(dialect: Dialect) -> impl Iterator<Item = &'static ProviderEntry> {
-    catalogue::entries().iter().filter(move |entry| entry.dialect == dialect)
-}
-
 #[tokio::test]
 async fn chat_is_asked_as_the_row_says() {
     for entry in rows_of(Dialect::OpenAi) {
@@ -288,6 +215,61 @@ async fn embeddings_are_asked_as_the_row_says() {
 }
 
 #[tokio::test]
+async fn speech_is_asked_as_the_row_says() {
+    for entry in rows_of(Dialect::OpenAi) {
+        if !entry.kinds.contains(&ModelKind::Speech) {
+            continue;
+        }
+        let provider = Provider::of(entry, "sound", "audio/mpeg").await;
+        let source = connect_entry(entry, provider.access.clone()).unwrap();
+        let request =
+            SpeechRequest { input: "Hello.".into(), voice: Some("v".into()), ..Default::default() };
+        let mut sound = source.speech(MODEL).unwrap().speak(request).await.unwrap();
+        assert_eq!(sound.try_next().await.unwrap().unwrap(), "sound", "{}", entry.name);
+        let (seen, name) = (provider.seen(), &entry.name);
+        assert_eq!(seen.headers["authorization"], format!("Bearer {KEY}").as_str(), "{name}");
+        let body = seen.json();
+        let (path, expected) = match entry.quirks.speech {
+            SpeechShape::OpenAi => {
+                ("audio/speech", json!({ "model": MODEL, "input": "Hello.", "voice": "v" }))
+            }
+            _ => ("tts", json!({ "text": "Hello.", "voice_id": "v", "language": "auto" })),
+        };
+        assert_eq!((seen.path, body), (format!("{}/{path}", provider.path), expected), "{name}");
+    }
+}
+
+#[tokio::test]
+async fn transcripts_are_asked_as_the_row_says() {
+    for entry in rows_of(Dialect::OpenAi) {
+        if !entry.kinds.contains(&ModelKind::Transcription) {
+            continue;
+        }
+        let provider = Provider::of(entry, r#"{"text":"hello"}"#, "application/json").await;
+        let source = connect_entry(entry, provider.access.clone()).unwrap();
+        let request = TranscriptionRequest {
+            audio: "sound".into(),
+            file_name: "a.wav".into(),
+            ..Default::default()
+        };
+        let model = source.transcription(MODEL).unwrap();
+        assert_eq!(model.transcribe(request).await.unwrap().text, "hello", "{}", entry.name);
+        let (seen, name) = (provider.seen(), &entry.name);
+        assert_eq!(seen.headers["authorization"], format!("Bearer {KEY}").as_str(), "{name}");
+        let body = String::from_utf8_lossy(&seen.body);
+        let (path, holds_model) = match entry.quirks.transcription {
+            TranscriptionShape::NamelessForm => ("stt", false),
+            _ => ("audio/transcriptions", true),
+        };
+        assert_eq!(seen.path, format!("{}/{path}", provider.path), "{name}");
+        assert_eq!(body.contains(MODEL), holds_model, "{name}");
+        let is_json = entry.quirks.transcription == TranscriptionShape::InputAudio;
+        let content_type = seen.headers["content-type"].to_str().unwrap();
+        assert_eq!(content_type.starts_with("application/json"), is_json, "{name}");
+    }
+}
+
+#[tokio::test]
 async fn a_provider_that_asks_no_key_gets_none() {
     for entry in rows_of(Dialect::OpenAi) {
         if !entry.key_optional || !entry.kinds.contains(&ModelKind::Chat) {
@@ -299,49 +281,6 @@ async fn a_provider_that_asks_no_key_gets_none() {
         let reply = source.chat(MODEL).unwrap().chat(request()).await.unwrap();
         ChatResponse::collect(reply).await.unwrap();
         assert!(!provider.seen().headers.contains_key("authorization"), "{}", entry.name);
-    }
-}
-
-#[tokio::test]
-async fn other_dialects_are_reached_through_the_same_door() {
-    let gemini = json!({ "candidates": [{
-        "content": { "parts": [{ "text": "yes" }] }, "finishReason": "STOP",
-    }] });
-    let anthropic = json!({
-        "type": "message", "role": "assistant", "content": [{ "type": "text", "text": "yes" }],
-        "stop_reason": "end_turn", "usage": { "input_tokens": 1, "output_tokens": 1 },
-    });
-    let cohere = json!({
-        "message": { "role": "assistant", "content": [{ "type": "text", "text": "yes" }] },
-        "finish_reason": "COMPLETE",
-    });
-    let converse = json!({
-        "output": { "message": { "role": "assistant", "content": [{ "text": "yes" }] } },
-        "stopReason": "end_turn", "usage": { "inputTokens": 1, "outputTokens": 1 },
-    });
-    for (dialect, body, path, header, value) in [
-        (Dialect::Gemini, &gemini, "/models/m:generateContent", "x-goog-api-key", KEY),
-        (
-            Dialect::Vertex,
-            &gemini,
-            "/publishers/google/models/m:generateContent",
-            "authorization",
-            "Bearer sk-test",
-        ),
-        (Dialect::Anthropic, &anthropic, "/messages", "x-api-key", KEY),
-        (Dialect::Cohere, &cohere, "/v2/chat", "authorization", "Bearer sk-test"),
-        (Dialect::Bedrock, &converse, "/model/m/converse", "authorization", "Bearer sk-test"),
-    ] {
-        for entry in rows_of(dialect) {
-            let provider = Provider::of(entry, &body.to_string(), "application/json").await;
-            let source = connect_entry(entry, provider.access.clone()).unwrap();
-            let question = ChatRequest::new(vec![Message::user("A question?")]);
-            let reply = source.chat("m").unwrap().chat(question).await.unwrap();
-            assert_eq!(ChatResponse::collect(reply).await.unwrap().text(), "yes", "{}", entry.name);
-            let seen = provider.seen();
-            assert_eq!(seen.path, format!("{}{path}", provider.path), "{}", entry.name);
-            assert_eq!(seen.headers[header], value, "{}", entry.name);
-        }
     }
 }
 
@@ -369,151 +308,6 @@ fn every_row_makes_the_models_that_it_promises() {
             };
             assert!(is_served, "{}: {kind:?}", entry.name);
         }
-    }
-}
-
-#[tokio::test]
-async fn azure_is_asked_at_the_address_of_its_interface() {
-    let body = json!({ "choices": [{ "index": 0, "message": { "content": "yes" }, "finish_reason": "stop" }] });
-    let ragflow = json!({ "api_key": KEY, "api_version": "2024-10-21" }).to_string();
-    for (name, key, version, path, query) in [
-        ("azure", KEY, None, "/openai/v1/chat/completions", ""),
-        (
-            "Azure-OpenAI",
-            ragflow.as_str(),
-            None,
-            "/openai/deployments/m/chat/completions",
-            "api-version=2024-10-21",
-        ),
-        (
-            "azure-ai",
-            KEY,
-            Some("2024-05-01-preview"),
-            "/models/chat/completions",
-            "api-version=2024-05-01-preview",
-        ),
-    ] {
-        let entry = catalogue::find(name).unwrap();
-        let provider = Provider::of(entry, &body.to_string(), "application/json").await;
-        let version = version.map(|version: &str| ("api_version".to_owned(), version.to_owned()));
-        let access = Access {
-            key: Some(key.into()),
-            variables: version.into_iter().collect(),
-            ..provider.access.clone()
-        };
-        let source = connect_entry(entry, access).unwrap();
-        let question = ChatRequest::new(vec![Message::user("A question?")]);
-        source.chat("m").unwrap().chat(question).await.unwrap();
-        let seen = provider.seen();
-        assert_eq!((seen.path.as_str(), seen.query.as_str()), (path, query), "{name}");
-        assert_eq!(seen.headers["api-key"], KEY, "{name}");
-    }
-}
-
-#[tokio::test]
-async fn claude_on_vertex_is_asked_in_its_own_dialect() {
-    let entry = catalogue::find("vertex").unwrap();
-    let body = json!({
-        "type": "message", "role": "assistant", "content": [{ "type": "text", "text": "yes" }],
-        "stop_reason": "end_turn", "usage": { "input_tokens": 1, "output_tokens": 1 },
-    });
-    let provider = Provider::of(entry, &body.to_string(), "application/json").await;
-    let source = connect_entry(entry, provider.access.clone()).unwrap();
-    let model = source.chat("claude-opus-4-5@20251101").unwrap();
-    assert_eq!(model.info().limits.context_tokens, Some(200_000));
-    let question = ChatRequest::new(vec![Message::user("A question?")]);
-    let answer = ChatResponse::collect(model.chat(question).await.unwrap()).await.unwrap();
-    assert_eq!(answer.text(), "yes");
-    let path = "/publishers/anthropic/models/claude-opus-4-5@20251101:rawPredict";
-    assert_eq!(provider.seen().path, format!("{}{path}", provider.path));
-}
-
-#[tokio::test]
-async fn aws_keys_sign_when_there_is_no_token() {
-    let entry = catalogue::find("Bedrock").unwrap();
-    let body = json!({
-        "output": { "message": { "role": "assistant", "content": [{ "text": "yes" }] } },
-        "stopReason": "end_turn",
-    });
-    let ragflow = json!({
-        "auth_mode": "access_key_secret", "bedrock_ak": "AKID", "bedrock_sk": "hush",
-        "bedrock_region": "eu-central-1",
-    });
-    let secrets =
-        [("access_key_id", "AKID"), ("secret_access_key", "hush"), ("session_token", "t")];
-    for (key, secrets) in [(Some(ragflow.to_string().into()), &[][..]), (None, &secrets[..])] {
-        let provider = Provider::of(entry, &body.to_string(), "application/json").await;
-        let secrets: BTreeMap<_, _> =
-            secrets.iter().map(|(name, value)| ((*name).to_owned(), (*value).into())).collect();
-        let has_session = !secrets.is_empty();
-        let variables = BTreeMap::from([("region".to_owned(), "eu-central-1".to_owned())]);
-        let access = Access { key, secrets, variables, ..provider.access.clone() };
-        let source = connect_entry(entry, access).unwrap();
-        let question = ChatRequest::new(vec![Message::user("A question?")]);
-        source.chat("m").unwrap().chat(question).await.unwrap();
-        let seen = provider.seen();
-        let authorization = seen.headers["authorization"].to_str().unwrap();
-        assert!(authorization.starts_with("AWS4-HMAC-SHA256 Credential=AKID/"), "{authorization}");
-        assert!(authorization.contains("/eu-central-1/bedrock/"), "{authorization}");
-        assert_eq!(seen.headers.contains_key("x-amz-security-token"), has_session);
-    }
-}
-
-#[tokio::test]
-async fn keys_of_ragflow_reach_the_request() {
-    let key = |entry: &ProviderEntry| match entry.key_format {
-        KeyFormat::OpenRouter => json!({ "api_key": KEY, "provider_order": "a,b" }),
-        KeyFormat::MiniMax => json!({ "api_key": KEY, "group_id": "7 8" }),
-        KeyFormat::VolcEngine => json!({ "ark_api_key": KEY, "ep_id": "ep-1", "endpoint_id": "" }),
-        _ => json!(null),
-    };
-    for entry in rows_of(Dialect::OpenAi) {
-        let key = key(entry);
-        if key.is_null() {
-            continue;
-        }
-        let provider = Provider::of(entry, STREAM, "text/event-stream").await;
-        let access = Access { key: Some(key.to_string().into()), ..provider.access.clone() };
-        let source = connect_entry(entry, access).unwrap();
-        let reply = source.chat(MODEL).unwrap().chat(request()).await.unwrap();
-        ChatResponse::collect(reply).await.unwrap();
-        let seen = provider.seen();
-        assert_eq!(seen.headers["authorization"], format!("Bearer {KEY}").as_str());
-        let (model, query, routing) = match entry.key_format {
-            KeyFormat::OpenRouter => {
-                (MODEL, None, Some(json!({ "order": ["a", "b"], "allow_fallbacks": false })))
-            }
-            KeyFormat::MiniMax => (MODEL, Some("GroupId=7+8"), None),
-            _ => ("ep-1", None, None),
-        };
-        let body = seen.json();
-        assert_eq!(body["model"], model, "{}", entry.name);
-        assert_eq!(seen.query, query.unwrap_or_default(), "{}", entry.name);
-        assert_eq!(body.get("provider"), routing.as_ref(), "{}", entry.name);
-    }
-}
-
-#[test]
-fn what_is_missing_is_named() {
-    let access = |name: &str, value: &str| Access {
-        variables: BTreeMap::from([(name.to_owned(), value.to_owned())]),
-        ..Access::default()
-    };
-    for (name, access, expected) in [
-        ("nobody", Access::default(), "no provider `nobody` is known"),
-        (
-            "cloudflare",
-            Access::default(),
-            "`account` has no value; it usually stands in CLOUDFLARE",
-        ),
-        ("cloudflare", access("account", "a/b"), "`account` may hold letters"),
-        ("cloudflare", access("region", "x"), "`region` `cloudflare` has no such variable"),
-        ("openai-compatible", Access::default(), "`base_url` has no value"),
-        ("bedrock", Access::default(), "`region` has no value"),
-        ("vertex", access("project", "p"), "`location` has no value"),
-    ] {
-        let error = connect(name, access).map(|_| ()).unwrap_err().to_string();
-        assert!(error.contains(expected), "{name}: {error}");
     }
 }
 
