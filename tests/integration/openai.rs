@@ -148,3 +148,17 @@ async fn what_is_wrong_is_refused_and_named() {
         assert!(!answer.header("x-request-id").is_empty());
     }
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn models_tell_what_is_known_of_them() {
+    let site = Site::start_with(&[], |config| {
+        let known = "[[known]]\nname = \"fake/m\"\ncontext_tokens = 9000\n\
+                     input_price = 2.0\noutput_price = 8.0\ncache_read_price = 0.5";
+        config.models = toml::from_str(known).unwrap();
+    })
+    .await;
+    let model = site.client.get("/v1/models/fake/m").await.json();
+    assert_eq!((&model["owned_by"], &model["kind"]), (&json!("fake"), &json!("chat")), "{model}");
+    assert_eq!(model["limits"]["context_tokens"], 9_000);
+    assert_eq!(model["prices"], json!({ "input": 2e-6, "output": 8e-6, "cache_read": 5e-7 }));
+}

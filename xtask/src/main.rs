@@ -4,6 +4,7 @@ mod conformance;
 mod end_to_end;
 #[cfg(feature = "eval")]
 mod eval;
+mod models;
 mod record;
 mod run;
 #[cfg(feature = "static-table")]
@@ -32,6 +33,8 @@ enum Command {
     Conformance(conformance::Args),
     /// What passes between clients and providers, written down without the secrets
     Record(record::Args),
+    /// The list of models of `llm-providers`, out of a public price list
+    Models(models::Args),
     /// The integration suite: the application over TCP, then the release binary with the official `openai` client
     Integration,
     /// Only the end-to-end part of `integration`
@@ -60,6 +63,7 @@ fn execute(command: Command) -> Result<()> {
         Command::Tidy => tidy::run(),
         Command::Conformance(args) => conformance::run(args),
         Command::Record(args) => record::run(args),
+        Command::Models(args) => models::run(args),
         Command::Integration => {
             run::cargo(&["test", "--package", "integration", "--locked"])?;
             end_to_end::run()

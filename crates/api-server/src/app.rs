@@ -76,7 +76,8 @@ impl App {
             format!("cannot open the data directory `{}`", config.server.data_dir.display())
         })?;
 
-        let providers = providers(&config.provider, environment)?;
+        let known = Arc::new(config.models.catalogue()?);
+        let providers = providers(&config.provider, environment, &known)?;
         let bundle = bundle(&config, &providers, &models, metrics.clone());
         let library = Arc::new(library(&store, &bundle, callers.clone()));
         let shutdown = Shutdown::new(config.server.drain());

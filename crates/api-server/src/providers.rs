@@ -10,7 +10,7 @@ use llm_core::{
     TranscriptionModel, VisionModel,
 };
 use llm_providers::catalogue::{self, Dialect, ProviderEntry, Variable};
-use llm_providers::{Access, connect_entry};
+use llm_providers::{Access, ModelCatalogue, connect_entry};
 
 use self::identity::{Identity, text};
 use crate::causes_line;
@@ -38,6 +38,7 @@ pub(crate) struct Provider {
 pub(crate) fn providers(
     configured: &[ProviderConfig],
     environment: &Environment,
+    models: &Arc<ModelCatalogue>,
 ) -> Result<Vec<Provider>, ConfigError> {
     let mut providers: Vec<Provider> = Vec::new();
     for config in configured {
@@ -47,7 +48,7 @@ pub(crate) fn providers(
         if is_taken {
             return Err(fail("is there twice".into()));
         }
-        providers.push(from_config(config, environment).map_err(fail)?);
+        providers.push(from_config(config, environment, models).map_err(fail)?);
     }
     for entry in catalogue::entries() {
         let is_taken = providers.iter().any(|provider| provider.name == entry.name);
@@ -57,12 +58,16 @@ pub(crate) fn providers(
         let fail = |reason| {
             ConfigError::new(format!("provider `{}` of the environment", entry.name), reason)
         };
-        providers.extend(from_environment(entry, environment).map_err(fail)?);
+        providers.extend(from_environment(entry, environment, models).map_err(fail)?);
     }
     Ok(providers)
 }
 
-fn from_config(config: &ProviderConfig, environment: &Environment) -> Result<Provider, String> {
+fn from_config(
+    config: &ProviderConfig,
+    environment: &Environment,
+    models: &Arc<ModelCatalogue>,
+) -> Result<Provider, String> {
     let name = &config.name;
     if name.is_empty() || name.contains('/') || matches!(name.as_str(), "local" | "dialog") {
         return Err("choose a name without a slash, other than `local` and `dialog`".into());
@@ -79,6 +84,7 @@ fn from_config(config: &ProviderConfig, environment: &Environment) -> Result<Pro
         secrets: identity.secrets,
         body: config.body.clone(),
         transport: config.transport(environment)?,
+        models: Some(models.clone()),
     };
     Ok(Provider {
         name: name.clone(),
@@ -93,14 +99,13 @@ fn from_config(config: &ProviderConfig, environment: &Environment) -> Result<Pro
 fn row(config: &ProviderConfig) -> Result<ProviderEntry, String> {
     let known = catalogue::find(config.like.as_ref().unwrap_or(&config.name));
     let mut entry = match (known, &config.like, &config.base_url) {
-        (Some(known), ..) => known.clone(),
+        (Some(known), ..) => known.renamed(&config.name),
         (None, Some(like), _) => return Err(format!("`like`: no provider `{like}` is known")),
-        (None, None, Some(url)) => ProviderEntry::unlisted("", Dialect::default(), url),
+        (None, None, Some(url)) => ProviderEntry::unlisted(&config.name, Dialect::default(), url),
         (None, None, None) => {
             return Err("needs a `base_url`, since its name is not a well-known one".into());
         }
     };
-    entry.name.clone_from(&config.name);
     entry.dialect = config.dialect.unwrap_or(entry.dialect);
     Ok(entry)
 }
@@ -109,6 +114,7 @@ fn row(config: &ProviderConfig) -> Result<ProviderEntry, String> {
 fn from_environment(
     entry: &ProviderEntry,
     environment: &Environment,
+    models: &Arc<ModelCatalogue>,
 ) -> Result<Option<Provider>, String> {
     let moved = entry.base_url_variable.as_ref().and_then(|name| text(environment, name));
     let moved = moved.map(|url| url.trim_end_matches('/').to_owned());
@@ -135,6 +141,7 @@ fn from_environment(
         base_url: moved,
         variables,
         secrets: identity.secrets,
+        models: Some(models.clone()),
         ..Access::default()
     };
     Ok(Some(Provider {
@@ -191,7 +198,8 @@ impl ModelSource for Provider {
 
     fn list(&self) -> Vec<ModelInfo> {
         let named = self.default_model.iter();
-        named.filter_map(|model| Some(self.client.chat(model)?.info().clone())).collect()
+        let named = named.filter_map(|model| Some(self.client.chat(model)?.info().clone()));
+        named.chain(self.client.list()).collect()
     }
 }
 
@@ -204,7 +212,8 @@ mod tests {
         let config: crate::config::Config = toml::from_str(config).unwrap();
         let environment =
             variables.iter().map(|(name, value)| ((*name).into(), (*value).into())).collect();
-        let providers = providers(&config.provider, &environment).map_err(|e| e.to_string())?;
+        let providers = providers(&config.provider, &environment, &Arc::default())
+            .map_err(|e| e.to_string())?;
         Ok(providers.iter().map(|p| format!("{} {}", p.name, p.key_source)).collect())
     }
 

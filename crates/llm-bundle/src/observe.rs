@@ -10,7 +10,7 @@ use tracing::Span;
 use crate::call::{Asked, CallContext, Trail};
 use crate::modality::Modality;
 use crate::record::{CallRecord, RecordSink};
-use crate::tally::{Tally, cost};
+use crate::tally::Tally;
 
 /// What the records of a model's calls have in common.
 pub(crate) struct Ledger {
@@ -90,7 +90,7 @@ impl<M: Modality + ?Sized> Observer<M::Event, ModelError> for CallObserver<M> {
             outcome: summary.outcome,
             finish: self.tally.finish(),
             error: self.error,
-            cost: cost(&usage, self.ledger.prices.as_ref()),
+            cost: self.ledger.prices.as_ref().map_or(usage.cost, |prices| prices.cost(&usage)),
             usage,
             attempts: self.trail.attempts(),
             events: summary.items,

@@ -1,6 +1,6 @@
 //! [`Tally`]: what the events of a call tell about its cost.
 
-use llm_core::{ChatEvent, FinishReason, Prices, Usage};
+use llm_core::{ChatEvent, FinishReason, Usage};
 
 /// Roughly how many bytes of text a token is, for calls that end before their provider has counted.
 const BYTES_PER_TOKEN: u64 = 4;
@@ -69,41 +69,6 @@ impl Tally {
     }
 }
 
-/// What a call cost in US dollars: what the provider says, or else its tokens at these prices. `None` when neither is
-/// known.
-pub(crate) fn cost(usage: &Usage, prices: Option<&Prices>) -> Option<f64> {
-    if usage.cost.is_some() {
-        return usage.cost;
-    }
-    let prices = prices?;
-    // Parts of the input and output that have a price of their own are taken out of the whole first.
-    let mut plain_input = usage.input_tokens.unwrap_or(0);
-    let mut plain_output = usage.output_tokens.unwrap_or(0);
-    let mut sum = 0.0;
-    let mut own = |tokens: Option<u64>, price: Option<f64>, whole: &mut u64| {
-        if let (Some(tokens), Some(price)) = (tokens, price) {
-            *whole = whole.saturating_sub(tokens);
-            sum += tokens as f64 * price;
-        }
-    };
-    own(usage.cache_read_tokens, prices.cache_read, &mut plain_input);
-    own(usage.cache_write_tokens, prices.cache_write, &mut plain_input);
-    own(usage.audio_input_tokens, prices.audio_input, &mut plain_input);
-    own(usage.reasoning_tokens, prices.reasoning, &mut plain_output);
-    own(usage.audio_output_tokens, prices.audio_output, &mut plain_output);
-    let units = usage.search_units.unwrap_or(0);
-    let rest =
-        [(plain_input, prices.input), (plain_output, prices.output), (units, prices.search_unit)];
-    let mut priced = sum > 0.0;
-    for (count, price) in rest {
-        if let Some(price) = price {
-            priced = true;
-            sum += count as f64 * price;
-        }
-    }
-    priced.then_some(sum)
-}
-
 /// What two calls consumed together.
 pub(crate) fn sum(a: Usage, b: Usage) -> Usage {
     fn add<T: std::ops::Add<Output = T>>(a: Option<T>, b: Option<T>) -> Option<T> {
@@ -148,27 +113,5 @@ mod tests {
             (told.input_tokens, told.output_tokens, told.estimated),
             (Some(9), Some(3), false)
         );
-    }
-
-    #[test]
-    fn parts_with_a_price_of_their_own_are_not_paid_twice() {
-        let prices = Prices {
-            input: Some(1.0),
-            output: Some(10.0),
-            cache_read: Some(0.5),
-            ..Prices::default()
-        };
-        let usage = Usage {
-            input_tokens: Some(100),
-            cache_read_tokens: Some(40),
-            output_tokens: Some(2),
-            reasoning_tokens: Some(1),
-            ..Usage::default()
-        };
-        assert_eq!(cost(&usage, Some(&prices)), Some(60.0 + 20.0 + 20.0));
-        assert_eq!(cost(&usage, None), None);
-        assert_eq!(cost(&usage, Some(&Prices::default())), None);
-        let charged = Usage { cost: Some(7.0), ..usage };
-        assert_eq!(cost(&charged, Some(&prices)), Some(7.0));
     }
 }

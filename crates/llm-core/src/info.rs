@@ -5,6 +5,8 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
+use crate::Prices;
+
 /// A model's name: `provider/model`. The model's own name may contain further slashes.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
@@ -134,6 +136,39 @@ impl ModelInfo {
             description: None,
         }
     }
+
+    /// Takes what is not known here from `other`, field by field. Name, kind and execution stay.
+    pub fn complete_from(&mut self, other: &ModelInfo) {
+        let (ours, theirs) = (&mut self.capabilities, &other.capabilities);
+        for (ours, theirs) in [
+            (&mut ours.streaming, theirs.streaming),
+            (&mut ours.tools, theirs.tools),
+            (&mut ours.parallel_tools, theirs.parallel_tools),
+            (&mut ours.image_input, theirs.image_input),
+            (&mut ours.audio_input, theirs.audio_input),
+            (&mut ours.file_input, theirs.file_input),
+            (&mut ours.audio_output, theirs.audio_output),
+            (&mut ours.json_schema, theirs.json_schema),
+            (&mut ours.reasoning, theirs.reasoning),
+            (&mut ours.prompt_caching, theirs.prompt_caching),
+            (&mut ours.instructions, theirs.instructions),
+            (&mut ours.prefix, theirs.prefix),
+        ] {
+            *ours = ours.or(theirs);
+        }
+        let (ours, theirs) = (&mut self.limits, &other.limits);
+        for (ours, theirs) in [
+            (&mut ours.context_tokens, theirs.context_tokens),
+            (&mut ours.output_tokens, theirs.output_tokens),
+            (&mut ours.dimensions, theirs.dimensions),
+            (&mut ours.batch, theirs.batch),
+        ] {
+            *ours = ours.or(theirs);
+        }
+        self.prices = self.prices.take().or_else(|| other.prices.clone());
+        self.scores = self.scores.or(other.scores);
+        self.description = self.description.take().or_else(|| other.description.clone());
+    }
 }
 
 /// What a chat model takes. `None` is "unknown": it is tried, and the provider's answer decides.
@@ -169,22 +204,6 @@ pub struct Limits {
     pub dimensions: Option<u32>,
     /// Inputs in one call.
     pub batch: Option<u32>,
-}
-
-/// What a model costs, in US dollars per token (or per unit where said).
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(default)]
-#[allow(missing_docs)]
-pub struct Prices {
-    pub input: Option<f64>,
-    pub output: Option<f64>,
-    pub cache_read: Option<f64>,
-    pub cache_write: Option<f64>,
-    pub reasoning: Option<f64>,
-    pub audio_input: Option<f64>,
-    pub audio_output: Option<f64>,
-    /// Per search unit or query.
-    pub search_unit: Option<f64>,
 }
 
 /// How to read the scores of a rerank model.

@@ -35,6 +35,7 @@ mod embedding;
 mod error;
 mod event;
 mod info;
+mod prices;
 mod rerank;
 mod response;
 mod source;
@@ -60,9 +61,8 @@ pub use error::{BoxError, ErrorKind, ModelError, Operation};
 pub use event::{
     AudioDelta, ChatEvent, FinishReason, ReasoningDelta, Started, ToolCallDelta, Warning,
 };
-pub use info::{
-    Capabilities, Execution, Limits, ModelInfo, ModelKind, ModelName, Prices, ScoreType,
-};
+pub use info::{Capabilities, Execution, Limits, ModelInfo, ModelKind, ModelName, ScoreType};
+pub use prices::{LongPrices, Prices};
 pub use rerank::{Ranked, RerankModel, RerankRequest, RerankResponse, SyncRerankModel};
 pub use response::{ChatFold, ChatResponse, Choice};
 pub use service_guards::{Hold, Rejection, Reply, Retry, RetryHint};

@@ -27,6 +27,9 @@ pub struct ProviderEntry {
     /// What other programs call it: RAGFlow's factories, LiteLLM's prefixes.
     #[serde(default)]
     pub aliases: Vec<String>,
+    /// The provider whose models it has, where that has another name. The [list of models](crate::ModelCatalogue) names that.
+    #[serde(default)]
+    pub known_as: Option<String>,
     /// What it speaks.
     #[serde(default)]
     pub dialect: Dialect,
@@ -97,7 +100,7 @@ pub enum Dialect {
     OpenAiResponses,
     /// Gemini's generateContent with an API key.
     Gemini,
-    /// Gemini on Vertex AI, with access tokens.
+    /// Gemini and Claude on Vertex AI, with access tokens.
     Vertex,
     /// AWS Bedrock: Converse, and embeddings and rerank beside it (`llm_providers::bedrock`). Besides its key, which is a
     /// bearer token, it can be used with AWS keys.
@@ -106,6 +109,15 @@ pub enum Dialect {
     Anthropic,
     /// Cohere's own API, version 2.
     Cohere,
+    /// OpenAI's on Azure ([`OpenAi::azure`](crate::OpenAi::azure)), with a key or tokens of Entra. Without the variable
+    /// `api_version` its interface v1 is asked, with one deployments, or Foundry's `/models` where the variable `interface` is
+    /// `models`.
+    Azure,
+    /// Speech and transcription of Deepgram.
+    Deepgram,
+    /// Speech and transcription of ElevenLabs.
+    #[serde(rename = "elevenlabs")]
+    ElevenLabs,
 }
 
 impl ProviderEntry {
@@ -116,6 +128,12 @@ impl ProviderEntry {
         base_url: impl Into<String>,
     ) -> Self {
         Self { name: name.into(), dialect, base_url: base_url.into(), ..Self::default() }
+    }
+
+    /// The same provider under another name, as one of several instances.
+    pub fn renamed(&self, name: impl Into<String>) -> Self {
+        let known_as = self.known_as.clone().or_else(|| Some(self.name.clone()));
+        Self { name: name.into(), known_as, ..self.clone() }
     }
 }
 

@@ -1,11 +1,13 @@
 //! [`connect`]: from a provider's name or row to its models, whatever its dialect.
 
+mod client;
 mod connected;
 mod dialect;
 mod key_format;
 mod url_template;
 #[cfg(feature = "gemini")]
 mod vertex;
+mod vision;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -15,6 +17,7 @@ use secrecy::SecretString;
 
 use self::connected::Connected;
 use self::key_format::Unpacked;
+use crate::ModelCatalogue;
 use crate::catalogue::{self, ProviderEntry};
 use crate::transport::{BuildError, TransportOptions};
 
@@ -37,6 +40,8 @@ pub struct Access {
     pub secrets: BTreeMap<String, SecretString>,
     /// Fields of every chat and embedding request's body, unless the request has them.
     pub body: Extra,
+    /// What is known of models; without it, the built-in list counts.
+    pub models: Option<Arc<ModelCatalogue>>,
     /// Limits and options of its connections.
     pub transport: TransportOptions,
 }
@@ -61,7 +66,7 @@ pub fn connect(name: &str, access: Access) -> Result<Arc<dyn ModelSource>, Build
 }
 
 /// Connects to a provider by its row: one of the catalogue, a changed one, or one of the caller's own
-/// ([`ProviderEntry::unlisted`]). Nothing is sent.
+/// ([`ProviderEntry::unlisted`]). Nothing is sent. The models that it makes know of themselves what [`Access::models`] knows.
 ///
 /// # Errors
 /// When a variable has no value, the key is not of the row's format, the dialect is not part of this build, or the base
@@ -77,9 +82,9 @@ pub fn connect_entry(
         known(entry, "secret", name, entry.secrets.keys())?;
     }
     let Unpacked { query, model } = entry.key_format.unpack(&mut access)?;
-    let body = std::mem::take(&mut access.body);
+    let (body, models) = (std::mem::take(&mut access.body), access.models.take());
     let client = dialect::client(entry, access, &query)?;
-    Ok(Arc::new(Connected::new(client, entry, body, model)))
+    Ok(Arc::new(Connected::new(client, entry, body, model, models)))
 }
 
 fn known<'a>(

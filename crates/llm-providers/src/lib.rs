@@ -58,6 +58,7 @@ pub mod credentials;
 pub mod form;
 #[cfg(feature = "gemini")]
 pub mod gemini;
+pub mod models;
 pub mod ndjson;
 mod notes;
 pub mod openai;
@@ -90,6 +91,7 @@ pub use cohere::Cohere;
 pub use connect::{Access, KeyFormat, connect, connect_entry};
 #[cfg(feature = "gemini")]
 pub use gemini::Gemini;
+pub use models::ModelCatalogue;
 pub use openai::OpenAi;
 pub use proxy::Proxy;
 pub use quirks::{

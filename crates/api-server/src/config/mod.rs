@@ -5,6 +5,7 @@
 
 mod connection;
 mod load;
+mod models;
 mod secret;
 
 use std::collections::BTreeMap;
@@ -18,6 +19,7 @@ use llm_providers::catalogue::Dialect;
 use serde::Deserialize;
 
 pub use load::{ConfigError, Environment, load};
+pub use models::{KnownModel, ModelsConfig};
 pub use secret::SecretRef;
 
 /// The whole configuration. `Config::default()` needs no file, no key and no network.
@@ -34,6 +36,8 @@ pub struct Config {
     pub provider: Vec<ProviderConfig>,
     /// Names of the operator's own for models.
     pub model: Vec<ModelConfig>,
+    /// What is known of models.
+    pub models: ModelsConfig,
     /// Which models are used when none is named.
     pub defaults: DefaultsConfig,
     /// How questions about documents are answered.

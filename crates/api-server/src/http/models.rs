@@ -42,6 +42,9 @@ fn body(entry: &Entry) -> Value {
         body["limits"] = json!(info.limits);
         body["execution"] = json!(info.execution);
         body["description"] = json!(info.description);
+        if let Some(prices) = &info.prices {
+            body["prices"] = json!(prices);
+        }
     }
     body
 }

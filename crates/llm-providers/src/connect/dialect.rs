@@ -4,13 +4,15 @@ use std::sync::Arc;
 
 use url::form_urlencoded;
 
+use super::client::Client;
 use super::{Access, url_template};
 use crate::OpenAi;
 use crate::catalogue::{Dialect, ProviderEntry};
+use crate::credentials::TokenSource;
+use crate::openai::AzureApi;
 use crate::transport::BuildError;
-use llm_core::ModelSource;
 
-type Made = Result<Arc<dyn ModelSource>, BuildError>;
+type Made = Result<Arc<dyn Client>, BuildError>;
 
 /// The client for a row. `query` goes into the base URL.
 pub(super) fn client(entry: &ProviderEntry, access: Access, query: &[(&str, String)]) -> Made {
@@ -28,6 +30,11 @@ pub(super) fn client(entry: &ProviderEntry, access: Access, query: &[(&str, Stri
         Dialect::Vertex => super::vertex::client(entry, access),
         #[cfg(feature = "bedrock")]
         Dialect::Bedrock => bedrock(entry, access),
+        Dialect::Azure => azure(entry, access),
+        #[cfg(feature = "audio")]
+        Dialect::Deepgram => voice(crate::voice::Deepgram::builder(&entry.name), entry, access),
+        #[cfg(feature = "audio")]
+        Dialect::ElevenLabs => voice(crate::voice::ElevenLabs::builder(&entry.name), entry, access),
         #[allow(unreachable_patterns, reason = "reached where a dialect's feature is off")]
         _ => Err(BuildError::Dialect { provider: entry.name.clone() }),
     }
@@ -68,11 +75,67 @@ fn openai(
     builder.build()
 }
 
-#[cfg(feature = "anthropic")]
-fn anthropic(entry: &ProviderEntry, access: Access) -> Made {
+fn azure(entry: &ProviderEntry, access: Access) -> Made {
+    let endpoint = base_url(entry, &access, &[])?;
+    let value = |name| url_template::optional(name, &entry.variables, &access.variables);
+    let api = match (value("interface")?, value("api_version")?) {
+        (Some("models"), Some(version)) => AzureApi::Models { version: version.to_owned() },
+        (None | Some("openai"), Some(version)) if version != "v1" => {
+            AzureApi::Deployments { version: version.to_owned() }
+        }
+        (None | Some("openai"), _) => AzureApi::V1,
+        (Some(_), _) => {
+            let reason = "is `openai`, or `models` with an `api_version`".to_owned();
+            return Err(BuildError::Variable { name: "interface".to_owned(), reason });
+        }
+    };
+    let mut builder = OpenAi::azure(&entry.name, endpoint, api).quirks(entry.quirks.clone());
+    if let Some(key) = &access.key {
+        builder = builder.api_key(key.clone());
+    } else if let Some(tokens) = entra(&access)? {
+        builder = builder.token_source(tokens);
+    }
+    builder = builder.transport(access.transport);
+    for (name, value) in access.headers {
+        builder = builder.header(name, value);
+    }
+    Ok(Arc::new(builder.build()?))
+}
+
+/// Tokens for an application with a secret.
+#[cfg(feature = "azure-credentials")]
+fn entra(access: &Access) -> Result<Option<Arc<dyn TokenSource>>, BuildError> {
+    use secrecy::ExposeSecret;
+
+    use crate::credentials::CachedTokens;
+    use crate::credentials::azure::Entra;
+
+    let secret = |name: &str| access.secrets.get(name);
+    let (Some(tenant), Some(client), Some(proof)) =
+        (secret("tenant_id"), secret("client_id"), secret("client_secret"))
+    else {
+        return Ok(None);
+    };
+    let entra = Entra::with_secret(tenant.expose_secret(), client.expose_secret(), proof.clone())?;
+    let entra = entra.transport(&access.transport)?;
+    Ok(Some(Arc::new(CachedTokens::new(Arc::new(entra)))))
+}
+
+#[cfg(not(feature = "azure-credentials"))]
+fn entra(access: &Access) -> Result<Option<Arc<dyn TokenSource>>, BuildError> {
+    match access.secrets.is_empty() {
+        true => Ok(None),
+        false => {
+            Err(BuildError::Key { reason: "tokens of Entra are not part of this build".into() })
+        }
+    }
+}
+
+#[cfg(feature = "cohere")]
+fn cohere(entry: &ProviderEntry, access: Access) -> Made {
     let base_url = base_url(entry, &access, &[])?;
     let mut builder =
-        crate::Anthropic::from_entry(entry).base_url(base_url).transport(access.transport);
+        crate::Cohere::from_entry(entry).base_url(base_url).transport(access.transport);
     if let Some(key) = access.key {
         builder = builder.api_key(key);
     }
@@ -82,11 +145,28 @@ fn anthropic(entry: &ProviderEntry, access: Access) -> Made {
     Ok(Arc::new(builder.build()?))
 }
 
-#[cfg(feature = "cohere")]
-fn cohere(entry: &ProviderEntry, access: Access) -> Made {
+#[cfg(feature = "audio")]
+fn voice<S: crate::voice::Service + Client + 'static>(
+    builder: crate::voice::VoiceBuilder<S>,
+    entry: &ProviderEntry,
+    access: Access,
+) -> Made {
+    let base_url = base_url(entry, &access, &[])?;
+    let mut builder = builder.base_url(base_url).transport(access.transport);
+    if let Some(key) = access.key {
+        builder = builder.api_key(key);
+    }
+    for (name, value) in access.headers {
+        builder = builder.header(name, value);
+    }
+    Ok(Arc::new(builder.build()?))
+}
+
+#[cfg(feature = "anthropic")]
+fn anthropic(entry: &ProviderEntry, access: Access) -> Made {
     let base_url = base_url(entry, &access, &[])?;
     let mut builder =
-        crate::Cohere::from_entry(entry).base_url(base_url).transport(access.transport);
+        crate::Anthropic::from_entry(entry).base_url(base_url).transport(access.transport);
     if let Some(key) = access.key {
         builder = builder.api_key(key);
     }

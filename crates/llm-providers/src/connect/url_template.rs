@@ -53,6 +53,22 @@ pub(super) fn value<'a>(
     Ok(value)
 }
 
+/// The same for a variable that may be left out.
+///
+/// # Errors
+/// When it could lead to another host or path.
+pub(super) fn optional<'a>(
+    name: &str,
+    variables: &'a BTreeMap<String, Variable>,
+    values: &'a BTreeMap<String, String>,
+) -> Result<Option<&'a str>, BuildError> {
+    let default = variables.get(name).and_then(|variable| variable.default.as_ref());
+    match values.get(name).filter(|value| !value.is_empty()).or(default) {
+        Some(_) => value(name, variables, values).map(Some),
+        None => Ok(None),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

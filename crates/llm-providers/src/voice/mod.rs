@@ -13,6 +13,7 @@ mod deepgram;
 mod elevenlabs;
 mod models;
 
+pub(crate) use client::Service;
 pub use client::VoiceBuilder;
 pub use deepgram::Deepgram;
 pub use elevenlabs::ElevenLabs;
