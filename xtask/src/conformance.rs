@@ -5,6 +5,7 @@
 //! of the same bytes.
 
 mod anthropic;
+mod audio;
 mod azure;
 mod bedrock;
 mod cohere;
@@ -36,6 +37,7 @@ const SUITES: &[Suite] = &[
     Suite { covers: gemini::covers, replay: |server, e| Box::pin(gemini::replay(server, e)) },
     Suite { covers: bedrock::covers, replay: |server, e| Box::pin(bedrock::replay(server, e)) },
     Suite { covers: cohere::covers, replay: |server, e| Box::pin(cohere::replay(server, e)) },
+    Suite { covers: audio::covers, replay: |server, e| Box::pin(audio::replay(server, e)) },
 ];
 
 /// Where recordings are looked for unless told otherwise.
