@@ -220,7 +220,7 @@ async fn follow(openai: &OpenAi, request: TranscriptionRequest) -> Result<Transc
     while let Some(event) = reply.next().await {
         match event? {
             TranscriptEvent::Text { text: piece } => text.push_str(&piece),
-            TranscriptEvent::Done(transcript) => whole = transcript,
+            TranscriptEvent::Done(transcript) => whole = *transcript,
             _ => {}
         }
     }
