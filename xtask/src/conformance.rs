@@ -5,11 +5,15 @@
 //! of the same bytes.
 
 mod anthropic;
+mod audio;
 mod azure;
 mod bedrock;
 mod cohere;
+mod completions;
 mod gemini;
+mod models;
 mod openai;
+mod raw;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -36,6 +40,14 @@ const SUITES: &[Suite] = &[
     Suite { covers: gemini::covers, replay: |server, e| Box::pin(gemini::replay(server, e)) },
     Suite { covers: bedrock::covers, replay: |server, e| Box::pin(bedrock::replay(server, e)) },
     Suite { covers: cohere::covers, replay: |server, e| Box::pin(cohere::replay(server, e)) },
+    Suite {
+        covers: completions::covers,
+        replay: |server, e| Box::pin(completions::replay(server, e)),
+    },
+    Suite { covers: models::covers, replay: |server, e| Box::pin(models::replay(server, e)) },
+    Suite { covers: audio::covers, replay: |server, e| Box::pin(audio::replay(server, e)) },
+    // The last: it takes what the others leave.
+    Suite { covers: raw::covers, replay: |server, e| Box::pin(raw::replay(server, e)) },
 ];
 
 /// Where recordings are looked for unless told otherwise.

@@ -115,12 +115,7 @@ async fn serve(
         model: None,
         features: Vec::new(),
         fidelity: Vec::new(),
-        request: RecordedRequest {
-            method: "POST".into(),
-            url: String::new(),
-            headers: Default::default(),
-            ..Default::default()
-        },
+        request: RecordedRequest { method: "POST".into(), ..RecordedRequest::default() },
         response: RecordedResponse {
             status,
             headers: headers.collect(),

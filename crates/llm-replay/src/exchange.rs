@@ -10,6 +10,8 @@ use base64::engine::general_purpose::STANDARD;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::form::{FormPart, read_form};
+
 /// The largest file that is read as an exchange, in bytes.
 pub(crate) const MAX_FILE: u64 = 256 << 20;
 
@@ -69,6 +71,12 @@ pub struct RecordedRequest {
     /// The body where it is no text.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub body_base64: Option<String>,
+    /// How many bytes the body had, where it was not kept.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub body_omitted_bytes: Option<usize>,
+    /// Names and values of a form; files as `<N bytes>`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub form_fields: Option<Vec<(String, String)>>,
 }
 
 /// The response of an [`Exchange`].
@@ -217,6 +225,33 @@ impl Exchange {
     pub fn has_feature(&self, feature: &str) -> bool {
         self.features.iter().any(|known| known == feature)
     }
+}
+
+impl RecordedRequest {
+    /// The bytes of the body, where it was kept and was no JSON.
+    pub fn bytes(&self) -> Option<Vec<u8>> {
+        match (&self.body_text, &self.body_base64) {
+            (Some(text), _) => Some(text.clone().into_bytes()),
+            (None, Some(base64)) => STANDARD.decode(base64).ok(),
+            (None, None) => None,
+        }
+    }
+
+    /// The parts of a form. Files that were not kept are as many zeros.
+    pub fn form(&self) -> Option<Vec<FormPart>> {
+        let kept = self.bytes().zip(self.headers.get("content-type"));
+        let kept = kept.and_then(|(body, content_type)| read_form(content_type, &body));
+        kept.or_else(|| Some(self.form_fields.as_ref()?.iter().map(placeholder).collect()))
+    }
+}
+
+fn placeholder((name, value): &(String, String)) -> FormPart {
+    let length = value.strip_prefix('<').and_then(|rest| rest.strip_suffix(" bytes>"));
+    let (file_name, data) = match length.and_then(|length| length.parse().ok()) {
+        Some(length) => (Some("file".to_owned()), vec![0; length].into()),
+        None => (None, value.clone().into()),
+    };
+    FormPart { name: name.clone(), file_name, data }
 }
 
 impl RecordedResponse {

@@ -27,6 +27,7 @@
 mod address;
 mod difference;
 mod exchange;
+mod form;
 mod recorder;
 mod recordings;
 mod replayer;
@@ -39,6 +40,7 @@ mod wire;
 pub use exchange::{
     Exchange, ExchangeError, Expectation, ExpectedCall, RecordedRequest, RecordedResponse,
 };
+pub use form::{FormPart, read_form};
 pub use recorder::{RecordError, Recorder, RecorderLimits};
 pub use recordings::{RecordedProvider, Recordings};
 pub use replayer::{ReplayOptions, Replayer};

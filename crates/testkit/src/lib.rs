@@ -27,7 +27,7 @@ pub mod store_suite;
 
 pub use fake_upstream::{Behaviour, FakeUpstream, SeenRequest, StreamEnd};
 pub use llm_replay::{
-    Chunking, Exchange, ExchangeError, Expectation, ExpectedCall, RecordedRequest,
-    RecordedResponse, split,
+    Chunking, Exchange, ExchangeError, Expectation, ExpectedCall, FormPart, RecordedRequest,
+    RecordedResponse, read_form, split,
 };
 pub use replay::ReplayServer;

@@ -19,7 +19,8 @@ use super::{azure, compare_sent, expected_vectors};
 /// Whether a client for the exchange's wire format exists, and its address has the form that the client uses.
 pub(super) fn covers(exchange: &Exchange) -> bool {
     wire(exchange).is_some_and(|wire| {
-        address(exchange, wire).ends_with(wire.path()) || stored_response(exchange).is_some()
+        address(exchange, wire).ends_with(&path(exchange, wire))
+            || stored_response(exchange).is_some()
     })
 }
 
@@ -66,6 +67,13 @@ impl Wire {
     }
 }
 
+/// The path that the provider has for it.
+fn path(exchange: &Exchange, wire: Wire) -> String {
+    let quirks = quirks(exchange);
+    let own = quirks.paths.get(wire.path().trim_start_matches('/'));
+    own.map_or_else(|| wire.path().to_owned(), |path| format!("/{path}"))
+}
+
 fn wire(exchange: &Exchange) -> Option<Wire> {
     match (exchange.wire.as_str(), exchange.op.as_str()) {
         ("openai-chat", "chat") => Some(Wire::Chat),
@@ -91,7 +99,12 @@ fn client(server: &ReplayServer, exchange: &Exchange, wire: Wire) -> Result<Open
         return Ok(builder.api_key("sk-replay".into()).build()?);
     }
     let address = address(exchange, wire);
-    let url = address.rsplit_once(wire.path()).map_or(address, |(base, _)| base);
+    let url = address.strip_suffix(&path(exchange, wire)).unwrap_or(address);
+    let url = if stored_response(exchange).is_some() {
+        address.rsplit_once(wire.path()).map_or(url, |(base, _)| base)
+    } else {
+        url
+    };
     let base_path = url.splitn(4, '/').nth(3).unwrap_or_default();
     let query = exchange.request.url.get(address.len()..).unwrap_or_default();
     let provider = OpenAi::builder(&exchange.provider, format!("{origin}/{base_path}{query}"))

@@ -4,6 +4,7 @@
 pub mod audio;
 mod azure;
 pub mod chat;
+pub mod completions;
 pub mod embeddings;
 pub mod errors;
 pub(crate) mod fields;

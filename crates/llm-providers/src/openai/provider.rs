@@ -10,15 +10,11 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method};
 use llm_core::{
     ChatModel, EmbeddingModel, ErrorKind, ModelError, ModelInfo, ModelKind, ModelName, Operation,
 };
-#[cfg(feature = "audio")]
-use llm_core::{SpeechModel, TranscriptionModel, TranscriptionRequest};
 use reqwest::Response;
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
-#[cfg(feature = "audio")]
-use super::audio::{OpenAiSpeech, OpenAiTranscription};
 use super::chat;
 use super::embeddings::OpenAiEmbedding;
 use super::errors;
@@ -35,7 +31,7 @@ use crate::transport::{self, BuildError, Transport, TransportOptions};
 /// A provider instance: one base URL, one key, one pool of connections, any number of models. Cheap to clone.
 #[derive(Clone)]
 pub struct OpenAi {
-    shared: Arc<Shared>,
+    pub(super) shared: Arc<Shared>,
 }
 
 /// What all models of one instance share.
@@ -95,6 +91,13 @@ impl OpenAi {
         Arc::new(Remote::over(&self.shared, info, chat::ask))
     }
 
+    /// A model behind the interface of completions ([`completions`](super::completions)), by the provider's name for it.
+    /// Nothing is sent.
+    pub fn completions(&self, model: impl Into<String>) -> Arc<dyn ChatModel> {
+        let info = self.info(model, ModelKind::Chat);
+        Arc::new(Remote::over(&self.shared, info, super::completions::ask))
+    }
+
     /// A chat model behind the Responses API, by the provider's name for it. Nothing is sent.
     #[cfg(feature = "openai-responses")]
     pub fn responses(&self, model: impl Into<String>) -> Arc<dyn ChatModel> {
@@ -123,51 +126,6 @@ impl OpenAi {
         Arc::new(OpenAiEmbedding::new(self.shared.clone(), info))
     }
 
-    /// A speech model by the provider's name for it. Nothing is sent.
-    #[cfg(feature = "audio")]
-    pub fn speech(&self, model: impl Into<String>) -> Arc<dyn SpeechModel> {
-        self.speech_with(self.info(model, ModelKind::Speech))
-    }
-
-    /// A speech model of which more is known.
-    #[cfg(feature = "audio")]
-    pub fn speech_with(&self, info: ModelInfo) -> Arc<dyn SpeechModel> {
-        Arc::new(OpenAiSpeech::new(self.shared.clone(), info))
-    }
-
-    /// A transcription model by the provider's name for it. Nothing is sent.
-    #[cfg(feature = "audio")]
-    pub fn transcription(&self, model: impl Into<String>) -> Arc<dyn TranscriptionModel> {
-        self.transcription_with(self.info(model, ModelKind::Transcription))
-    }
-
-    /// A transcription model of which more is known.
-    #[cfg(feature = "audio")]
-    pub fn transcription_with(&self, info: ModelInfo) -> Arc<dyn TranscriptionModel> {
-        let shared = self.shared.clone();
-        Arc::new(OpenAiTranscription::new(shared, info, "audio/transcriptions"))
-    }
-
-    /// A model that hears any language and writes English (`audio/translations`). Nothing is sent.
-    #[cfg(feature = "audio")]
-    pub fn translation(&self, model: impl Into<String>) -> Arc<dyn TranscriptionModel> {
-        let info = self.info(model, ModelKind::Transcription);
-        Arc::new(OpenAiTranscription::new(self.shared.clone(), info, "audio/translations"))
-    }
-
-    /// Asks [`TranscriptionRequest::model`] for a transcript that comes as it is made, ended by the whole. Providers that
-    /// cannot stream give the whole at once. The future borrows nothing; dropping it, or the reply, cancels.
-    ///
-    /// # Errors
-    /// Before the first event from the future, later as the reply's last item. A stream without its end is `Malformed`.
-    #[cfg(feature = "audio")]
-    pub fn stream_transcript(
-        &self,
-        request: TranscriptionRequest,
-    ) -> BoxFuture<'static, Result<super::audio::TranscriptReply, ModelError>> {
-        super::audio::follow(self.shared.clone(), request)
-    }
-
     /// Asks which models there are (`GET …/models`). The future borrows nothing; dropping it cancels.
     ///
     /// # Errors
@@ -177,7 +135,8 @@ impl OpenAi {
         Box::pin(async move {
             let operation = Operation::ListModels;
             let list = async {
-                let response = shared.ask(operation, Method::GET, "models", &[]).await?;
+                let response =
+                    shared.ask(operation, Method::GET, shared.own_path("models"), &[]).await?;
                 let body = shared.transport.read_body(operation, response).await?;
                 parse_models(&body)
             };
@@ -198,7 +157,7 @@ impl OpenAi {
         })
     }
 
-    fn info(&self, model: impl Into<String>, kind: ModelKind) -> ModelInfo {
+    pub(super) fn info(&self, model: impl Into<String>, kind: ModelKind) -> ModelInfo {
         ModelInfo::new(ModelName::new(self.name(), model), kind)
     }
 }
@@ -213,9 +172,14 @@ impl fmt::Debug for OpenAi {
 }
 
 impl Shared {
+    /// The provider's path for what the dialect calls `path`.
+    pub(super) fn own_path<'a>(&'a self, path: &'a str) -> &'a str {
+        self.quirks.paths.get(path).map_or(path, String::as_str)
+    }
+
     /// The path of a model's operation, which the dialect calls `path`.
     pub(super) fn path_for<'a>(&'a self, model: &str, path: &'a str) -> Cow<'a, str> {
-        let path = self.quirks.paths.get(path).map_or(path, String::as_str);
+        let path = self.own_path(path);
         match self.routing {
             Routing::Plain => Cow::Borrowed(path),
             Routing::Deployments => {

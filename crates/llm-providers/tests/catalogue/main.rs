@@ -84,7 +84,9 @@ async fn ask(entry: &ProviderEntry, model: &str) -> (SeenRequest, Vec<Warning>) 
     let answer = ChatResponse::collect(reply).await.unwrap();
     assert_eq!(answer.text(), "yes", "{}", entry.name);
     let seen = provider.seen();
-    assert_eq!(seen.path, format!("{}/chat/completions", provider.path), "{}", entry.name);
+    let path =
+        entry.quirks.paths.get("chat/completions").map_or("chat/completions", String::as_str);
+    assert_eq!(seen.path, format!("{}/{path}", provider.path), "{}", entry.name);
     (seen, answer.warnings)
 }
 

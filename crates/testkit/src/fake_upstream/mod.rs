@@ -14,7 +14,7 @@ use axum::response::Response;
 use axum::routing::{get, post};
 use bytes::Bytes;
 use http::{HeaderMap, Method};
-use llm_replay::LocalServer;
+use llm_replay::{FormPart, LocalServer, read_form};
 use serde_json::Value;
 use tokio::sync::Notify;
 
@@ -67,6 +67,11 @@ impl SeenRequest {
     /// The body as JSON; null when it is none.
     pub fn json(&self) -> Value {
         serde_json::from_slice(&self.body).unwrap_or(Value::Null)
+    }
+
+    /// The body as a form; `None` when it is none.
+    pub fn form(&self) -> Option<Vec<FormPart>> {
+        read_form(self.headers.get("content-type")?.to_str().ok()?, &self.body)
     }
 
     pub(crate) async fn read(request: Request) -> Result<Self, axum::Error> {

@@ -12,16 +12,64 @@ mod transcript;
 mod transcript_stream;
 mod transcription_request;
 
-use llm_core::{ErrorKind, ModelError, Operation};
+use std::sync::Arc;
+
+use futures::future::BoxFuture;
+use llm_core::{
+    ErrorKind, ModelError, ModelInfo, ModelKind, Operation, SpeechModel, TranscriptionModel,
+    TranscriptionRequest,
+};
 use reqwest::Response;
 
-pub(super) use speech::OpenAiSpeech;
+use super::OpenAi;
+use speech::OpenAiSpeech;
 pub use speech::render_speech_request;
 pub use transcribe::TranscriptReply;
-pub(super) use transcribe::{OpenAiTranscription, follow};
+use transcribe::{OpenAiTranscription, follow};
 pub use transcript::parse_transcript;
 pub use transcript_stream::{TranscriptDecoder, TranscriptEvent};
 pub use transcription_request::{render_transcription_body, render_transcription_form};
+
+impl OpenAi {
+    /// A speech model by the provider's name for it. Nothing is sent.
+    pub fn speech(&self, model: impl Into<String>) -> Arc<dyn SpeechModel> {
+        self.speech_with(self.info(model, ModelKind::Speech))
+    }
+
+    /// A speech model of which more is known.
+    pub fn speech_with(&self, info: ModelInfo) -> Arc<dyn SpeechModel> {
+        Arc::new(OpenAiSpeech::new(self.shared.clone(), info))
+    }
+
+    /// A transcription model by the provider's name for it. Nothing is sent.
+    pub fn transcription(&self, model: impl Into<String>) -> Arc<dyn TranscriptionModel> {
+        self.transcription_with(self.info(model, ModelKind::Transcription))
+    }
+
+    /// A transcription model of which more is known.
+    pub fn transcription_with(&self, info: ModelInfo) -> Arc<dyn TranscriptionModel> {
+        let shared = self.shared.clone();
+        Arc::new(OpenAiTranscription::new(shared, info, "audio/transcriptions"))
+    }
+
+    /// A model that hears any language and writes English (`audio/translations`). Nothing is sent.
+    pub fn translation(&self, model: impl Into<String>) -> Arc<dyn TranscriptionModel> {
+        let info = self.info(model, ModelKind::Transcription);
+        Arc::new(OpenAiTranscription::new(self.shared.clone(), info, "audio/translations"))
+    }
+
+    /// Asks [`TranscriptionRequest::model`] for a transcript that comes as it is made, ended by the whole. Providers that
+    /// cannot stream give the whole at once. The future borrows nothing; dropping it, or the reply, cancels.
+    ///
+    /// # Errors
+    /// Before the first event from the future, later as the reply's last item. A stream without its end is `Malformed`.
+    pub fn stream_transcript(
+        &self,
+        request: TranscriptionRequest,
+    ) -> BoxFuture<'static, Result<TranscriptReply, ModelError>> {
+        follow(self.shared.clone(), request)
+    }
+}
 
 /// Whether the answer is of a content type that begins so.
 fn is_of_type(response: &Response, beginning: &str) -> bool {

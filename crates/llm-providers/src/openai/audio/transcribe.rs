@@ -90,7 +90,7 @@ async fn whole(shared: &Shared, response: Response) -> Result<Transcript, ModelE
     let mut events = std::pin::pin!(events_of(shared, response));
     while let Some(event) = events.next().await {
         if let TranscriptEvent::Done(transcript) = event? {
-            return Ok(transcript);
+            return Ok(*transcript);
         }
     }
     Err(malformed(OPERATION, "the stream ended in the middle of the transcript"))
@@ -111,7 +111,7 @@ pub(in crate::openai) fn follow(
         let response = ask(&shared, "audio/transcriptions", request).await.map_err(&named)?;
         if !is_of_type(&response, "text/event-stream") {
             let transcript = whole(&shared, response).await.map_err(&named)?;
-            return Ok(Reply::one(TranscriptEvent::Done(transcript)));
+            return Ok(Reply::one(TranscriptEvent::Done(Box::new(transcript))));
         }
         let events = events_of(&shared, response);
         Ok(Reply::new(events.map(move |event| event.map_err(&named))))

@@ -25,7 +25,7 @@ pub enum TranscriptEvent {
     /// A stretch that is complete, where the provider tells them.
     Segment(TranscriptSegment),
     /// The whole transcript. Comes once, last.
-    Done(Transcript),
+    Done(Box<Transcript>),
 }
 
 /// Decodes one transcript as OpenAI streams it (`transcript.text.delta`, `.segment`, `.done`), or Mistral
@@ -111,7 +111,7 @@ impl TranscriptDecoder {
                 events.push(TranscriptEvent::Segment(segment));
             }
             Event::Done(fields) => {
-                events.push(TranscriptEvent::Done(self.whole(fields)?));
+                events.push(TranscriptEvent::Done(Box::new(self.whole(fields)?)));
                 self.is_done = true;
             }
             Event::Other => {}

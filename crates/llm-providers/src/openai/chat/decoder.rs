@@ -6,6 +6,7 @@ use llm_core::{ChatEvent, ErrorKind, Extra, FinishReason, ModelError, Operation,
 use serde_json::{Value, json};
 
 use super::choice::ChoiceState;
+use super::logprobs::in_chat_shape;
 use super::usage::parse_usage;
 use super::wire::{Choice, Chunk, Text};
 use crate::Quirks;
@@ -198,13 +199,17 @@ impl ChatDecoder {
             choice.delta.or(choice.message)
         };
         let mut said = said.unwrap_or_default();
+        if !is_something(&said.content) {
+            said.content = choice.text;
+        }
         let mut fields = choice.extra;
         fields.extend(std::mem::take(&mut said.extra));
 
         let state = self.choices.entry(index).or_default();
         state.delta(index, self.id.as_deref().unwrap_or_default(), said, events);
         if is_something(&choice.logprobs) {
-            events.push(ChatEvent::Logprobs { choice: index, value: choice.logprobs });
+            events
+                .push(ChatEvent::Logprobs { choice: index, value: in_chat_shape(choice.logprobs) });
         }
         let older_finish =
             fields.get("finish_details").and_then(|details| details.get("type")?.as_str());

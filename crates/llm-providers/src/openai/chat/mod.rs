@@ -8,6 +8,7 @@
 mod annotation;
 mod choice;
 mod decoder;
+mod logprobs;
 mod model;
 mod parse;
 mod parse_message;
@@ -17,12 +18,13 @@ mod usage;
 mod wire;
 
 pub use decoder::ChatDecoder;
-pub(super) use model::ask;
+pub(super) use model::{ask, ask_at};
 pub use parse::{IncomingChat, parse_request, parse_request_value};
 #[cfg(any(feature = "openai-responses", feature = "cohere"))]
 pub(crate) use parse_message::media_from_url;
 #[cfg(feature = "openai-responses")]
 pub(super) use parse_message::media_type_of_format;
+pub(super) use request::Body;
 pub use request::{RenderedRequest, render_request};
 #[cfg(feature = "openai-responses")]
 pub(super) use request_message::format_of_media_type;

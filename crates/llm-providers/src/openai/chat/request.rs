@@ -1,8 +1,8 @@
 //! [`render_request`]: a [`ChatRequest`] into the body that a provider of this dialect takes.
 
 use llm_core::{
-    CacheControl, ChatRequest, ModelError, ReasoningOptions, ResponseFormat, Tool, ToolChoice,
-    Warning,
+    CacheControl, ChatRequest, Extra, ModelError, ReasoningOptions, ResponseFormat, Sampling, Tool,
+    ToolChoice, Warning,
 };
 use serde_json::{Map, Value, json};
 
@@ -15,7 +15,7 @@ use crate::structured;
 /// A body to send, and how it differs from what was asked.
 #[derive(Clone, Debug, PartialEq)]
 pub struct RenderedRequest {
-    /// The body of `POST …/chat/completions`.
+    /// The body of `POST …/chat/completions`, or of `POST …/completions`.
     pub body: Map<String, Value>,
     /// What was left out.
     pub warnings: Vec<Warning>,
@@ -39,9 +39,8 @@ pub fn render_request(
     structured::settle(&mut request, enforced, &mut notes)?;
     let messages = render_messages(request.messages, quirks, &mut notes)?;
     let tools = render_tools(request.tools, quirks, &mut notes)?;
-    let mut extra = request.extra_body;
 
-    let mut body = Body { map: Map::new(), model: &request.model, quirks, notes };
+    let mut body = Body::new(&request.model, quirks, notes);
     body.insert("model", request.model.as_str());
     body.insert("messages", messages);
     if !tools.is_empty() {
@@ -50,20 +49,13 @@ pub fn render_request(
     body.put("tool_choice", request.tool_choice.map(|choice| tool_choice(choice, quirks)))?;
     body.put("parallel_tool_calls", request.parallel_tool_calls)?;
     body.put("response_format", request.response_format.map(response_format))?;
-    body.put("temperature", request.sampling.temperature)?;
-    body.put("top_p", request.sampling.top_p)?;
-    body.put("top_k", request.sampling.top_k)?;
-    body.put("frequency_penalty", request.sampling.frequency_penalty)?;
-    body.put("presence_penalty", request.sampling.presence_penalty)?;
-    body.put("seed", request.sampling.seed)?;
-    let bias = request.sampling.logit_bias;
-    body.put("logit_bias", (!bias.is_empty()).then(|| json!(bias)))?;
+    body.sampling(request.sampling)?;
     let limit = match quirks.output_limit_of(body.model) {
         OutputLimit::MaxTokens => "max_tokens",
         OutputLimit::MaxCompletionTokens => "max_completion_tokens",
     };
     body.put(limit, request.max_output_tokens)?;
-    body.put("stop", stop(request.stop))?;
+    body.stop(request.stop)?;
     body.put("n", request.n)?;
     body.put("logprobs", request.logprobs)?;
     body.put("top_logprobs", request.top_logprobs)?;
@@ -72,33 +64,32 @@ pub fn render_request(
     if let Some(reasoning) = request.reasoning {
         body.reasoning(reasoning)?;
     }
-    if request.stream {
-        body.insert("stream", true);
-        let options = extra.shift_remove("stream_options");
-        if !quirks.no_stream_options {
-            body.insert("stream_options", stream_options(options));
-        }
-    }
-    let Body { mut map, notes, .. } = body;
-    map.extend(extra);
-    Ok(RenderedRequest { body: map, warnings: notes.into_warnings() })
+    Ok(body.finish(request.stream, request.extra_body))
 }
 
 /// A body in the making, and what its model takes.
-struct Body<'a> {
+pub(in crate::openai) struct Body<'a> {
     map: Map<String, Value>,
     model: &'a str,
     quirks: &'a Quirks,
     notes: Notes,
 }
 
-impl Body<'_> {
-    fn insert(&mut self, name: &str, value: impl Into<Value>) {
+impl<'a> Body<'a> {
+    pub(in crate::openai) fn new(model: &'a str, quirks: &'a Quirks, notes: Notes) -> Self {
+        Self { map: Map::new(), model, quirks, notes }
+    }
+
+    pub(in crate::openai) fn insert(&mut self, name: &str, value: impl Into<Value>) {
         self.map.insert(name.to_owned(), value.into());
     }
 
     /// Inserts a parameter under the provider's name for it, or notes that the model does not take it.
-    fn put<T: Into<Value>>(&mut self, name: &str, value: Option<T>) -> Result<(), ModelError> {
+    pub(in crate::openai) fn put<T: Into<Value>>(
+        &mut self,
+        name: &str,
+        value: Option<T>,
+    ) -> Result<(), ModelError> {
         let Some(value) = value else {
             return Ok(());
         };
@@ -108,6 +99,27 @@ impl Body<'_> {
         let name = self.quirks.rename.get(name).map_or(name, String::as_str);
         self.insert(name, value);
         Ok(())
+    }
+
+    pub(in crate::openai) fn sampling(&mut self, sampling: Sampling) -> Result<(), ModelError> {
+        self.put("temperature", sampling.temperature)?;
+        self.put("top_p", sampling.top_p)?;
+        self.put("top_k", sampling.top_k)?;
+        self.put("frequency_penalty", sampling.frequency_penalty)?;
+        self.put("presence_penalty", sampling.presence_penalty)?;
+        self.put("seed", sampling.seed)?;
+        let bias = sampling.logit_bias;
+        self.put("logit_bias", (!bias.is_empty()).then(|| json!(bias)))
+    }
+
+    /// One text as it is, several as a list.
+    pub(in crate::openai) fn stop(&mut self, mut texts: Vec<String>) -> Result<(), ModelError> {
+        let stop = match texts.len() {
+            0 => None,
+            1 => texts.pop().map(Value::from),
+            _ => Some(texts.into()),
+        };
+        self.put("stop", stop)
     }
 
     fn reasoning(&mut self, options: ReasoningOptions) -> Result<(), ModelError> {
@@ -139,8 +151,29 @@ impl Body<'_> {
         }
     }
 
-    fn drop_if(&mut self, is_given: bool, name: &str) -> Result<(), ModelError> {
+    pub(in crate::openai) fn drop_if(
+        &mut self,
+        is_given: bool,
+        name: &str,
+    ) -> Result<(), ModelError> {
         if is_given { self.notes.dropped_parameter(name) } else { Ok(()) }
+    }
+
+    /// The whole: whether to stream, and the caller's own fields, which come last.
+    pub(in crate::openai) fn finish(
+        mut self,
+        is_streamed: bool,
+        mut extra: Extra,
+    ) -> RenderedRequest {
+        if is_streamed {
+            self.insert("stream", true);
+            let options = extra.shift_remove("stream_options");
+            if !self.quirks.no_stream_options {
+                self.insert("stream_options", stream_options(options));
+            }
+        }
+        self.map.extend(extra);
+        RenderedRequest { body: self.map, warnings: self.notes.into_warnings() }
     }
 }
 
@@ -152,14 +185,6 @@ fn stream_options(others: Option<Value>) -> Value {
     };
     options.insert("include_usage".into(), true.into());
     Value::Object(options)
-}
-
-fn stop(mut texts: Vec<String>) -> Option<Value> {
-    match texts.len() {
-        0 => None,
-        1 => texts.pop().map(Value::from),
-        _ => Some(texts.into()),
-    }
 }
 
 fn render_tools(

@@ -312,14 +312,16 @@ fn is_custom_call(value: &Value) -> bool {
     value.get("type").is_some_and(|kind| kind == "custom")
 }
 
+/// A call without an id is one of a provider that gives none, and takes none.
 fn tool_call(call: ToolCall) -> Value {
-    let mut value = json!({
-        "id": call.id,
-        "type": "function",
-        "function": { "name": call.name, "arguments": call.arguments },
-    });
-    extend(&mut value, call.extra);
-    value
+    let mut fields = Map::new();
+    if !call.id.is_empty() {
+        fields.insert("id".into(), call.id.into());
+    }
+    fields.insert("type".into(), "function".into());
+    fields.insert("function".into(), json!({ "name": call.name, "arguments": call.arguments }));
+    fields.extend(call.extra);
+    fields.into()
 }
 
 fn extend(value: &mut Value, extra: Map<String, Value>) {

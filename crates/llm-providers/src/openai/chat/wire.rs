@@ -48,6 +48,9 @@ pub(super) struct Choice<'a> {
     pub(super) delta: Option<Delta>,
     #[serde(default)]
     pub(super) message: Option<Delta>,
+    /// What completions have in place of a message. Some providers of chat send it beside one.
+    #[serde(default)]
+    pub(super) text: Value,
     #[serde(borrow, default)]
     pub(super) finish_reason: Option<Text<'a>>,
     #[serde(default)]
