@@ -15,7 +15,6 @@ const OPERATION: Operation = Operation::Transcribe;
 /// One event of a streamed transcript.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
-#[expect(clippy::large_enum_variant, reason = "the large one comes once, last")]
 pub enum TranscriptEvent {
     /// A piece of the text; never cumulative.
     Text {
