@@ -118,6 +118,8 @@ pub enum Dialect {
     /// Speech and transcription of ElevenLabs.
     #[serde(rename = "elevenlabs")]
     ElevenLabs,
+    /// Speech of Fish Audio.
+    FishAudio,
 }
 
 impl ProviderEntry {

@@ -38,7 +38,7 @@ pub struct Access {
     pub variables: BTreeMap<String, String>,
     /// Values for [`ProviderEntry::secrets`].
     pub secrets: BTreeMap<String, SecretString>,
-    /// Fields of every chat and embedding request's body, unless the request has them.
+    /// Fields of the body of every chat, embedding and speech request, unless the request has them.
     pub body: Extra,
     /// What is known of models; without it, the built-in list counts.
     pub models: Option<Arc<ModelCatalogue>>,

@@ -152,7 +152,7 @@ pub struct ProviderConfig {
     /// Further headers of every request.
     #[serde(default)]
     pub headers: BTreeMap<String, String>,
-    /// Further fields of the body of every chat and embedding request.
+    /// Further fields of the body of every chat, embedding and speech request.
     #[serde(default)]
     pub body: Extra,
     /// The model to use when a provider is configured, but no default chat model.

@@ -122,6 +122,10 @@ impl Client for crate::Cohere {
     fn rerank_with(&self, info: ModelInfo) -> Option<Arc<dyn RerankModel>> {
         Some(crate::Cohere::rerank_with(self, info))
     }
+
+    fn transcription_with(&self, info: ModelInfo) -> Option<Arc<dyn TranscriptionModel>> {
+        Some(crate::Cohere::transcription_with(self, info))
+    }
 }
 
 #[cfg(feature = "audio")]
@@ -129,3 +133,6 @@ impl Client for crate::voice::Deepgram {}
 
 #[cfg(feature = "audio")]
 impl Client for crate::voice::ElevenLabs {}
+
+#[cfg(feature = "audio")]
+impl Client for crate::voice::FishAudio {}

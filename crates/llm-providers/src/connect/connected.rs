@@ -6,7 +6,7 @@ use futures::future::BoxFuture;
 use llm_core::{
     ChatModel, ChatReply, ChatRequest, EmbeddingModel, EmbeddingRequest, EmbeddingResponse, Extra,
     ModelError, ModelInfo, ModelKind, ModelName, ModelSource, RerankModel, SpeechModel,
-    TranscriptionModel, VisionModel,
+    SpeechReply, SpeechRequest, TranscriptionModel, VisionModel,
 };
 
 use super::client::Client;
@@ -121,7 +121,8 @@ impl ModelSource for Connected {
 
     fn speech(&self, model: &str) -> Option<Arc<dyn SpeechModel>> {
         let speech = self.client.speech(self.sent(model))?;
-        self.client.speech_with(self.informed(speech.info(), model))
+        let speech = self.client.speech_with(self.informed(speech.info(), model))?;
+        Some(if self.body.is_empty() { speech } else { Arc::new(self.with_body(speech)) })
     }
 
     fn transcription(&self, model: &str) -> Option<Arc<dyn TranscriptionModel>> {
@@ -179,5 +180,19 @@ impl EmbeddingModel for WithBody<dyn EmbeddingModel> {
     ) -> BoxFuture<'static, Result<EmbeddingResponse, ModelError>> {
         self.add_to(&mut request.extra_body);
         self.model.embed(request)
+    }
+}
+
+impl SpeechModel for WithBody<dyn SpeechModel> {
+    fn info(&self) -> &ModelInfo {
+        self.model.info()
+    }
+
+    fn speak(
+        &self,
+        mut request: SpeechRequest,
+    ) -> BoxFuture<'static, Result<SpeechReply, ModelError>> {
+        self.add_to(&mut request.extra_body);
+        self.model.speak(request)
     }
 }

@@ -35,6 +35,8 @@ pub(super) fn client(entry: &ProviderEntry, access: Access, query: &[(&str, Stri
         Dialect::Deepgram => voice(crate::voice::Deepgram::builder(&entry.name), entry, access),
         #[cfg(feature = "audio")]
         Dialect::ElevenLabs => voice(crate::voice::ElevenLabs::builder(&entry.name), entry, access),
+        #[cfg(feature = "audio")]
+        Dialect::FishAudio => voice(crate::voice::FishAudio::builder(&entry.name), entry, access),
         #[allow(unreachable_patterns, reason = "reached where a dialect's feature is off")]
         _ => Err(BuildError::Dialect { provider: entry.name.clone() }),
     }

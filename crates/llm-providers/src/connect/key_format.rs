@@ -41,6 +41,8 @@ pub enum KeyFormat {
     VolcEngine,
     /// `yiyan_ak`, `yiyan_sk`: refused, since API v2 takes a plain key only.
     Baidu,
+    /// `fish_audio_ak`, `fish_audio_refid` (the voice for those who name none).
+    FishAudio,
 }
 
 /// What a key says besides what [`Access`] has a place for.
@@ -87,6 +89,12 @@ impl KeyFormat {
                 let parts = [fields.text("ep_id")?, fields.text("endpoint_id")?];
                 unpacked.model = Some(parts.into_iter().flatten().collect::<String>());
                 unpacked.model.take_if(|model| model.is_empty());
+            }
+            KeyFormat::FishAudio => {
+                access.key = Some(fields.required("fish_audio_ak")?.into());
+                if let Some(voice) = fields.text("fish_audio_refid")? {
+                    access.body.entry("reference_id").or_insert(voice.into());
+                }
             }
             KeyFormat::Baidu => {
                 return Err(error(
@@ -223,7 +231,9 @@ mod tests {
     #[test]
     fn a_plain_key_stays_in_every_format() {
         use KeyFormat::*;
-        for format in [Plain, Azure, OpenRouter, MiniMax, Bedrock, GoogleCloud, VolcEngine, Baidu] {
+        for format in
+            [Plain, Azure, OpenRouter, MiniMax, Bedrock, GoogleCloud, VolcEngine, Baidu, FishAudio]
+        {
             let (access, unpacked) = unpack(format, "sk-1").unwrap();
             assert_eq!((key(&access), unpacked), (Some("sk-1"), Unpacked::default()));
         }
@@ -278,6 +288,13 @@ mod tests {
         let file = json!({ "type": "service_account" }).to_string();
         let (access, _) = unpack(KeyFormat::GoogleCloud, &file).unwrap();
         assert_eq!(secret(&access, "service_account"), file);
+    }
+
+    #[test]
+    fn a_voice_goes_into_the_body() {
+        let given = json!({ "fish_audio_ak": "k", "fish_audio_refid": "v" });
+        let (access, _) = unpack(KeyFormat::FishAudio, given).unwrap();
+        assert_eq!((key(&access), &access.body["reference_id"]), (Some("k"), &json!("v")));
     }
 
     #[test]

@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use llm_core::{ChatRequest, ChatResponse, Message};
+use futures::TryStreamExt;
+use llm_core::{ChatRequest, ChatResponse, Message, SpeechRequest};
 use llm_providers::catalogue::{self, Dialect, ProviderEntry};
 use llm_providers::{Access, KeyFormat, connect, connect_entry};
 use serde_json::json;
@@ -171,6 +172,23 @@ async fn keys_of_ragflow_reach_the_request() {
         assert_eq!(seen.query, query.unwrap_or_default(), "{}", entry.name);
         assert_eq!(body.get("provider"), routing.as_ref(), "{}", entry.name);
     }
+}
+
+#[tokio::test]
+async fn a_voice_of_ragflows_key_speaks() {
+    let entry = catalogue::find("Fish Audio").unwrap();
+    let provider = Provider::of(entry, "sound", "audio/mpeg").await;
+    let key = json!({ "fish_audio_ak": KEY, "fish_audio_refid": "v" }).to_string();
+    let access = Access { key: Some(key.into()), ..provider.access.clone() };
+    let source = connect_entry(entry, access).unwrap();
+    let request = SpeechRequest { input: "Hello.".into(), ..SpeechRequest::default() };
+    let mut sound = source.speech("s1").unwrap().speak(request).await.unwrap();
+    assert_eq!(sound.try_next().await.unwrap().unwrap(), "sound");
+    let seen = provider.seen();
+    assert_eq!(seen.path, format!("{}/tts", provider.path));
+    assert_eq!(seen.headers["authorization"], format!("Bearer {KEY}").as_str());
+    assert_eq!(seen.headers["model"], "s1");
+    assert_eq!(seen.json(), json!({ "text": "Hello.", "reference_id": "v" }));
 }
 
 #[test]
