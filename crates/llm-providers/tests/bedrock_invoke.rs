@@ -166,7 +166,9 @@ async fn every_family_is_asked_in_its_own_words() {
     ] {
         let body: Vec<u8> = events.iter().flat_map(chunk).collect();
         let (server, bedrock) = serve(body, json!({ "x-amzn-requestid": "r-1" })).await;
-        let response = ask(&bedrock, model, question().streamed()).await.unwrap();
+        let request = ChatRequest { service_tier: Some("flex".into()), ..question().streamed() };
+        let response = ask(&bedrock, model, request).await.unwrap();
+        assert_eq!(response.warnings, [], "{model}");
         assert_eq!(response.text(), "air", "{model}");
         assert_eq!(response.choices[0].finish, FinishReason::Stop, "{model}");
         let usage = &response.usage;
@@ -181,6 +183,8 @@ async fn every_family_is_asked_in_its_own_words() {
         let body = seen.json();
         assert!(body.get(field).is_some(), "{model}: {body}");
         assert!(body.get("stream").is_none(), "{model}: {body}");
+        assert!(body.get("service_tier").is_none(), "{model}: {body}");
+        assert_eq!(seen.headers["x-amzn-bedrock-service-tier"], "flex");
     }
 }
 

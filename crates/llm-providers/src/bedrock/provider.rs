@@ -21,7 +21,6 @@ use super::converse::BedrockChat;
 use super::count_tokens;
 use super::embeddings::{BedrockEmbedding, EmbeddingFamily};
 use super::errors;
-use super::invoke::{InvokeChat, InvokeFamily, InvokeRerank};
 use super::rerank::BedrockRerank;
 use super::sigv4::{self, Credentials, Scope, escape};
 use crate::transport::{self, BuildError, Transport, TransportOptions};
@@ -52,7 +51,7 @@ const SKEW: Duration = Duration::from_secs(60);
 /// ```
 #[derive(Clone)]
 pub struct Bedrock {
-    shared: Arc<Shared>,
+    pub(super) shared: Arc<Shared>,
 }
 
 /// What all models of one instance share.
@@ -125,33 +124,6 @@ impl Bedrock {
         Arc::new(BedrockChat::new(self.shared.clone(), info))
     }
 
-    /// A chat model that is asked through InvokeModel, in its maker's own dialect, where [`Bedrock::chat`] asks through
-    /// Converse: for what Converse has no word for, and for policies that allow only this. Nothing is sent.
-    ///
-    /// The dialect depends on the model's family, which its id tells. An id that does not needs
-    /// [`Bedrock::invoke_chat_of`]; without that its calls fail with `Unsupported`.
-    pub fn invoke_chat(&self, model: impl Into<String>) -> Arc<dyn ChatModel> {
-        let info = self.info(model, ModelKind::Chat);
-        let family = InvokeFamily::of(&info.name.model);
-        Arc::new(InvokeChat::new(self.shared.clone(), info, family))
-    }
-
-    /// A chat model that is asked through InvokeModel in the dialect of this family. Nothing is sent.
-    pub fn invoke_chat_of(
-        &self,
-        family: InvokeFamily,
-        model: impl Into<String>,
-    ) -> Arc<dyn ChatModel> {
-        let info = self.info(model, ModelKind::Chat);
-        Arc::new(InvokeChat::new(self.shared.clone(), info, Some(family)))
-    }
-
-    /// A rerank model (Cohere's shape) that is asked through InvokeModel. Nothing is sent.
-    pub fn invoke_rerank(&self, model: impl Into<String>) -> Arc<dyn RerankModel> {
-        let info = self.info(model, ModelKind::Rerank);
-        Arc::new(InvokeRerank::new(self.shared.clone(), info))
-    }
-
     /// An embedding model (Titan, Cohere or Nova) by its id. Nothing is sent.
     ///
     /// What such a model is asked with depends on its family, which its id tells. An id that does not (an application's
@@ -204,7 +176,7 @@ impl Bedrock {
         })
     }
 
-    fn info(&self, model: impl Into<String>, kind: ModelKind) -> ModelInfo {
+    pub(super) fn info(&self, model: impl Into<String>, kind: ModelKind) -> ModelInfo {
         ModelInfo::new(ModelName::new(self.name(), model), kind)
     }
 }

@@ -36,7 +36,5 @@ mod rerank;
 mod stream;
 
 pub use family::InvokeFamily;
-pub(super) use model::InvokeChat;
 pub use request::{RenderedRequest, parse_request, render_request};
-pub(super) use rerank::InvokeRerank;
 pub use stream::decode_chunks;

@@ -5,14 +5,14 @@ use std::sync::Arc;
 use futures::TryStreamExt;
 use futures::future::BoxFuture;
 use http::HeaderMap;
-use http::header::{ACCEPT, HeaderValue};
+use http::header::{ACCEPT, HeaderName, HeaderValue};
 use llm_core::{
-    ChatEvent, ChatModel, ChatReply, ChatRequest, ErrorKind, ModelError, ModelInfo, Operation,
-    Usage,
+    ChatEvent, ChatModel, ChatReply, ChatRequest, ErrorKind, ModelError, ModelInfo, ModelKind,
+    Operation, Usage,
 };
 
 use super::super::errors;
-use super::super::provider::{Host, Shared};
+use super::super::provider::{Bedrock, Host, Shared};
 use super::family::InvokeFamily;
 use super::native::{NativeDecoder, Whole};
 use super::request::render_request;
@@ -21,20 +21,47 @@ use crate::answer::whole;
 use crate::stream::reply_of_bytes;
 use crate::transport;
 
+/// Where InvokeModel takes what Converse has a field for.
+const SERVICE_TIER: HeaderName = HeaderName::from_static("x-amzn-bedrock-service-tier");
+
 /// A chat model. Made by [`Bedrock::invoke_chat`](crate::bedrock::Bedrock::invoke_chat).
-pub(in crate::bedrock) struct InvokeChat {
+struct InvokeChat {
     shared: Arc<Shared>,
     info: Arc<ModelInfo>,
     family: Option<InvokeFamily>,
 }
 
 impl InvokeChat {
-    pub(in crate::bedrock) fn new(
-        shared: Arc<Shared>,
-        info: ModelInfo,
-        family: Option<InvokeFamily>,
-    ) -> Self {
+    fn new(shared: Arc<Shared>, info: ModelInfo, family: Option<InvokeFamily>) -> Self {
         Self { shared, info: Arc::new(info), family }
+    }
+}
+
+impl Bedrock {
+    /// A chat model that is asked through InvokeModel, in its maker's own dialect, where [`Bedrock::chat`] asks through
+    /// Converse: for what Converse has no word for, and for policies that allow only this. Nothing is sent.
+    ///
+    /// The dialect depends on the model's family, which its id tells. An id that does not needs
+    /// [`Bedrock::invoke_chat_of`]; without that its calls fail with `Unsupported`.
+    pub fn invoke_chat(&self, model: impl Into<String>) -> Arc<dyn ChatModel> {
+        self.invoke_chat_with(self.info(model, ModelKind::Chat))
+    }
+
+    /// A chat model that is asked through InvokeModel, of which more is known. Its output limit bounds the limit that Claude's
+    /// answers get by default.
+    pub fn invoke_chat_with(&self, info: ModelInfo) -> Arc<dyn ChatModel> {
+        let family = InvokeFamily::of(&info.name.model);
+        Arc::new(InvokeChat::new(self.shared.clone(), info, family))
+    }
+
+    /// A chat model that is asked through InvokeModel in the dialect of this family. Nothing is sent.
+    pub fn invoke_chat_of(
+        &self,
+        family: InvokeFamily,
+        model: impl Into<String>,
+    ) -> Arc<dyn ChatModel> {
+        let info = self.info(model, ModelKind::Chat);
+        Arc::new(InvokeChat::new(self.shared.clone(), info, Some(family)))
     }
 }
 
@@ -83,6 +110,9 @@ async fn ask(
     headers.entry(ACCEPT).or_insert(HeaderValue::from_static(accept));
     let (model, is_streamed) = (request.model.clone(), request.stream);
     let rendered = render_request(request, family, output_limit)?;
+    if let Some(tier) = &rendered.service_tier {
+        headers.insert(SERVICE_TIER, tier_value(tier)?);
+    }
     let body = rendered.body.into();
     let response = shared.ask(operation, &model, action, headers, &body).await?;
     drop(body);
@@ -99,6 +129,14 @@ async fn ask(
     let decoder = Whole { decoder, usage: usage(response.headers()) };
     let body = transport.read_body(operation, response).await?;
     whole(decoder, &body, first)
+}
+
+fn tier_value(tier: &str) -> Result<HeaderValue, ModelError> {
+    HeaderValue::try_from(tier).map_err(|_| {
+        let message = "the service tier cannot be sent";
+        ModelError::new(ErrorKind::InvalidRequest, Operation::Chat, message)
+            .with_param("service_tier")
+    })
 }
 
 /// The service's own count, out of the headers of a whole answer.

@@ -123,6 +123,7 @@ pub(super) fn render(
         (request.reasoning.is_some(), "reasoning"),
         (request.n.is_some_and(|n| n > 1), "n"),
         (request.logprobs == Some(true), "logprobs"),
+        (request.top_logprobs.is_some_and(|top| top > 0), "top_logprobs"),
         (request.user.is_some(), "user"),
     ] {
         if is_given {

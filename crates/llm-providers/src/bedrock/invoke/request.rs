@@ -20,6 +20,8 @@ pub struct RenderedRequest {
     pub warnings: Vec<Warning>,
     /// The schema of the answer is asked for by a tool (Nova).
     pub answers_by_tool: bool,
+    /// The service tier, which goes into the header `x-amzn-bedrock-service-tier` whatever the family.
+    pub service_tier: Option<String>,
 }
 
 /// Writes the body in the dialect of a family, which documents what it takes and what it leaves out: nothing in the body says
@@ -30,11 +32,12 @@ pub struct RenderedRequest {
 /// [`ErrorKind::Unsupported`](llm_core::ErrorKind::Unsupported) for what the model does not take, when the request says
 /// [`Unsupported::Refuse`](llm_core::Unsupported::Refuse).
 pub fn render_request(
-    request: ChatRequest,
+    mut request: ChatRequest,
     family: InvokeFamily,
     output_limit: Option<u32>,
 ) -> Result<RenderedRequest, ModelError> {
     let quirks = Quirks::default();
+    let service_tier = request.service_tier.take().filter(|tier| tier != "auto");
     let mut answers_by_tool = false;
     let (mut body, warnings) = match family {
         InvokeFamily::Claude => {
@@ -77,7 +80,7 @@ pub fn render_request(
         // The path names it.
         body.shift_remove("model");
     }
-    Ok(RenderedRequest { body, warnings, answers_by_tool })
+    Ok(RenderedRequest { body, warnings, answers_by_tool, service_tier })
 }
 
 /// Reads a body of InvokeModel, as a client writes it.

@@ -4,10 +4,11 @@ use std::sync::Arc;
 
 use futures::future::BoxFuture;
 use llm_core::{
-    ModelError, ModelInfo, Operation, RerankModel, RerankRequest, RerankResponse, ScoreType,
+    ModelError, ModelInfo, ModelKind, Operation, RerankModel, RerankRequest, RerankResponse,
+    ScoreType,
 };
 
-use super::super::provider::{Host, Shared};
+use super::super::provider::{Bedrock, Host, Shared};
 use crate::cohere::rerank::{parse_rerank_response, render_rerank_request};
 use crate::transport;
 
@@ -18,16 +19,24 @@ const MAX_DOCUMENTS: u32 = 1000;
 const API_VERSION: (&str, u32) = ("api_version", 2);
 
 /// A rerank model. Made by [`Bedrock::invoke_rerank`](crate::bedrock::Bedrock::invoke_rerank).
-pub(in crate::bedrock) struct InvokeRerank {
+struct InvokeRerank {
     shared: Arc<Shared>,
     info: Arc<ModelInfo>,
 }
 
 impl InvokeRerank {
-    pub(in crate::bedrock) fn new(shared: Arc<Shared>, mut info: ModelInfo) -> Self {
+    fn new(shared: Arc<Shared>, mut info: ModelInfo) -> Self {
         info.scores.get_or_insert(ScoreType::Probability);
         info.limits.batch.get_or_insert(MAX_DOCUMENTS);
         Self { shared, info: Arc::new(info) }
+    }
+}
+
+impl Bedrock {
+    /// A rerank model (Cohere's shape) that is asked through InvokeModel. Nothing is sent.
+    pub fn invoke_rerank(&self, model: impl Into<String>) -> Arc<dyn RerankModel> {
+        let info = self.info(model, ModelKind::Rerank);
+        Arc::new(InvokeRerank::new(self.shared.clone(), info))
     }
 }
 
