@@ -1,14 +1,20 @@
-//! AWS Bedrock: Converse and ConverseStream, embeddings through InvokeModel, rerank, counts of tokens.
+//! AWS Bedrock: Converse and ConverseStream, chat, embeddings and rerank through InvokeModel, rerank, counts of tokens.
 
 use anyhow::Result;
-use llm_core::{ChatRequest, EmbeddingRequest, Message, ModelError, Part, RerankRequest, ToolCall};
+use llm_core::{
+    ChatRequest, EmbeddingRequest, Message, ModelError, Part, RerankRequest, RerankResponse,
+    ToolCall, Warning,
+};
 use llm_providers::bedrock::converse::{DIALECT, parse_request};
 use llm_providers::bedrock::embeddings::parse_embedding_request;
-use llm_providers::bedrock::{Bedrock, Credentials, EmbeddingFamily};
+use llm_providers::bedrock::invoke;
+use llm_providers::bedrock::{Bedrock, Credentials, EmbeddingFamily, InvokeFamily};
+use llm_providers::cohere::rerank::parse_rerank_request;
 use serde_json::{Value, json};
 use testkit::conformance::{
     Outcome, compare_answer, compare_embedding, compare_failure, compare_requests,
-    normalise_converse_request,
+    normalise_chat_request, normalise_cohere_request, normalise_converse_request,
+    normalise_messages_request,
 };
 use testkit::{Chunking, Exchange, ReplayServer};
 
@@ -16,8 +22,10 @@ use testkit::{Chunking, Exchange, ReplayServer};
 #[derive(Clone, Copy)]
 enum Call {
     Converse { stream: bool },
+    Invoke { family: InvokeFamily, stream: bool },
     Embed(EmbeddingFamily),
     Rerank,
+    InvokeRerank,
     CountTokens,
 }
 
@@ -36,8 +44,40 @@ fn call(exchange: &Exchange) -> Option<Call> {
         (wire, "invoke") if wire.starts_with("bedrock-invoke:") && exchange.op == "embedding" => {
             EmbeddingFamily::of(&model(exchange)).map(Call::Embed)
         }
+        (wire, "invoke") if wire.starts_with("bedrock-invoke:") && exchange.op == "rerank" => {
+            Some(Call::InvokeRerank)
+        }
+        // An inference profile, whose id tells nothing; what came back is a vector.
+        ("bedrock-invoke:other", "invoke") if asks_for_vector(exchange) => {
+            Some(Call::Embed(EmbeddingFamily::Titan))
+        }
+        (wire, "invoke" | "invoke-with-response-stream")
+            if wire.starts_with("bedrock-invoke:") && exchange.op == "chat" =>
+        {
+            let stream = action != "invoke";
+            invoke_family(exchange).map(|family| Call::Invoke { family, stream })
+        }
         _ => None,
     }
+}
+
+fn has_field(exchange: &Exchange, name: &str) -> bool {
+    exchange.request.body.as_ref().is_some_and(|body| body.get(name).is_some())
+}
+
+fn asks_for_vector(exchange: &Exchange) -> bool {
+    has_field(exchange, "inputText") && !has_field(exchange, "textGenerationConfig")
+}
+
+/// What the model's id tells, except where the body is of an older form, or the id is none.
+fn invoke_family(exchange: &Exchange) -> Option<InvokeFamily> {
+    if has_field(exchange, "max_tokens_to_sample") {
+        return Some(InvokeFamily::ClaudePrompt);
+    }
+    if has_field(exchange, "anthropic_version") {
+        return Some(InvokeFamily::Claude);
+    }
+    InvokeFamily::of(&model(exchange))
 }
 
 /// Replays an exchange; gives how it differs from the recording.
@@ -52,7 +92,11 @@ pub(super) async fn replay(server: &ReplayServer, exchange: &Exchange) -> Result
     let mut differences = match call(exchange) {
         Some(Call::Converse { stream }) => replay_chat(&client, exchange, stream).await,
         Some(Call::Embed(family)) => replay_embedding(&client, exchange, family).await,
+        Some(Call::Invoke { family, stream }) => {
+            replay_invoke(&client, exchange, family, stream).await
+        }
         Some(Call::Rerank) => replay_rerank(&client, exchange).await,
+        Some(Call::InvokeRerank) => replay_invoke_rerank(&client, exchange).await,
         Some(Call::CountTokens) => replay_count(&client, exchange).await,
         None => return Ok(Vec::new()),
     };
@@ -63,7 +107,11 @@ pub(super) async fn replay(server: &ReplayServer, exchange: &Exchange) -> Result
     };
     match &server.taken(&exchange.id)[..] {
         [sent] if is_compared => {
-            differences.extend(compare_requests(exchange, sent, &[], normalise));
+            let normalise = |body| match call(exchange) {
+                Some(Call::Invoke { family, .. }) => normalise_invoke(body, family),
+                _ => normalise(body),
+            };
+            differences.extend(compare_requests(exchange, sent, &announced(exchange), normalise));
         }
         [_] => {}
         sent => differences.push(format!("{} requests were sent", sent.len())),
@@ -115,6 +163,57 @@ async fn replay_chat(client: &Bedrock, exchange: &Exchange, stream: bool) -> Vec
     }
 }
 
+/// What the client says that it leaves out (sampling beside thinking).
+fn announced(exchange: &Exchange) -> Vec<Warning> {
+    let (Some(Call::Invoke { family, stream }), Some(body)) =
+        (call(exchange), exchange.request.body.clone())
+    else {
+        return Vec::new();
+    };
+    let request = invoke::parse_request(family, &model(exchange), stream, body).ok();
+    let rendered = request.and_then(|it| invoke::render_request(it, family, None).ok());
+    rendered.map(|rendered| rendered.warnings).unwrap_or_default()
+}
+
+async fn replay_invoke(
+    client: &Bedrock,
+    exchange: &Exchange,
+    family: InvokeFamily,
+    stream: bool,
+) -> Vec<String> {
+    let model = model(exchange);
+    let body = exchange.request.body.clone().filter(|body| body != &json!({}));
+    let request = match body {
+        Some(body) => match invoke::parse_request(family, &model, stream, body) {
+            Ok(request) => request,
+            Err(refusal) => return vec![format!("refused: {refusal}")],
+        },
+        None => ChatRequest { stream, ..ChatRequest::new(vec![Message::user("hi")]) },
+    };
+    let chat = client.invoke_chat_of(family, model);
+    let outcome = Outcome::of(chat.chat(request).await).await;
+    if exchange.response.status >= 400 {
+        return failure(exchange, outcome.error);
+    }
+    let mut expect = exchange.expect.clone().unwrap_or_default();
+    // The independent reader knows no end of these dialects in this framing; the service's own count comes last in it.
+    let is_counted = |usage: &Value| usage.get("invocationLatency").is_some();
+    if expect.usage.as_ref().is_some_and(is_counted) {
+        expect.complete = None;
+    }
+    compare_answer(&expect, &outcome)
+}
+
+async fn replay_invoke_rerank(client: &Bedrock, exchange: &Exchange) -> Vec<String> {
+    let body = exchange.request.body.clone().unwrap_or_default();
+    let request = match parse_rerank_request(body) {
+        Ok(request) => request,
+        Err(refusal) => return vec![format!("refused: {refusal}")],
+    };
+    let result = client.invoke_rerank(model(exchange)).rerank(request).await;
+    compare_ranking(exchange, result)
+}
+
 /// The independent reader lists calls of the provider's own tools among the others; to us they are blocks, since nobody is
 /// to run them.
 fn list_server_calls(outcome: &mut Outcome) {
@@ -156,7 +255,7 @@ async fn replay_embedding(
         },
         None => EmbeddingRequest::documents(["text"]),
     };
-    let result = client.embedding(model).embed(request).await;
+    let result = client.embedding_of(family, model).embed(request).await;
     if exchange.response.status >= 400 {
         return failure(exchange, result.err());
     }
@@ -178,6 +277,13 @@ async fn replay_rerank(client: &Bedrock, exchange: &Exchange) -> Vec<String> {
         ..RerankRequest::default()
     };
     let result = client.rerank("cohere.rerank-v3-5:0").rerank(request).await;
+    compare_ranking(exchange, result)
+}
+
+fn compare_ranking(exchange: &Exchange, result: Result<RerankResponse, ModelError>) -> Vec<String> {
+    let recorded: Value = serde_json::from_slice(&exchange.response.bytes()).unwrap_or_default();
+    let entries = recorded.get("results").and_then(Value::as_array).cloned().unwrap_or_default();
+    let index = |entry: &Value| entry.get("index").and_then(Value::as_u64).unwrap_or_default();
     if exchange.response.status >= 400 {
         return failure(exchange, result.err());
     }
@@ -213,6 +319,32 @@ async fn replay_count(client: &Bedrock, exchange: &Exchange) -> Vec<String> {
     match result {
         Ok(count) if recorded.get("inputTokens") == Some(&json!(count)) => Vec::new(),
         other => vec![format!("count: {other:?}, not {recorded}")],
+    }
+}
+
+/// The path says whether to stream, whatever stands in the body.
+fn normalise_invoke(mut body: Value, family: InvokeFamily) -> Value {
+    if let Some(fields) = body.as_object_mut() {
+        fields.remove("stream");
+        fields.remove("schemaVersion");
+        if let Some(Value::Object(config)) = fields.get_mut("inferenceConfig")
+            && let Some(limit) = config.remove("max_new_tokens")
+        {
+            config.insert("maxTokens".into(), limit);
+        }
+    }
+    match family {
+        InvokeFamily::Claude => normalise_messages_request(body),
+        InvokeFamily::Nova => normalise_converse_request(body),
+        InvokeFamily::ChatCompletions => normalise_chat_request(body),
+        // Empty lists are left out there and elsewhere.
+        InvokeFamily::CommandR | InvokeFamily::Command => normalise_cohere_request(body),
+        _ => {
+            if let Some(Value::Object(config)) = body.get_mut("textGenerationConfig") {
+                config.retain(|_, value| *value != json!([]));
+            }
+            body
+        }
     }
 }
 

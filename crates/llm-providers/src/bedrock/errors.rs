@@ -10,6 +10,7 @@ use http::HeaderMap;
 use llm_core::{ErrorKind, ModelError, Operation, Retry};
 use serde_json::Value;
 
+use super::event_stream::Frame;
 use crate::retry_after::retry_after;
 
 /// Exceptions, without `Exception` at their end, and what they mean.
@@ -87,6 +88,27 @@ pub fn from_response(
     match retry_after(headers, now).filter(|_| may_wait) {
         Some(wait) => error.with_retry(Retry::After(wait)),
         None => error,
+    }
+}
+
+/// The failure that a frame of a stream is, if it is one: an exception, or an error outside of the service's own list.
+pub fn from_frame(operation: Operation, frame: Frame<'_>) -> Option<ModelError> {
+    match frame.header(":message-type").unwrap_or("event") {
+        "event" => None,
+        "exception" => {
+            let name = frame.header(":exception-type").unwrap_or_default();
+            Some(from_exception(operation, name, frame.payload))
+        }
+        _ => {
+            let code = frame.header(":error-code").unwrap_or("UnknownError");
+            let error = from_exception(operation, code, frame.payload);
+            Some(match frame.header(":error-message") {
+                Some(message) if !message.is_empty() => {
+                    ModelError::new(error.kind(), operation, message).with_code(code)
+                }
+                _ => error,
+            })
+        }
     }
 }
 

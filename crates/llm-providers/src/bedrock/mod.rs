@@ -1,11 +1,12 @@
-//! AWS Bedrock: chat through Converse and ConverseStream, embeddings through InvokeModel, rerank through the agent
-//! runtime, and counting of tokens.
+//! AWS Bedrock: chat through Converse and ConverseStream or through InvokeModel, embeddings through InvokeModel, rerank
+//! through the agent runtime or InvokeModel, and counting of tokens.
 //!
 //! | part | source |
 //! |---|---|
 //! | [`event_stream`] | "event stream encoding" in the AWS documentation |
 //! | [`sigv4`] | "Create a signed AWS API request" in the IAM user guide |
 //! | [`converse`] | Converse and ConverseStream in the Bedrock API reference; "Inference request parameters and response fields for foundation models" in its user guide for what single families of models take ([`family`]) |
+//! | [`invoke`] | InvokeModel and InvokeModelWithResponseStream in the API reference; the pages of each maker under "Inference request parameters and response fields" |
 //! | [`embeddings`] | the pages of Titan, Cohere and Nova embeddings in the user guide |
 //! | [`rerank`] | Rerank in the API reference of the agent runtime |
 //! | [`count_tokens`] | CountTokens in the API reference |
@@ -19,11 +20,13 @@ pub mod embeddings;
 pub mod errors;
 pub mod event_stream;
 pub mod family;
+pub mod invoke;
 mod merge;
 mod provider;
 pub mod rerank;
 pub mod sigv4;
 
 pub use embeddings::EmbeddingFamily;
+pub use invoke::InvokeFamily;
 pub use provider::{Bedrock, BedrockBuilder, CredentialsSource};
 pub use sigv4::Credentials;

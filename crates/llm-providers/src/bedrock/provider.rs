@@ -51,7 +51,7 @@ const SKEW: Duration = Duration::from_secs(60);
 /// ```
 #[derive(Clone)]
 pub struct Bedrock {
-    shared: Arc<Shared>,
+    pub(super) shared: Arc<Shared>,
 }
 
 /// What all models of one instance share.
@@ -176,7 +176,7 @@ impl Bedrock {
         })
     }
 
-    fn info(&self, model: impl Into<String>, kind: ModelKind) -> ModelInfo {
+    pub(super) fn info(&self, model: impl Into<String>, kind: ModelKind) -> ModelInfo {
         ModelInfo::new(ModelName::new(self.name(), model), kind)
     }
 }

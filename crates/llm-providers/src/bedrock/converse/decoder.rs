@@ -49,17 +49,24 @@ impl ConverseDecoder {
         frame: Frame<'_>,
         events: &mut Vec<ChatEvent>,
     ) -> Result<Progress, ModelError> {
-        let payload = frame.payload;
-        match frame.header(":message-type").unwrap_or("event") {
-            "event" => {}
-            "exception" => {
-                let name = frame.header(":exception-type").unwrap_or_default();
-                return Err(self.named(errors::from_exception(Operation::Chat, name, payload)));
+        match errors::from_frame(Operation::Chat, frame) {
+            Some(error) => Err(self.named(error)),
+            None => {
+                let name = frame.header(":event-type").unwrap_or_default();
+                self.event(name, frame.payload, events)
             }
-            _ => return Err(self.unmodelled(frame)),
         }
+    }
+
+    /// Takes the next event, whatever framed it.
+    pub(in crate::bedrock) fn event(
+        &mut self,
+        name: &str,
+        payload: &[u8],
+        events: &mut Vec<ChatEvent>,
+    ) -> Result<Progress, ModelError> {
         self.begin(events);
-        match frame.header(":event-type").unwrap_or_default() {
+        match name {
             "messageStart" => {}
             "contentBlockStart" => {
                 let BlockStart { content_block_index, start } = parse(payload)?;
@@ -162,19 +169,6 @@ impl ConverseDecoder {
         };
         self.stop = Some(word.clone());
         events.push(ChatEvent::Finished { choice: 0, reason, raw: Some(word) });
-    }
-
-    /// A frame of type `error`: a failure outside of the service's own list.
-    fn unmodelled(&self, frame: Frame<'_>) -> ModelError {
-        let code = frame.header(":error-code").unwrap_or("UnknownError");
-        let error = errors::from_exception(Operation::Chat, code, frame.payload);
-        let error = match frame.header(":error-message") {
-            Some(message) if !message.is_empty() => {
-                ModelError::new(error.kind(), Operation::Chat, message).with_code(code)
-            }
-            _ => error,
-        };
-        self.named(error)
     }
 
     fn named(&self, error: ModelError) -> ModelError {

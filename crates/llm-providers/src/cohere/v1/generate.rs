@@ -82,7 +82,8 @@ fn is_instruction(message: &Message) -> bool {
     matches!(message.role, Role::System | Role::Developer)
 }
 
-fn plain_text(message: Message, notes: &mut Notes) -> Result<String, ModelError> {
+/// The text of a message, without what is no text.
+pub(crate) fn plain_text(message: Message, notes: &mut Notes) -> Result<String, ModelError> {
     let mut text = String::new();
     for part in message.parts {
         match part {

@@ -9,6 +9,8 @@ mod tools;
 mod wire;
 
 pub use decoder::ChatDecoder;
+#[cfg(feature = "bedrock")]
+pub(crate) use generate::plain_text;
 pub use generate::{parse_generate, render_generate};
 pub use parse::parse_request;
 pub use request::render_request;
