@@ -118,6 +118,11 @@ pub enum Dialect {
     /// Speech and transcription of ElevenLabs.
     #[serde(rename = "elevenlabs")]
     ElevenLabs,
+    /// DashScope's own API (Alibaba Cloud).
+    #[serde(rename = "dashscope")]
+    DashScope,
+    /// Ollama's own API. Its server speaks OpenAI's dialect, too, at `…/v1`.
+    Ollama,
 }
 
 impl ProviderEntry {

@@ -19,10 +19,11 @@ pub mod embeddings;
 pub mod errors;
 pub mod event_stream;
 pub mod family;
-mod merge;
 mod provider;
 pub mod rerank;
 pub mod sigv4;
+
+use crate::merge;
 
 pub use embeddings::EmbeddingFamily;
 pub use provider::{Bedrock, BedrockBuilder, CredentialsSource};
