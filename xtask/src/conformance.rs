@@ -12,8 +12,10 @@ mod cohere;
 mod completions;
 mod gemini;
 mod models;
+mod ollama;
 mod openai;
 mod raw;
+mod rerank;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -40,6 +42,8 @@ const SUITES: &[Suite] = &[
     Suite { covers: gemini::covers, replay: |server, e| Box::pin(gemini::replay(server, e)) },
     Suite { covers: bedrock::covers, replay: |server, e| Box::pin(bedrock::replay(server, e)) },
     Suite { covers: cohere::covers, replay: |server, e| Box::pin(cohere::replay(server, e)) },
+    Suite { covers: rerank::covers, replay: |server, e| Box::pin(rerank::replay(server, e)) },
+    Suite { covers: ollama::covers, replay: |server, e| Box::pin(ollama::replay(server, e)) },
     Suite {
         covers: completions::covers,
         replay: |server, e| Box::pin(completions::replay(server, e)),

@@ -106,8 +106,19 @@ fn row(config: &ProviderConfig) -> Result<ProviderEntry, String> {
             return Err("needs a `base_url`, since its name is not a well-known one".into());
         }
     };
-    entry.dialect = config.dialect.unwrap_or(entry.dialect);
+    if let Some(dialect) = config.dialect {
+        if config.base_url.is_none() && !share_an_address(dialect, entry.dialect) {
+            let reason = "speaks another dialect at its usual address; add a `base_url`";
+            return Err(reason.into());
+        }
+        entry.dialect = dialect;
+    }
     Ok(entry)
+}
+
+fn share_an_address(one: Dialect, other: Dialect) -> bool {
+    let is_openai = |dialect| matches!(dialect, Dialect::OpenAi | Dialect::OpenAiResponses);
+    one == other || is_openai(one) && is_openai(other)
 }
 
 /// A well-known provider, if the environment says who we are to it and all that differs between its customers.

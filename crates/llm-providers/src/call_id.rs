@@ -14,7 +14,7 @@ pub(crate) fn make(answer: &str, number: usize) -> String {
 }
 
 /// The id if the provider gave it.
-#[cfg(feature = "gemini")]
+#[cfg(any(feature = "gemini", feature = "ollama"))]
 pub(crate) fn given(id: &str) -> Option<&str> {
     (!id.is_empty() && !id.starts_with(PREFIX)).then_some(id)
 }

@@ -120,6 +120,11 @@ pub enum Dialect {
     ElevenLabs,
     /// Speech of Fish Audio.
     FishAudio,
+    /// DashScope's own API (Alibaba Cloud).
+    #[serde(rename = "dashscope")]
+    DashScope,
+    /// Ollama's own API. Its server speaks OpenAI's dialect, too, at `…/v1`.
+    Ollama,
 }
 
 impl ProviderEntry {

@@ -41,34 +41,44 @@
 //! assert!(result.is_ok() && events.contains(&llm_core::ChatEvent::text("hi")));
 //! ```
 
+#[cfg(any(feature = "dashscope", feature = "ollama"))]
+mod accept;
 mod address_guard;
 mod answer;
 #[cfg(feature = "anthropic")]
 pub mod anthropic;
+mod batches;
 #[cfg(feature = "bedrock")]
 pub mod bedrock;
 mod build_error;
-#[cfg(any(feature = "gemini", feature = "cohere"))]
+#[cfg(any(feature = "gemini", feature = "cohere", feature = "dashscope", feature = "ollama"))]
 mod call_id;
 pub mod catalogue;
 #[cfg(feature = "cohere")]
 pub mod cohere;
 mod connect;
 pub mod credentials;
+#[cfg(feature = "dashscope")]
+pub mod dashscope;
+mod embedding_quirks;
 pub mod form;
 #[cfg(feature = "gemini")]
 pub mod gemini;
+#[cfg(any(feature = "bedrock", feature = "dashscope", feature = "ollama"))]
+mod merge;
 pub mod models;
 pub mod ndjson;
 mod notes;
+#[cfg(feature = "ollama")]
+pub mod ollama;
 pub mod openai;
 mod path_segment;
 mod proxy;
 mod quirks;
-#[cfg(any(feature = "bedrock", feature = "cohere"))]
 mod ranking;
 mod raw;
 mod remote;
+pub mod rerank;
 pub mod retry_after;
 mod sources;
 pub mod sse;
@@ -77,6 +87,7 @@ mod structured;
 mod think;
 mod tls;
 pub mod transport;
+mod vectors;
 #[cfg(feature = "audio")]
 pub mod voice;
 
@@ -89,9 +100,14 @@ pub use bedrock::Bedrock;
 #[cfg(feature = "cohere")]
 pub use cohere::Cohere;
 pub use connect::{Access, KeyFormat, connect, connect_entry};
+#[cfg(feature = "dashscope")]
+pub use dashscope::DashScope;
+pub use embedding_quirks::{EmbeddingQuirks, EmbeddingRule, EmbeddingShape, Numbers, PurposeField};
 #[cfg(feature = "gemini")]
 pub use gemini::Gemini;
 pub use models::ModelCatalogue;
+#[cfg(feature = "ollama")]
+pub use ollama::Ollama;
 pub use openai::OpenAi;
 pub use proxy::Proxy;
 pub use quirks::{

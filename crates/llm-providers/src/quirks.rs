@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
+use crate::embedding_quirks::EmbeddingQuirks;
+use crate::rerank::RerankQuirks;
 use crate::{StructuredOutput, ThinkTags};
 
 /// Differences of one provider. `Default` is a provider that takes everything the dialect names: right for a server that
@@ -38,6 +40,10 @@ pub struct Quirks {
     /// What stands behind this in a model's name is no part of what the provider calls it: RAGFlow's names end with `___` and
     /// the provider's name. [`connect`](crate::connect()) leaves it out.
     pub model_suffix: Option<String>,
+    /// How its embeddings differ.
+    pub embedding: EmbeddingQuirks,
+    /// How it is asked for rerank.
+    pub rerank: RerankQuirks,
     /// Parameters that the provider refuses, by their name in the dialect.
     pub drop: Vec<String>,
     /// Parameters that the provider names differently: name in the dialect → its own.

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use futures::future::BoxFuture;
-use llm_core::{ChatModel, EmbeddingModel, ModelError, ModelSource};
+use llm_core::{ChatModel, EmbeddingModel, ModelError, ModelSource, RerankModel};
 
 #[cfg(feature = "audio")]
 use llm_core::{SpeechModel, TranscriptionModel};
@@ -17,6 +17,10 @@ impl ModelSource for OpenAi {
 
     fn embedding(&self, model: &str) -> Option<Arc<dyn EmbeddingModel>> {
         Some(OpenAi::embedding(self, model))
+    }
+
+    fn rerank(&self, model: &str) -> Option<Arc<dyn RerankModel>> {
+        Some(OpenAi::rerank(self, model))
     }
 
     #[cfg(feature = "audio")]
@@ -48,6 +52,10 @@ impl ModelSource for ByResponses {
 
     fn embedding(&self, model: &str) -> Option<Arc<dyn EmbeddingModel>> {
         Some(self.0.embedding(model))
+    }
+
+    fn rerank(&self, model: &str) -> Option<Arc<dyn RerankModel>> {
+        Some(self.0.rerank(model))
     }
 
     #[cfg(feature = "audio")]
@@ -103,7 +111,7 @@ impl ModelSource for crate::Bedrock {
         Some(crate::Bedrock::embedding(self, model))
     }
 
-    fn rerank(&self, model: &str) -> Option<Arc<dyn llm_core::RerankModel>> {
+    fn rerank(&self, model: &str) -> Option<Arc<dyn RerankModel>> {
         Some(crate::Bedrock::rerank(self, model))
     }
 }
@@ -129,5 +137,36 @@ impl ModelSource for crate::Cohere {
     fn model_names(&self) -> BoxFuture<'static, Result<Vec<String>, ModelError>> {
         let models = self.list_models();
         Box::pin(async move { Ok(models.await?.into_iter().map(|model| model.id).collect()) })
+    }
+}
+
+#[cfg(feature = "ollama")]
+impl ModelSource for crate::Ollama {
+    fn chat(&self, model: &str) -> Option<Arc<dyn ChatModel>> {
+        Some(crate::Ollama::chat(self, model))
+    }
+
+    fn embedding(&self, model: &str) -> Option<Arc<dyn EmbeddingModel>> {
+        Some(crate::Ollama::embedding(self, model))
+    }
+
+    fn model_names(&self) -> BoxFuture<'static, Result<Vec<String>, ModelError>> {
+        let models = self.list_models();
+        Box::pin(async move { Ok(models.await?.into_iter().map(|model| model.id).collect()) })
+    }
+}
+
+#[cfg(feature = "dashscope")]
+impl ModelSource for crate::DashScope {
+    fn chat(&self, model: &str) -> Option<Arc<dyn ChatModel>> {
+        Some(crate::DashScope::chat(self, model))
+    }
+
+    fn embedding(&self, model: &str) -> Option<Arc<dyn EmbeddingModel>> {
+        Some(crate::DashScope::embedding(self, model))
+    }
+
+    fn rerank(&self, model: &str) -> Option<Arc<dyn RerankModel>> {
+        Some(crate::DashScope::rerank(self, model))
     }
 }

@@ -101,7 +101,7 @@ where
 }
 
 /// The reply that a body of lines of JSON makes.
-#[cfg(feature = "cohere")]
+#[cfg(any(feature = "cohere", feature = "ollama"))]
 pub(crate) fn reply_of_lines<S>(
     first: Vec<ChatEvent>,
     body: S,

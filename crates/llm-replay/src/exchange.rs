@@ -137,6 +137,8 @@ pub struct Expectation {
     /// Number of vectors and their length, for embeddings.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub dims: Option<Value>,
+    /// Index and score of each document, for rerank.
+    pub ranking: Option<Vec<Value>>,
     /// Whether the stream came to its end.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub complete: Option<bool>,

@@ -1,7 +1,7 @@
 //! OpenAI's dialect as many providers speak it: chat completions, Responses, embeddings.
 
 use anyhow::Result;
-use llm_core::EmbeddingRequest;
+use llm_core::{EmbeddingRequest, Warning};
 use llm_providers::openai::RequestError;
 use llm_providers::openai::chat::{parse_request_value, render_request};
 use llm_providers::openai::responses;
@@ -239,14 +239,26 @@ async fn replay_embedding(server: &ReplayServer, exchange: &Exchange) -> Result<
             .unwrap_or_default()
     };
     let is_recorded = exchange.request.body.is_some();
+    let own = own_fields(exchange);
     differences.extend(compare_sent(
         server,
         exchange,
-        &[],
+        &own,
         is_recorded,
         normalise_embedding_request,
     ));
     Ok(differences)
+}
+
+/// What our client tells whatever its callers do, and the recorded one did not: what the vectors are for.
+fn own_fields(exchange: &Exchange) -> Vec<Warning> {
+    let purpose = quirks(exchange).embedding.purpose.map(|purpose| purpose.field);
+    let recorded = exchange.request.body.as_ref();
+    let is_told = |field: &String| recorded.is_some_and(|body| body.get(field).is_some());
+    let untold = purpose.filter(|field| !is_told(field));
+    let warning =
+        |param| Warning { code: String::new(), param: Some(param), message: String::new() };
+    untold.map(warning).into_iter().collect()
 }
 
 /// One text or a list of one is the same, and so is how the numbers are written.

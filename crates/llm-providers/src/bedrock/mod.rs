@@ -21,10 +21,11 @@ pub mod errors;
 pub mod event_stream;
 pub mod family;
 pub mod invoke;
-mod merge;
 mod provider;
 pub mod rerank;
 pub mod sigv4;
+
+use crate::merge;
 
 pub use embeddings::EmbeddingFamily;
 pub use invoke::InvokeFamily;

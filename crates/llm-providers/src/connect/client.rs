@@ -46,6 +46,10 @@ impl Client for OpenAi {
         Some(OpenAi::embedding_with(self, info))
     }
 
+    fn rerank_with(&self, info: ModelInfo) -> Option<Arc<dyn RerankModel>> {
+        Some(OpenAi::rerank_with(self, info))
+    }
+
     #[cfg(feature = "audio")]
     fn speech_with(&self, info: ModelInfo) -> Option<Arc<dyn SpeechModel>> {
         Some(OpenAi::speech_with(self, info))
@@ -65,6 +69,10 @@ impl Client for crate::ByResponses {
 
     fn embedding_with(&self, info: ModelInfo) -> Option<Arc<dyn EmbeddingModel>> {
         Client::embedding_with(&self.0, info)
+    }
+
+    fn rerank_with(&self, info: ModelInfo) -> Option<Arc<dyn RerankModel>> {
+        Client::rerank_with(&self.0, info)
     }
 
     fn speech_with(&self, info: ModelInfo) -> Option<Arc<dyn SpeechModel>> {
@@ -136,3 +144,28 @@ impl Client for crate::voice::ElevenLabs {}
 
 #[cfg(feature = "audio")]
 impl Client for crate::voice::FishAudio {}
+#[cfg(feature = "dashscope")]
+impl Client for crate::DashScope {
+    fn chat_with(&self, info: ModelInfo) -> Option<Arc<dyn ChatModel>> {
+        Some(crate::DashScope::chat_with(self, info))
+    }
+
+    fn embedding_with(&self, info: ModelInfo) -> Option<Arc<dyn EmbeddingModel>> {
+        Some(crate::DashScope::embedding_with(self, info))
+    }
+
+    fn rerank_with(&self, info: ModelInfo) -> Option<Arc<dyn RerankModel>> {
+        Some(crate::DashScope::rerank_with(self, info))
+    }
+}
+
+#[cfg(feature = "ollama")]
+impl Client for crate::Ollama {
+    fn chat_with(&self, info: ModelInfo) -> Option<Arc<dyn ChatModel>> {
+        Some(crate::Ollama::chat_with(self, info))
+    }
+
+    fn embedding_with(&self, info: ModelInfo) -> Option<Arc<dyn EmbeddingModel>> {
+        Some(crate::Ollama::embedding_with(self, info))
+    }
+}

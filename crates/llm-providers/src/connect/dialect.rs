@@ -37,6 +37,10 @@ pub(super) fn client(entry: &ProviderEntry, access: Access, query: &[(&str, Stri
         Dialect::ElevenLabs => voice(crate::voice::ElevenLabs::builder(&entry.name), entry, access),
         #[cfg(feature = "audio")]
         Dialect::FishAudio => voice(crate::voice::FishAudio::builder(&entry.name), entry, access),
+        #[cfg(feature = "dashscope")]
+        Dialect::DashScope => dashscope(entry, access),
+        #[cfg(feature = "ollama")]
+        Dialect::Ollama => ollama(entry, access),
         #[allow(unreachable_patterns, reason = "reached where a dialect's feature is off")]
         _ => Err(BuildError::Dialect { provider: entry.name.clone() }),
     }
@@ -183,6 +187,34 @@ fn gemini(entry: &ProviderEntry, access: Access) -> Made {
     let base_url = base_url(entry, &access, &[])?;
     let mut builder =
         crate::Gemini::from_entry(entry).base_url(base_url).transport(access.transport);
+    if let Some(key) = access.key {
+        builder = builder.api_key(key);
+    }
+    for (name, value) in access.headers {
+        builder = builder.header(name, value);
+    }
+    Ok(Arc::new(builder.build()?))
+}
+
+#[cfg(feature = "dashscope")]
+fn dashscope(entry: &ProviderEntry, access: Access) -> Made {
+    let base_url = base_url(entry, &access, &[])?;
+    let mut builder =
+        crate::DashScope::from_entry(entry).base_url(base_url).transport(access.transport);
+    if let Some(key) = access.key {
+        builder = builder.api_key(key);
+    }
+    for (name, value) in access.headers {
+        builder = builder.header(name, value);
+    }
+    Ok(Arc::new(builder.build()?))
+}
+
+#[cfg(feature = "ollama")]
+fn ollama(entry: &ProviderEntry, access: Access) -> Made {
+    let base_url = base_url(entry, &access, &[])?;
+    let mut builder =
+        crate::Ollama::from_entry(entry).base_url(base_url).transport(access.transport);
     if let Some(key) = access.key {
         builder = builder.api_key(key);
     }

@@ -4,10 +4,8 @@ use std::sync::Arc;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use futures::future::BoxFuture;
 use llm_core::{
-    EmbeddingModel, EmbeddingRequest, EmbeddingResponse, ErrorKind, ModelError, ModelInfo,
-    Operation,
+    EmbeddingModel, EmbeddingRequest, EmbeddingResponse, ModelError, ModelInfo, Operation, Warning,
 };
 use serde::Deserialize;
 use serde_json::{Map, Value};
@@ -15,69 +13,91 @@ use serde_json::{Map, Value};
 use super::chat::parse_usage;
 use super::errors;
 use super::provider::Shared;
-use crate::Quirks;
+use crate::batches::in_batches;
+use crate::remote::Remote;
 use crate::transport;
+use crate::vectors::{check_lengths, finite, in_order, malformed};
+use crate::{EmbeddingShape, Numbers, Quirks};
 
-/// An embedding model. Made by [`OpenAi::embedding`](super::OpenAi::embedding).
-pub(super) struct OpenAiEmbedding {
-    shared: Arc<Shared>,
-    info: Arc<ModelInfo>,
+/// An embedding model of which `info` is known, and what the provider's data adds to that.
+pub(super) fn model(shared: &Arc<Shared>, mut info: ModelInfo) -> Arc<dyn EmbeddingModel> {
+    let quirks = &shared.quirks.embedding;
+    info.limits.batch = info.limits.batch.or_else(|| quirks.batch_of(&info.name.model));
+    let batch = info.limits.batch;
+    Arc::new(Remote::over(shared, info, move |shared: Arc<Shared>, request| async move {
+        in_batches(request, batch, |request| ask(&shared, request)).await
+    }))
 }
 
-impl OpenAiEmbedding {
-    pub(super) fn new(shared: Arc<Shared>, info: ModelInfo) -> Self {
-        Self { shared, info: Arc::new(info) }
-    }
-}
-
-impl EmbeddingModel for OpenAiEmbedding {
-    fn info(&self) -> &ModelInfo {
-        &self.info
-    }
-
-    fn embed(
-        &self,
-        mut request: EmbeddingRequest,
-    ) -> BoxFuture<'static, Result<EmbeddingResponse, ModelError>> {
-        let (shared, info) = (self.shared.clone(), self.info.clone());
-        request.model.clone_from(&info.name.model);
-        Box::pin(async move {
-            ask(&shared, request)
-                .await
-                .map_err(|error| error.at_if_unknown(&info.name.provider, &info.name.model))
-        })
-    }
-}
-
-async fn ask(shared: &Shared, request: EmbeddingRequest) -> Result<EmbeddingResponse, ModelError> {
+async fn ask(
+    shared: &Shared,
+    mut request: EmbeddingRequest,
+) -> Result<EmbeddingResponse, ModelError> {
     let operation = Operation::Embed;
-    if request.inputs.is_empty() {
-        return Ok(EmbeddingResponse::default());
-    }
     let headers = transport::extra_headers(operation, &request.extra_headers)?;
+    let warnings = drop_refused(&mut request, &shared.quirks);
     let (count, dimensions) = (request.inputs.len(), request.dimensions);
-    let path = shared.path_for(&request.model, "embeddings");
+    let path = shared.path_for(&request.model, path_of(shared.quirks.embedding.shape));
     let body = render_embedding_request(request, &shared.quirks);
+    let numbers = shared.quirks.embedding.numbers_of(&body);
     let response = shared.post(operation, &path, headers, &body).await?;
     let body = shared.transport.read_body(operation, response).await?;
-    parse_embedding_response(&body, count, dimensions, &shared.quirks)
+    let vectors = parse_embedding_response(&body, count, dimensions, numbers, &shared.quirks)?;
+    Ok(EmbeddingResponse { warnings, ..vectors })
 }
 
-/// The body of `POST …/embeddings`. Numbers are asked for as numbers, which every provider knows.
+fn path_of(shape: EmbeddingShape) -> &'static str {
+    match shape {
+        EmbeddingShape::OpenAi => "embeddings",
+        EmbeddingShape::Tei => "embed",
+    }
+}
+
+/// Takes out what the provider refuses.
+fn drop_refused(request: &mut EmbeddingRequest, quirks: &Quirks) -> Vec<Warning> {
+    let refuses = |name: &str| {
+        quirks.embedding.drops(&request.model, name) || quirks.drops(&request.model, name)
+    };
+    let (no_dimensions, no_user) = (refuses("dimensions"), refuses("user"));
+    let dropped = [
+        ("dimensions", no_dimensions && request.dimensions.take().is_some()),
+        ("user", no_user && request.user.take().is_some()),
+    ];
+    let dropped = dropped.into_iter().filter(|(_, is_dropped)| *is_dropped);
+    dropped
+        .map(|(param, _)| Warning {
+            code: "dropped_parameter".into(),
+            param: Some(param.into()),
+            message: format!("the model does not take `{param}`"),
+        })
+        .collect()
+}
+
+/// The body of a call. Numbers are asked for as numbers, which every provider knows, unless the provider's
+/// [`EmbeddingQuirks`](crate::EmbeddingQuirks) say otherwise.
 pub fn render_embedding_request(request: EmbeddingRequest, quirks: &Quirks) -> Map<String, Value> {
+    let EmbeddingRequest { model, inputs, purpose, dimensions, user, extra_body, .. } = request;
+    let own = &quirks.embedding;
     let mut body = Map::new();
-    body.insert("model".into(), request.model.into());
-    body.insert("input".into(), request.inputs.into());
-    if !quirks.no_encoding_format {
-        body.insert("encoding_format".into(), "float".into());
+    let mut put = |name: &str, value: Option<Value>| {
+        body.extend(value.map(|value| (name.to_owned(), value)));
+    };
+    let purpose = own.purpose_of(&model, purpose);
+    match own.shape {
+        EmbeddingShape::OpenAi => {
+            put("model", Some(model.into()));
+            put("input", Some(inputs.into()));
+            let encoding = own.encoding.as_deref().unwrap_or("float");
+            put("encoding_format", (!quirks.no_encoding_format).then(|| encoding.into()));
+        }
+        EmbeddingShape::Tei => put("inputs", Some(inputs.into())),
     }
-    if let Some(dimensions) = request.dimensions {
-        body.insert("dimensions".into(), dimensions.into());
+    if let Some((field, word)) = purpose {
+        put(field, Some(word.into()));
     }
-    if let Some(user) = request.user {
-        body.insert("user".into(), user.into());
-    }
-    body.extend(request.extra_body);
+    put(own.dimensions.as_deref().unwrap_or("dimensions"), dimensions.map(Value::from));
+    put("user", user.map(Value::from));
+    body.extend(extra_body);
     body
 }
 
@@ -98,7 +118,7 @@ struct Entry {
     embedding: Vector,
 }
 
-/// Numbers, or base64 of little-endian 32-bit floats.
+/// JSON numbers, or bytes in base64.
 #[derive(Deserialize)]
 #[serde(untagged)]
 enum Vector {
@@ -107,7 +127,7 @@ enum Vector {
 }
 
 /// Reads the reply to a request with `count` inputs: vectors in the order of the inputs (by `index`, whatever the order of
-/// the reply), as numbers or in base64.
+/// the reply), written as `numbers` says.
 ///
 /// # Errors
 /// `Malformed` when a vector is missing, doubled or broken, when vectors differ in length, or when `dimensions` were
@@ -116,79 +136,61 @@ pub fn parse_embedding_response(
     body: &[u8],
     count: usize,
     dimensions: Option<u32>,
+    numbers: Numbers,
     quirks: &Quirks,
 ) -> Result<EmbeddingResponse, ModelError> {
-    let body: Body = match serde_json::from_slice(body) {
-        Ok(Body { data: None, .. }) => {
-            let body = serde_json::from_slice(body).unwrap_or(Value::Null);
-            return Err(errors::from_body(Operation::Embed, None, &body));
-        }
-        Ok(body) => body,
-        Err(error) => return Err(malformed("this is no embedding reply").with_source(error)),
+    let Body { data: Some(entries), model, usage } = read(body, quirks.embedding.shape)? else {
+        let body = serde_json::from_slice(body).unwrap_or(Value::Null);
+        return Err(errors::from_body(Operation::Embed, None, &body));
     };
-    let mut vectors: Vec<Option<Vec<f32>>> = vec![None; count];
-    let entries = body.data.unwrap_or_default();
-    if entries.len() != count {
-        return Err(malformed(format!("{} vectors came for {count} inputs", entries.len())));
-    }
-    for (position, entry) in entries.into_iter().enumerate() {
-        let index = entry.index.unwrap_or(position);
-        let place = vectors.get_mut(index).filter(|place| place.is_none());
-        let place = place.ok_or_else(|| {
-            malformed(format!("the vector of input {index} came twice or for nothing"))
-        })?;
-        *place = Some(numbers(entry.embedding)?);
-    }
-    let vectors: Vec<Vec<f32>> = vectors.into_iter().flatten().collect();
+    let entries = entries.into_iter().map(|entry| (entry.index, entry.embedding));
+    let vectors = in_order(entries, count)?;
+    let vectors = vectors.into_iter().map(|vector| read_numbers(vector, numbers));
+    let vectors = vectors.collect::<Result<Vec<_>, _>>()?;
     check_lengths(&vectors, dimensions)?;
-    let usage = parse_usage(body.usage, quirks).unwrap_or_default();
-    Ok(EmbeddingResponse { vectors, model: body.model, usage, warnings: Vec::new() })
+    let mut usage = parse_usage(usage, quirks).unwrap_or_default();
+    // Some providers give nothing but a total, which is the inputs' here.
+    let total = usage.raw.as_ref().and_then(|raw| raw.get("total_tokens")?.as_u64());
+    usage.input_tokens = usage.input_tokens.or(total);
+    Ok(EmbeddingResponse { vectors, model, usage, warnings: Vec::new() })
 }
 
-fn numbers(vector: Vector) -> Result<Vec<f32>, ModelError> {
-    let numbers = match vector {
-        Vector::Numbers(numbers) => numbers,
+/// A list of vectors, or an object that holds one (or tells a failure).
+fn read(body: &[u8], shape: EmbeddingShape) -> Result<Body, ModelError> {
+    let is_list = body.trim_ascii_start().first() == Some(&b'[');
+    let read = match shape {
+        EmbeddingShape::Tei if is_list => serde_json::from_slice(body).map(bare_list),
+        _ => serde_json::from_slice(body),
+    };
+    read.map_err(|error| malformed("this is no embedding reply").with_source(error))
+}
+
+fn bare_list(vectors: Vec<Vector>) -> Body {
+    let entry = |embedding| Entry { index: None, embedding };
+    let data = Some(vectors.into_iter().map(entry).collect());
+    Body { data, model: None, usage: Value::Null }
+}
+
+fn read_numbers(vector: Vector, numbers: Numbers) -> Result<Vec<f32>, ModelError> {
+    let read = match vector {
+        Vector::Numbers(written) => numbers.of_numbers(written),
         Vector::Base64(text) => {
             let bytes = STANDARD
                 .decode(text)
                 .map_err(|error| malformed("a vector is no base64").with_source(error))?;
-            let (chunks, rest) = bytes.as_chunks::<4>();
-            if !rest.is_empty() {
-                return Err(malformed("a vector in base64 ends in the middle of a number"));
-            }
-            chunks.iter().map(|bytes| f32::from_le_bytes(*bytes)).collect()
+            numbers.of_bytes(&bytes)
         }
     };
-    if numbers.iter().all(|number| number.is_finite()) {
-        Ok(numbers)
-    } else {
-        Err(malformed("a vector holds numbers that are not finite"))
-    }
-}
-
-fn check_lengths(vectors: &[Vec<f32>], dimensions: Option<u32>) -> Result<(), ModelError> {
-    let Some(first) = vectors.first() else {
-        return Ok(());
-    };
-    let wanted = dimensions.map_or(first.len(), |dimensions| dimensions as usize);
-    match vectors.iter().find(|vector| vector.is_empty() || vector.len() != wanted) {
-        Some(vector) => Err(malformed(format!(
-            "a vector has {} dimensions where {wanted} were expected",
-            vector.len()
-        ))),
-        None => Ok(()),
-    }
-}
-
-fn malformed(message: impl Into<String>) -> ModelError {
-    ModelError::new(ErrorKind::Malformed, Operation::Embed, message)
+    finite(read.ok_or_else(|| malformed("a vector is not written as it was asked for"))?)
 }
 
 #[cfg(test)]
 mod tests {
+    use llm_core::{EmbeddingPurpose, ErrorKind};
     use serde_json::json;
 
     use super::*;
+    use crate::{EmbeddingQuirks, catalogue};
 
     fn parse(
         body: Value,
@@ -196,7 +198,8 @@ mod tests {
         dimensions: Option<u32>,
     ) -> Result<Vec<Vec<f32>>, ErrorKind> {
         let body = body.to_string();
-        parse_embedding_response(body.as_bytes(), count, dimensions, &Quirks::default())
+        let (numbers, quirks) = (Numbers::Float, Quirks::default());
+        parse_embedding_response(body.as_bytes(), count, dimensions, numbers, &quirks)
             .map(|response| response.vectors)
             .map_err(|error| error.kind())
     }
@@ -235,5 +238,105 @@ mod tests {
     fn tells_the_failure_in_a_successful_response() {
         let body = json!({ "error": { "message": "m", "code": 429 } });
         assert_eq!(parse(body, 1, None), Err(ErrorKind::RateLimit));
+    }
+
+    /// What a provider of the catalogue is sent.
+    fn sent(provider: &str, model: &str, request: EmbeddingRequest) -> Value {
+        let quirks = &catalogue::find(provider).unwrap().quirks;
+        let mut request = EmbeddingRequest { model: model.into(), ..request };
+        let warnings = drop_refused(&mut request, quirks);
+        let mut body = Value::Object(render_embedding_request(request, quirks));
+        body.as_object_mut().unwrap().shift_remove("input");
+        for warning in warnings {
+            body[format!("-{}", warning.param.unwrap())] = true.into();
+        }
+        body
+    }
+
+    #[test]
+    fn providers_are_told_the_purpose_in_their_words() {
+        let query = || EmbeddingRequest {
+            dimensions: Some(256),
+            user: Some("u".into()),
+            ..EmbeddingRequest::query("hi")
+        };
+        let passage = || EmbeddingRequest::documents(["hi"]);
+        for (provider, model, request, expected) in [
+            (
+                "openai",
+                "text-embedding-3-small",
+                query(),
+                json!({ "model": "text-embedding-3-small", "encoding_format": "float", "dimensions": 256, "user": "u" }),
+            ),
+            (
+                "voyage",
+                "voyage-3.5",
+                query(),
+                json!({ "model": "voyage-3.5", "input_type": "query", "output_dimension": 256, "-user": true }),
+            ),
+            (
+                "jina",
+                "jina-embeddings-v3",
+                query(),
+                json!({ "model": "jina-embeddings-v3", "task": "retrieval.query", "dimensions": 256, "-user": true }),
+            ),
+            (
+                "jina",
+                "jina-embeddings-v3",
+                EmbeddingRequest { purpose: EmbeddingPurpose::Clustering, ..passage() },
+                json!({ "model": "jina-embeddings-v3", "task": "separation" }),
+            ),
+            (
+                "jina",
+                "jina-embeddings-v2-base-de",
+                passage(),
+                json!({ "model": "jina-embeddings-v2-base-de" }),
+            ),
+            (
+                "mistral",
+                "codestral-embed",
+                query(),
+                json!({ "model": "codestral-embed", "encoding_format": "float", "output_dimension": 256, "-user": true }),
+            ),
+            (
+                "perplexity",
+                "pplx-embed-v1-0.6b",
+                passage(),
+                json!({ "model": "pplx-embed-v1-0.6b", "encoding_format": "base64_int8" }),
+            ),
+        ] {
+            assert_eq!(sent(provider, model, request), expected, "{provider}");
+        }
+    }
+
+    #[test]
+    fn servers_with_one_model_answer_with_a_bare_list() {
+        let quirks = EmbeddingQuirks { shape: EmbeddingShape::Tei, ..EmbeddingQuirks::default() };
+        let quirks = Quirks { embedding: quirks, ..Quirks::default() };
+        let request = EmbeddingRequest { model: "m".into(), ..EmbeddingRequest::query("hi") };
+        let body = Value::Object(render_embedding_request(request, &quirks));
+        assert_eq!(body, json!({ "inputs": ["hi"] }));
+        let parse = |body: &[u8], count| {
+            parse_embedding_response(body, count, None, Numbers::Float, &quirks)
+                .map(|response| response.vectors)
+                .map_err(|error| error.kind())
+        };
+        assert_eq!(
+            parse(b" [[1.0, 2.0], [3.0, 4.0]]", 2),
+            Ok(vec![vec![1.0, 2.0], vec![3.0, 4.0]])
+        );
+        assert_eq!(parse(b"[[1.0]]", 2), Err(ErrorKind::Malformed));
+        let failed = br#"{"error":"m","error_type":"Overloaded"}"#;
+        assert_eq!(parse(failed, 1), Err(ErrorKind::Overloaded));
+    }
+
+    #[test]
+    fn quantized_vectors_are_numbers() {
+        let quirks = &catalogue::find("perplexity").unwrap().quirks;
+        let body = br#"{"data":[{"index":0,"embedding":"/wB/gA=="}],"usage":{"total_tokens":3}}"#;
+        let numbers = quirks.embedding.numbers_of(&Map::new());
+        let response = parse_embedding_response(body, 1, Some(4), numbers, quirks).unwrap();
+        assert_eq!(response.vectors, [[-1.0, 0.0, 127.0, -128.0]]);
+        assert_eq!(response.usage.input_tokens, Some(3));
     }
 }

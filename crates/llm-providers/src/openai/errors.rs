@@ -37,6 +37,7 @@ const WORDS: &[(Option<u16>, &str, ErrorKind)] = &[
     (None, "not_found_error", ErrorKind::NotFound),
     (None, "unsupported_parameter", ErrorKind::Unsupported),
     (None, "unsupported_value", ErrorKind::Unsupported),
+    (None, "not_supported_error", ErrorKind::Unsupported),
     (None, "unsupported_country_region_territory", ErrorKind::Permission),
     (None, "permission_error", ErrorKind::Permission),
     (None, "permission_denied", ErrorKind::Permission),
@@ -53,6 +54,14 @@ const WORDS: &[(Option<u16>, &str, ErrorKind)] = &[
     // The model wrote a tool call that does not fit its schema; sampling again may do better.
     (None, "tool_use_failed", ErrorKind::Malformed),
     (None, "server_error", ErrorKind::Upstream),
+    // Words of text-embeddings-inference and text-generation-inference (`error_type`).
+    (None, "validation", ErrorKind::InvalidRequest),
+    (None, "tokenizer", ErrorKind::InvalidRequest),
+    (None, "empty", ErrorKind::InvalidRequest),
+    (None, "backend", ErrorKind::Upstream),
+    (None, "generation", ErrorKind::Upstream),
+    (None, "incomplete_generation", ErrorKind::Upstream),
+    (None, "unhealthy", ErrorKind::Overloaded),
     // Codes that our own server writes.
     (None, "overloaded", ErrorKind::Overloaded),
     (None, "timeout", ErrorKind::Timeout),
@@ -91,6 +100,8 @@ const PHRASES: &[(&str, ErrorKind)] = &[
     ("maximum prompt length", ErrorKind::ContextLength),
     ("prompt is too long", ErrorKind::ContextLength),
     ("exceeds the available context size", ErrorKind::ContextLength),
+    ("exceeds the context length", ErrorKind::ContextLength),
+    ("longer than the context length", ErrorKind::ContextLength),
     ("incorrect api key", ErrorKind::Authentication),
     ("invalid api key", ErrorKind::Authentication),
     ("exceeded your current quota", ErrorKind::Quota),
@@ -207,7 +218,7 @@ impl Report {
             .filter(|status| (400..600).contains(status));
         let mut report = Self {
             message: text("message").or_else(|| text("detail")).or_else(|| detail(error)),
-            kind_word: text("type"),
+            kind_word: text("type").or_else(|| text("error_type")),
             code: text("code"),
             param: text("param"),
             status: number.map(|status| status as u16),

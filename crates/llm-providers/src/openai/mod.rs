@@ -9,6 +9,7 @@ pub mod embeddings;
 pub mod errors;
 pub(crate) mod fields;
 mod provider;
+mod rerank;
 #[cfg(feature = "openai-responses")]
 pub mod responses;
 pub mod server;

@@ -9,6 +9,7 @@ use http::header::AUTHORIZATION;
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
 use llm_core::{
     ChatModel, EmbeddingModel, ErrorKind, ModelError, ModelInfo, ModelKind, ModelName, Operation,
+    RerankModel,
 };
 use reqwest::Response;
 use secrecy::{ExposeSecret, SecretString};
@@ -16,8 +17,9 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use super::chat;
-use super::embeddings::OpenAiEmbedding;
+use super::embeddings;
 use super::errors;
+use super::rerank::{self, Place};
 use crate::Quirks;
 use crate::catalogue::ProviderEntry;
 use crate::credentials::{TokenSource, authorise};
@@ -40,6 +42,7 @@ pub(super) struct Shared {
     pub(super) transport: Transport,
     pub(super) quirks: Quirks,
     routing: Routing,
+    pub(super) rerank: Place,
     api_key: Option<SecretString>,
     tokens: Option<Arc<dyn TokenSource>>,
 }
@@ -123,7 +126,18 @@ impl OpenAi {
 
     /// An embedding model of which more is known.
     pub fn embedding_with(&self, info: ModelInfo) -> Arc<dyn EmbeddingModel> {
-        Arc::new(OpenAiEmbedding::new(self.shared.clone(), info))
+        embeddings::model(&self.shared, info)
+    }
+
+    /// A rerank model by the provider's name for it; [`Quirks::rerank`] tells how it is asked. Nothing is sent.
+    pub fn rerank(&self, model: impl Into<String>) -> Arc<dyn RerankModel> {
+        self.rerank_with(self.info(model, ModelKind::Rerank))
+    }
+
+    /// A rerank model of which more is known. [`Limits::batch`](llm_core::Limits::batch) is the most documents of one
+    /// call; larger requests become several.
+    pub fn rerank_with(&self, info: ModelInfo) -> Arc<dyn RerankModel> {
+        rerank::model(&self.shared, info)
     }
 
     /// Asks which models there are (`GET …/models`). The future borrows nothing; dropping it cancels.
@@ -193,6 +207,18 @@ impl Shared {
         &self,
         operation: Operation,
         path: &str,
+        headers: HeaderMap,
+        body: &Map<String, Value>,
+    ) -> Result<Response, ModelError> {
+        self.post_to(&self.transport, operation, path, headers, body).await
+    }
+
+    /// The same to another base URL of the provider.
+    pub(super) async fn post_to(
+        &self,
+        transport: &Transport,
+        operation: Operation,
+        path: &str,
         mut headers: HeaderMap,
         body: &Map<String, Value>,
     ) -> Result<Response, ModelError> {
@@ -201,7 +227,7 @@ impl Shared {
                 .with_source(error)
         })?;
         self.authorise(operation, &mut headers).await?;
-        let response = self.transport.post(operation, path, headers, body).await?;
+        let response = transport.post(operation, path, headers, body).await?;
         self.accept(operation, response).await
     }
 
@@ -375,10 +401,17 @@ impl OpenAiBuilder {
             };
             headers.insert(self.key_header.clone(), value);
         }
+        let elsewhere = self.quirks.rerank.elsewhere(&self.base_url);
+        let rerank = Place {
+            transport: elsewhere
+                .map(|place| Transport::new(&place.base_url, headers.clone(), self.options.clone()))
+                .transpose()?,
+            path: self.quirks.rerank.path(elsewhere).to_owned(),
+        };
         let transport = Transport::new(&self.base_url, headers, self.options)?;
         let Self { name, api_key, tokens, quirks, routing, .. } = self;
         Ok(OpenAi {
-            shared: Arc::new(Shared { name, transport, quirks, routing, api_key, tokens }),
+            shared: Arc::new(Shared { name, transport, quirks, rerank, routing, api_key, tokens }),
         })
     }
 }

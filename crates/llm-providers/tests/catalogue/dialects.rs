@@ -27,6 +27,10 @@ async fn other_dialects_are_reached_through_the_same_door() {
         "message": { "role": "assistant", "content": [{ "type": "text", "text": "yes" }] },
         "finish_reason": "COMPLETE",
     });
+    let dashscope = json!({ "request_id": "r", "output": { "choices": [
+        { "message": { "content": "yes" }, "finish_reason": "stop" },
+    ] } });
+    let ollama = json!({ "message": { "content": "yes" }, "done": true, "done_reason": "stop" });
     let converse = json!({
         "output": { "message": { "role": "assistant", "content": [{ "text": "yes" }] } },
         "stopReason": "end_turn", "usage": { "inputTokens": 1, "outputTokens": 1 },
@@ -41,6 +45,14 @@ async fn other_dialects_are_reached_through_the_same_door() {
             "Bearer sk-test",
         ),
         (Dialect::Anthropic, &anthropic, "/messages", "x-api-key", KEY),
+        (
+            Dialect::DashScope,
+            &dashscope,
+            "/services/aigc/text-generation/generation",
+            "authorization",
+            "Bearer sk-test",
+        ),
+        (Dialect::Ollama, &ollama, "/api/chat", "authorization", "Bearer sk-test"),
         (Dialect::Cohere, &cohere, "/v2/chat", "authorization", "Bearer sk-test"),
         (Dialect::Bedrock, &converse, "/model/m/converse", "authorization", "Bearer sk-test"),
     ] {

@@ -8,10 +8,11 @@ use std::collections::BTreeMap;
 use futures::TryStreamExt;
 use llm_core::{
     ChatRequest, ChatResponse, EmbeddingRequest, Media, MediaSource, Message, ModelKind, Part,
-    Reasoning, ReasoningOptions, Role, Sampling, SpeechRequest, Tool, ToolChoice,
-    TranscriptionRequest, VisionRequest, Warning,
+    Reasoning, ReasoningOptions, RerankRequest, Role, Sampling, ScoreType, SpeechRequest, Tool,
+    ToolChoice, TranscriptionRequest, VisionRequest, Warning,
 };
 use llm_providers::catalogue::{self, Dialect, ProviderEntry};
+use llm_providers::rerank::RerankShape;
 use llm_providers::{
     Access, OutputLimit, ReasoningRequest, ReasoningReturn, SpeechShape, TranscriptionShape,
     connect_entry,
@@ -207,12 +208,59 @@ async fn embeddings_are_asked_as_the_row_says() {
         let answer = model.embed(EmbeddingRequest::documents(["a text"])).await.unwrap();
         assert_eq!(answer.vectors, [[1.0, 0.0]], "{}", entry.name);
         let seen = provider.seen();
-        assert_eq!(seen.path, format!("{}/embeddings", provider.path));
+        let quirks = &entry.quirks;
+        let path = quirks.paths.get("embeddings").map_or("embeddings", String::as_str);
+        assert_eq!(seen.path, format!("{}/{path}", provider.path));
         assert_eq!(seen.headers["authorization"], format!("Bearer {KEY}").as_str());
         let body = seen.json();
         assert_eq!((&body["model"], &body["input"]), (&json!(MODEL), &json!(["a text"])));
-        let format = (!entry.quirks.no_encoding_format).then(|| json!("float"));
+        let format = quirks.embedding.encoding.as_deref().unwrap_or("float");
+        let format = (!quirks.no_encoding_format).then(|| json!(format));
         assert_eq!(body.get("encoding_format"), format.as_ref(), "{}", entry.name);
+        if let Some(purpose) = &quirks.embedding.purpose {
+            assert_eq!(
+                body[&purpose.field].as_str(),
+                purpose.document.as_deref(),
+                "{}",
+                entry.name
+            );
+        }
+        assert_eq!(model.info().limits.batch, quirks.embedding.batch_of(MODEL), "{}", entry.name);
+    }
+}
+
+#[tokio::test]
+async fn rerank_is_asked_as_the_row_says() {
+    for entry in rows_of(Dialect::OpenAi) {
+        if !entry.kinds.contains(&ModelKind::Rerank) {
+            continue;
+        }
+        let quirks = &entry.quirks.rerank;
+        let scored = |score: &str| json!([{ "index": 0, score: 0.5 }]);
+        let (body, question) = match quirks.shape {
+            RerankShape::Nim => (json!({ "rankings": scored("logit") }), "/query/text"),
+            RerankShape::DeepInfra => (json!({ "scores": [0.5] }), "/queries/0"),
+            RerankShape::Voyage => (json!({ "data": scored("relevance_score") }), "/query"),
+            _ => (json!({ "results": scored("relevance_score") }), "/query"),
+        };
+        let provider = Provider::of(entry, &body.to_string(), "application/json").await;
+        let source = connect_entry(entry, provider.access.clone()).unwrap();
+        let model = source.rerank(MODEL).unwrap();
+        let scores = quirks.scores.unwrap_or(ScoreType::Unbounded);
+        assert_eq!(model.info().scores, Some(scores), "{}", entry.name);
+        let (query, documents) = ("a question".to_owned(), vec!["a text".to_owned()]);
+        let request = RerankRequest { query, documents, ..RerankRequest::default() };
+        let answer = model.rerank(request).await.unwrap();
+        assert_eq!((answer.results[0].index, answer.results[0].score), (0, 0.5), "{}", entry.name);
+        let seen = provider.seen();
+        let path = quirks.path.as_deref().unwrap_or("rerank");
+        assert_eq!(seen.path, format!("{}/{path}", provider.path), "{}", entry.name);
+        assert_eq!(seen.headers["authorization"], format!("Bearer {KEY}").as_str());
+        assert_eq!(seen.json().pointer(question), Some(&json!("a question")), "{}", entry.name);
+        for elsewhere in &quirks.elsewhere {
+            assert_eq!(elsewhere.instead_of, entry.base_url, "{}", entry.name);
+            assert!(elsewhere.base_url.starts_with("https://"), "{}", entry.name);
+        }
     }
 }
 

@@ -4,7 +4,7 @@ use serde_json::{Map, Value};
 
 /// Puts the fields of `over` into `under`. Where both hold an object it is merged field by field; otherwise what is in
 /// `over` replaces what was there.
-pub(super) fn merge(under: &mut Map<String, Value>, over: Map<String, Value>) {
+pub(crate) fn merge(under: &mut Map<String, Value>, over: Map<String, Value>) {
     for (name, value) in over {
         match (under.get_mut(&name), value) {
             (Some(Value::Object(known)), Value::Object(value)) => merge(known, value),
@@ -16,7 +16,8 @@ pub(super) fn merge(under: &mut Map<String, Value>, over: Map<String, Value>) {
 }
 
 /// Inserts a value at a path of field names, making objects on the way.
-pub(super) fn insert_at(target: &mut Map<String, Value>, path: &[&str], value: Value) {
+#[cfg(feature = "bedrock")]
+pub(crate) fn insert_at(target: &mut Map<String, Value>, path: &[&str], value: Value) {
     let wrapped = path
         .iter()
         .rev()
@@ -27,7 +28,8 @@ pub(super) fn insert_at(target: &mut Map<String, Value>, path: &[&str], value: V
 }
 
 /// Takes the value at a path of field names out; objects that it leaves empty go with it.
-pub(super) fn take_at(target: &mut Map<String, Value>, path: &[&str]) -> Option<Value> {
+#[cfg(feature = "bedrock")]
+pub(crate) fn take_at(target: &mut Map<String, Value>, path: &[&str]) -> Option<Value> {
     match path {
         [] => None,
         [name] => target.shift_remove(*name),
