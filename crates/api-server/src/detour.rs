@@ -125,6 +125,11 @@ fn replayed(replayer: &Replayer, entry: &ProviderEntry, access: Access) -> Acces
     let configured = access.base_url.as_deref().and_then(|url| Url::parse(url).ok());
     let base_url = match (configured, known) {
         (Some(url), _) => at(&origin, &url),
+        // Azure's base URL is that of a resource; the client adds the rest.
+        (None, Some(known)) if entry.dialect == Dialect::Azure => {
+            let path = known.base_path.split_once("/openai/");
+            format!("{origin}{}", path.map_or("", |(path, _)| path))
+        }
         (None, Some(known)) => format!("{origin}{}", known.base_path),
         (None, None) => origin,
     };
