@@ -6,5 +6,6 @@ mod dialog;
 mod disconnect;
 mod openai;
 mod operations;
+mod recordings;
 mod shutdown;
 mod site;

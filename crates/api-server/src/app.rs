@@ -1,7 +1,7 @@
 //! [`App`]: everything assembled.
 
 use std::path::Path;
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use anyhow::{Context, Result};
@@ -18,9 +18,10 @@ use service_guards::InFlight;
 use tokio::runtime::Handle;
 
 use crate::config::{Config, Environment};
+use crate::detour::Detour;
 use crate::http::Shutdown;
 use crate::metrics::Metrics;
-use crate::providers::{Provider, providers};
+use crate::providers::{Means, Provider, providers};
 use crate::readiness::Readiness;
 use crate::records::CountedCalls;
 
@@ -51,6 +52,7 @@ pub struct App {
     /// When and how to stop.
     pub shutdown: Shutdown,
     pub(crate) providers: Vec<Provider>,
+    detour: Mutex<Detour>,
     default_chat: OnceLock<String>,
 }
 
@@ -77,7 +79,9 @@ impl App {
         })?;
 
         let known = Arc::new(config.models.catalogue()?);
-        let providers = providers(&config.provider, environment, &known)?;
+        let detour = Detour::open(&config.recordings).await?;
+        let means = Means { environment, models: &known, detour: &detour };
+        let providers = providers(&config.provider, means)?;
         let bundle = bundle(&config, &providers, &models, metrics.clone());
         let library = Arc::new(library(&store, &bundle, callers.clone()));
         let shutdown = Shutdown::new(config.server.drain());
@@ -99,6 +103,7 @@ impl App {
             in_flight,
             shutdown,
             providers,
+            detour: Mutex::new(detour),
             default_chat: OnceLock::new(),
         }))
     }
@@ -152,13 +157,18 @@ impl App {
         TenantId::local()
     }
 
-    /// Lets the threads finish. Call it when nothing serves requests any more.
+    /// Lets the threads finish, and writes what was recorded. Call it when nothing serves requests any more.
     pub async fn close(&self) {
         for pool in [&self.callers, &self.models] {
             if let Err(error) = pool.shutdown(LAST_JOBS).await {
                 tracing::warn!(%error, "a pool of threads did not end");
             }
         }
+        let detour = {
+            let mut detour = self.detour.lock().unwrap_or_else(PoisonError::into_inner);
+            std::mem::replace(&mut *detour, Detour::None)
+        };
+        detour.close().await;
     }
 
     /// The configured default, else the default model of the first provider with a key (asked for its list where none

@@ -59,6 +59,17 @@ pub enum LogFormat {
     Json,
 }
 
+/// Recording calls to providers, and answering from recordings
+#[derive(Args, Clone, Debug, Default)]
+pub struct RecordingArgs {
+    /// Record calls to providers, without their secrets, in this folder
+    #[arg(long, value_name = "DIR", conflicts_with = "replay")]
+    pub record: Option<PathBuf>,
+    /// Answer from the recordings in this folder: no key is needed, nothing leaves this machine
+    #[arg(long, value_name = "DIR")]
+    pub replay: Option<PathBuf>,
+}
+
 /// `serve`
 #[derive(Args, Clone, Debug, Default)]
 pub struct ServeArgs {
@@ -71,6 +82,9 @@ pub struct ServeArgs {
     /// File or folder to ingest into the dataset `default` (repeatable)
     #[arg(long, value_name = "PATH")]
     pub ingest: Vec<PathBuf>,
+    #[allow(missing_docs)]
+    #[command(flatten)]
+    pub recordings: RecordingArgs,
 }
 
 /// `ask`
@@ -93,6 +107,9 @@ pub struct AskArgs {
     /// Print one JSON event a line
     #[arg(long)]
     pub json: bool,
+    #[allow(missing_docs)]
+    #[command(flatten)]
+    pub recordings: RecordingArgs,
 }
 
 /// `ingest`
@@ -147,6 +164,17 @@ impl Cli {
 }
 
 impl Command {
+    /// Where calls to providers are recorded or come from, if the command line says so.
+    pub fn recordings(&self) -> Option<RecordingArgs> {
+        let recordings = match self {
+            Command::Serve(args) => &args.recordings,
+            Command::Ask(args) => &args.recordings,
+            _ => return None,
+        };
+        let is_said = recordings.record.is_some() || recordings.replay.is_some();
+        is_said.then(|| recordings.clone())
+    }
+
     /// What every command takes.
     pub fn common(&self) -> CommonArgs {
         match self {
@@ -157,5 +185,21 @@ impl Command {
             Command::Models(args) => args.common.clone(),
             Command::ParseWorker => CommonArgs::default(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn recording_and_replaying_exclude_each_other() {
+        let parse = |args: &str| Cli::try_parse_from(args.split(' '));
+        assert!(parse("api-server serve --record a --replay b").is_err());
+        for args in ["api-server --replay a", "api-server ask --replay a why"] {
+            let recordings = parse(args).unwrap().command().recordings().unwrap();
+            assert_eq!(recordings.replay.unwrap(), PathBuf::from("a"), "{args}");
+        }
+        assert!(parse("api-server serve").unwrap().command().recordings().is_none());
     }
 }

@@ -19,6 +19,7 @@ mod catalogue;
 pub mod cli;
 mod commands;
 pub mod config;
+mod detour;
 mod dialogs;
 mod http;
 mod ingest;
@@ -35,8 +36,8 @@ use std::time::Instant;
 
 use anyhow::{Context, Result};
 
-use cli::{Cli, Command};
-use config::{Config, Environment};
+use cli::{Cli, Command, RecordingArgs};
+use config::{Config, Environment, RecordingsConfig};
 pub use http::Shutdown;
 pub use ingest::{Ingested, ingest};
 pub use readiness::Readiness;
@@ -56,6 +57,9 @@ pub fn run(cli: Cli, environment: Environment, began: Instant) -> Result<ExitCod
     let mut config = config::load(common.config.as_deref(), &environment)?;
     if let Some(data_dir) = common.data_dir {
         config.server.data_dir = data_dir;
+    }
+    if let Some(RecordingArgs { record, replay }) = command.recordings() {
+        config.recordings = RecordingsConfig { record, replay };
     }
     log::start(common.log_format, &command, &environment);
     let runtime = tokio::runtime::Builder::new_multi_thread()

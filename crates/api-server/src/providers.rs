@@ -10,11 +10,13 @@ use llm_core::{
     TranscriptionModel, VisionModel,
 };
 use llm_providers::catalogue::{self, Dialect, ProviderEntry, Variable};
-use llm_providers::{Access, ModelCatalogue, connect_entry};
+use llm_providers::{Access, ModelCatalogue, TransportOptions, connect_entry};
+use llm_replay::RecordedProvider;
 
 use self::identity::{Identity, text};
 use crate::causes_line;
 use crate::config::{ConfigError, Environment, ProviderConfig};
+use crate::detour::{self, Detour};
 
 /// A provider that can be asked.
 #[derive(Clone)]
@@ -31,14 +33,24 @@ pub(crate) struct Provider {
     pub(crate) can_be_default: bool,
 }
 
-/// The providers of the configuration, then those that the environment makes usable.
+/// What providers are made with, besides their configuration.
+#[derive(Clone, Copy)]
+pub(crate) struct Means<'a> {
+    pub(crate) environment: &'a Environment,
+    /// What is known of models.
+    pub(crate) models: &'a Arc<ModelCatalogue>,
+    /// What stands between this server and them.
+    pub(crate) detour: &'a Detour,
+}
+
+/// The providers of the configuration, then those that the environment makes usable; where recordings answer, those that
+/// were recorded, and keys do not matter.
 ///
 /// # Errors
 /// A provider without a base URL, a secret that is not there, a name that is taken.
 pub(crate) fn providers(
     configured: &[ProviderConfig],
-    environment: &Environment,
-    models: &Arc<ModelCatalogue>,
+    means: Means<'_>,
 ) -> Result<Vec<Provider>, ConfigError> {
     let mut providers: Vec<Provider> = Vec::new();
     for config in configured {
@@ -48,8 +60,17 @@ pub(crate) fn providers(
         if is_taken {
             return Err(fail("is there twice".into()));
         }
-        providers.push(from_config(config, environment, models).map_err(fail)?);
+        providers.push(from_config(config, means).map_err(fail)?);
     }
+    match means.detour.is_replay() {
+        true => add_recorded(&mut providers, means)?,
+        false => add_usable(&mut providers, means)?,
+    }
+    Ok(providers)
+}
+
+/// Adds those that the environment makes usable.
+fn add_usable(providers: &mut Vec<Provider>, means: Means<'_>) -> Result<(), ConfigError> {
     for entry in catalogue::entries() {
         let is_taken = providers.iter().any(|provider| provider.name == entry.name);
         if is_taken {
@@ -58,41 +79,63 @@ pub(crate) fn providers(
         let fail = |reason| {
             ConfigError::new(format!("provider `{}` of the environment", entry.name), reason)
         };
-        providers.extend(from_environment(entry, environment, models).map_err(fail)?);
+        providers.extend(from_environment(entry, means).map_err(fail)?);
     }
-    Ok(providers)
+    Ok(())
 }
 
-fn from_config(
-    config: &ProviderConfig,
-    environment: &Environment,
-    models: &Arc<ModelCatalogue>,
-) -> Result<Provider, String> {
+/// Adds those that recordings answer for.
+fn add_recorded(providers: &mut Vec<Provider>, means: Means<'_>) -> Result<(), ConfigError> {
+    for recorded in means.detour.recorded() {
+        let is_taken = providers.iter().any(|provider| provider.name == recorded.name);
+        if is_taken || !can_be_named(&recorded.name) {
+            continue;
+        }
+        let fail = |reason| {
+            ConfigError::new(format!("provider `{}` of the recordings", recorded.name), reason)
+        };
+        providers.push(from_recordings(recorded, means).map_err(fail)?);
+    }
+    Ok(())
+}
+
+fn from_config(config: &ProviderConfig, means: Means<'_>) -> Result<Provider, String> {
     let name = &config.name;
-    if name.is_empty() || name.contains('/') || matches!(name.as_str(), "local" | "dialog") {
+    if !can_be_named(name) {
         return Err("choose a name without a slash, other than `local` and `dialog`".into());
     }
     let entry = row(config)?;
-    let identity = Identity::of_config(config, &entry, environment)?;
+    let identity = match Identity::of_config(config, &entry, means.environment) {
+        Err(_) if means.detour.is_replay() => Identity::of_recordings(),
+        identity => identity?,
+    };
     let elsewhere = config.base_url.as_ref().is_some_and(|url| *url != entry.base_url);
     let known_default = entry.default_chat.clone().filter(|_| !elsewhere);
     let access = Access {
         key: identity.key,
         base_url: config.base_url.clone(),
         headers: config.headers.clone(),
-        variables: variables(&entry, &config.variables, environment),
+        variables: variables(&entry, &config.variables, means.environment),
         secrets: identity.secrets,
         body: config.body.clone(),
-        transport: config.transport(environment)?,
-        models: Some(models.clone()),
+        transport: match means.detour.is_replay() {
+            true => TransportOptions::default(),
+            false => config.transport(means.environment)?,
+        },
+        models: Some(means.models.clone()),
     };
     Ok(Provider {
         name: name.clone(),
-        client: connect_entry(&entry, access).map_err(|error| causes_line(&error))?,
+        client: connected(&entry, access, means.detour)?,
         default_model: config.default_model.clone().or(known_default),
         key_source: identity.source,
         can_be_default: true,
     })
+}
+
+/// Whether models can be named after it: `name/model`.
+fn can_be_named(name: &str) -> bool {
+    !name.is_empty() && !name.contains('/') && !matches!(name, "local" | "dialog")
 }
 
 /// What is known of a configured provider, under its own name.
@@ -122,11 +165,8 @@ fn share_an_address(one: Dialect, other: Dialect) -> bool {
 }
 
 /// A well-known provider, if the environment says who we are to it and all that differs between its customers.
-fn from_environment(
-    entry: &ProviderEntry,
-    environment: &Environment,
-    models: &Arc<ModelCatalogue>,
-) -> Result<Option<Provider>, String> {
+fn from_environment(entry: &ProviderEntry, means: Means<'_>) -> Result<Option<Provider>, String> {
+    let Means { environment, models, detour } = means;
     let moved = entry.base_url_variable.as_ref().and_then(|name| text(environment, name));
     let moved = moved.map(|url| url.trim_end_matches('/').to_owned());
     let Some(identity) = Identity::of_environment(entry, environment)? else {
@@ -157,13 +197,39 @@ fn from_environment(
     };
     Ok(Some(Provider {
         name: entry.name.clone(),
-        client: connect_entry(entry, access).map_err(|error| causes_line(&error))?,
+        client: connected(entry, access, detour)?,
         // Those two list no models, so nobody could tell which to ask.
         can_be_default: default_model.is_some()
             || !matches!(entry.dialect, Dialect::Bedrock | Dialect::Vertex),
         default_model,
         key_source: identity.source,
     }))
+}
+
+/// A provider that nobody configured, but recordings answer for.
+fn from_recordings(recorded: &RecordedProvider, means: Means<'_>) -> Result<Provider, String> {
+    let entry = detour::row(recorded);
+    let access = Access {
+        variables: variables(&entry, &BTreeMap::new(), means.environment),
+        models: Some(means.models.clone()),
+        ..Access::default()
+    };
+    Ok(Provider {
+        client: connected(&entry, access, means.detour)?,
+        default_model: recorded.model.clone(),
+        key_source: Identity::of_recordings().source,
+        can_be_default: recorded.model.is_some(),
+        name: entry.name,
+    })
+}
+
+/// The client of a provider, or of what stands in its place.
+fn connected(
+    entry: &ProviderEntry,
+    access: Access,
+    detour: &Detour,
+) -> Result<Arc<dyn ModelSource>, String> {
+    connect_entry(entry, detour.lead(entry, access)).map_err(|error| causes_line(&error))
 }
 
 /// What differs between customers: as configured, else from the environment.
@@ -223,8 +289,9 @@ mod tests {
         let config: crate::config::Config = toml::from_str(config).unwrap();
         let environment =
             variables.iter().map(|(name, value)| ((*name).into(), (*value).into())).collect();
-        let providers = providers(&config.provider, &environment, &Arc::default())
-            .map_err(|e| e.to_string())?;
+        let (models, detour) = (Arc::default(), Detour::None);
+        let means = Means { environment: &environment, models: &models, detour: &detour };
+        let providers = providers(&config.provider, means).map_err(|e| e.to_string())?;
         Ok(providers.iter().map(|p| format!("{} {}", p.name, p.key_source)).collect())
     }
 

@@ -6,8 +6,8 @@ use std::sync::LazyLock;
 use llm_core::ModelKind;
 use serde::{Deserialize, Serialize};
 
-use crate::Quirks;
-use crate::connect::KeyFormat;
+use crate::connect::{self, KeyFormat};
+use crate::{BuildError, Quirks};
 
 /// A provider that is known by name. Nothing here is read from the environment: the names of variables are data for
 /// whoever assembles a configuration. [`connect`](crate::connect()) makes a client of it.
@@ -141,6 +141,23 @@ impl ProviderEntry {
     pub fn renamed(&self, name: impl Into<String>) -> Self {
         let known_as = self.known_as.clone().or_else(|| Some(self.name.clone()));
         Self { name: name.into(), known_as, ..self.clone() }
+    }
+
+    /// Its base URL for a customer, who says what its [`variables`](Self::variables) stand for.
+    ///
+    /// ```
+    /// use llm_providers::catalogue::find;
+    ///
+    /// let region = ("region".to_owned(), "eu-west-1".to_owned());
+    /// let url = find("bedrock").unwrap().base_url_for(&[region].into())?;
+    /// assert_eq!(url, "https://bedrock-runtime.eu-west-1.amazonaws.com");
+    /// # Ok::<(), llm_providers::BuildError>(())
+    /// ```
+    ///
+    /// # Errors
+    /// When a variable has no value, or one that could lead to another host or path.
+    pub fn base_url_for(&self, variables: &BTreeMap<String, String>) -> Result<String, BuildError> {
+        connect::fill(&self.base_url, &self.variables, variables)
     }
 }
 

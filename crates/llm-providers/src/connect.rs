@@ -22,6 +22,7 @@ use crate::catalogue::{self, ProviderEntry};
 use crate::transport::{BuildError, TransportOptions};
 
 pub use self::key_format::KeyFormat;
+pub(crate) use self::url_template::fill;
 #[cfg(test)]
 pub(crate) use self::url_template::placeholders;
 

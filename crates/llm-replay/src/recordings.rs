@@ -17,7 +17,7 @@ pub struct Recordings {
 }
 
 /// A provider that was recorded, and how it was spoken to.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct RecordedProvider {
     /// What it was called.
     pub name: String,
@@ -27,6 +27,8 @@ pub struct RecordedProvider {
     pub base_path: String,
     /// The wire format that its chats used most; where there is no chat, what was used most (`openai-chat` …).
     pub wire: String,
+    /// The model that was asked first in that wire format, where recordings tell.
+    pub model: Option<String>,
 }
 
 impl Recordings {
@@ -65,9 +67,17 @@ impl Recordings {
         }
         let most_used = uses.into_values().filter_map(|uses| {
             let most = uses.into_iter().max_by_key(|((is_chat, _), count)| (*is_chat, *count))?;
-            Some(most.0.1)
+            let (_, provider) = most.0;
+            Some(RecordedProvider { model: self.first_model(&provider), ..provider })
         });
         most_used.collect()
+    }
+
+    fn first_model(&self, provider: &RecordedProvider) -> Option<String> {
+        let of_it = self.exchanges.iter().filter(|exchange| {
+            exchange.provider == provider.name && exchange.wire == provider.wire
+        });
+        of_it.filter_map(|exchange| exchange.model.clone()).next()
     }
 }
 
@@ -86,6 +96,7 @@ fn spoken_to(exchange: &Exchange) -> Option<(bool, RecordedProvider)> {
         origin: url.origin().ascii_serialization(),
         base_path: wire.base_path,
         wire: exchange.wire.clone(),
+        model: None,
     };
     Some((exchange.op == "chat", provider))
 }

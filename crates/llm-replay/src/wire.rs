@@ -88,11 +88,10 @@ impl Wire {
             };
         };
         let own = path.rfind(row.own).unwrap_or(path.len());
-        let mut base_path = path.get(..own).unwrap_or_default().to_owned();
-        if row.format.starts_with("cohere-v2") {
-            // Its version is part of the row, and of the base URL as well.
-            base_path.push_str("/v2");
-        }
+        // On Vertex AI models belong to publishers.
+        let base_path = path.get(..own).unwrap_or_default();
+        let base_path = base_path.split_once("/publishers/").map_or(base_path, |(base, _)| base);
+        let base_path = base_path.to_owned();
         Self { format: format(row, path, headers), operation: operation(row, path), base_path }
     }
 }
@@ -191,9 +190,15 @@ mod tests {
                 "chat",
                 "/v1beta",
             ),
+            (
+                "/v1/projects/p/locations/l/publishers/google/models/m:generateContent",
+                "gemini-generate",
+                "chat",
+                "/v1/projects/p/locations/l",
+            ),
             ("/model/us.amazon.nova-lite-v1%3A0/converse-stream", "bedrock-converse", "chat", ""),
             ("/model/cohere.embed-v4%3A0/invoke", "bedrock-invoke:cohere.embed", "embedding", ""),
-            ("/v2/chat", "cohere-v2-chat", "chat", "/v2"),
+            ("/v2/chat", "cohere-v2-chat", "chat", ""),
             ("/api/chat", "ollama-chat", "chat", ""),
             ("/v1/rerank", "rerank", "rerank", "/v1"),
             ("/v9/surprise", "unknown", "unknown", ""),

@@ -127,6 +127,10 @@ fn check(config: &Config) -> Result<(), ConfigError> {
             return Err(ConfigError::new(place, "name exactly one target"));
         }
     }
+    if config.recordings.record.is_some() && config.recordings.replay.is_some() {
+        let reason = "choose one of `record` and `replay`";
+        return Err(ConfigError::new("[recordings]", reason));
+    }
     let weight = config.dialog.vector_weight.unwrap_or(0.0);
     if !(0.0..=1.0).contains(&weight) || !(0.0..=1.0).contains(&config.dialog.threshold) {
         return Err(ConfigError::new("[dialog]", "weights and thresholds lie between 0 and 1"));
@@ -176,6 +180,11 @@ mod tests {
                 "[[model]]\nname = \"a\"\ntargets = []",
                 vec![],
                 "[[model]] `a`: name exactly one target",
+            ),
+            (
+                "[recordings]\nrecord = \"a\"",
+                vec![("COLLOQUY_RECORDINGS__REPLAY", "b")],
+                "[recordings]: choose one of `record` and `replay`",
             ),
             ("[dialog]\nthreshold = 2", vec![], "[dialog]: weights and thresholds"),
         ] {

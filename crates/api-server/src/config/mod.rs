@@ -42,6 +42,8 @@ pub struct Config {
     pub defaults: DefaultsConfig,
     /// How questions about documents are answered.
     pub dialog: DialogConfig,
+    /// Recording what passes between the server and its providers, and answering from recordings.
+    pub recordings: RecordingsConfig,
 }
 
 /// `[server]`
@@ -193,6 +195,16 @@ pub struct ModelConfig {
 
 fn chat() -> ModelKind {
     ModelKind::Chat
+}
+
+/// `[recordings]`. One of both at most.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct RecordingsConfig {
+    /// The folder that calls to providers are recorded in, without their secrets.
+    pub record: Option<PathBuf>,
+    /// The folder of recordings that answer in the providers' place.
+    pub replay: Option<PathBuf>,
 }
 
 /// `[defaults]`

@@ -76,6 +76,11 @@ impl Identity {
         Ok(Some(identity))
     }
 
+    /// Recordings ask nobody who he is.
+    pub(super) fn of_recordings() -> Self {
+        Self { source: "recordings".into(), ..Self::default() }
+    }
+
     fn nobody() -> Self {
         Self { source: "none".into(), ..Self::default() }
     }

@@ -54,7 +54,7 @@ fn base_url(
 ) -> Result<String, BuildError> {
     let mut url = match &access.base_url {
         Some(url) => url.clone(),
-        None => url_template::fill(&entry.base_url, &entry.variables, &access.variables)?,
+        None => entry.base_url_for(&access.variables)?,
     };
     for (name, value) in query {
         url.push(if url.contains('?') { '&' } else { '?' });

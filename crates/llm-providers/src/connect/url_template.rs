@@ -14,7 +14,7 @@ pub(crate) fn placeholders(template: &str) -> impl Iterator<Item = &str> {
 ///
 /// # Errors
 /// As [`value`].
-pub(super) fn fill(
+pub(crate) fn fill(
     template: &str,
     variables: &BTreeMap<String, Variable>,
     values: &BTreeMap<String, String>,
