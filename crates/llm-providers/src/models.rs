@@ -1,6 +1,6 @@
 //! [`ModelCatalogue`]: what is known of models, as data that can be refreshed without a build.
 //!
-//! `models/models.tsv` beside this file holds the models of the providers of the [catalogue](crate::catalogue) with their
+//! `models/models.tsv` beside this file holds the models of the providers of the [catalogue] with their
 //! limits, capabilities and prices. It is made by `cargo xtask models FILE` out of a public price list. A model that it does
 //! not name works all the same: nothing is known of it then, and nothing is made up.
 
@@ -120,7 +120,7 @@ impl ModelCatalogue {
 
     /// What is known of a model, under the name that was asked for.
     ///
-    /// `provider` is a name of the [catalogue](crate::catalogue) or an alias of one, or whatever name the list uses. A model is
+    /// `provider` is a name of the [catalogue] or an alias of one, or whatever name the list uses. A model is
     /// found, first to last,
     /// 1. by its exact name;
     /// 2. by its name without a version (letters' case does not count): a date (`-20250929`, `-2024-11-20`, `@20250929`), a
