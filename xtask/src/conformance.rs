@@ -11,6 +11,7 @@ mod bedrock;
 mod cohere;
 mod completions;
 mod gemini;
+mod huggingface;
 mod models;
 mod ollama;
 mod openai;
@@ -43,6 +44,10 @@ const SUITES: &[Suite] = &[
     Suite { covers: bedrock::covers, replay: |server, e| Box::pin(bedrock::replay(server, e)) },
     Suite { covers: cohere::covers, replay: |server, e| Box::pin(cohere::replay(server, e)) },
     Suite { covers: rerank::covers, replay: |server, e| Box::pin(rerank::replay(server, e)) },
+    Suite {
+        covers: huggingface::covers,
+        replay: |server, e| Box::pin(huggingface::replay(server, e)),
+    },
     Suite { covers: ollama::covers, replay: |server, e| Box::pin(ollama::replay(server, e)) },
     Suite {
         covers: completions::covers,

@@ -41,7 +41,7 @@
 //! assert!(result.is_ok() && events.contains(&llm_core::ChatEvent::text("hi")));
 //! ```
 
-#[cfg(any(feature = "dashscope", feature = "ollama"))]
+#[cfg(any(feature = "dashscope", feature = "huggingface", feature = "ollama"))]
 mod accept;
 mod address_guard;
 mod answer;
@@ -64,7 +64,14 @@ mod embedding_quirks;
 pub mod form;
 #[cfg(feature = "gemini")]
 pub mod gemini;
-#[cfg(any(feature = "bedrock", feature = "dashscope", feature = "ollama"))]
+#[cfg(feature = "huggingface")]
+pub mod huggingface;
+#[cfg(any(
+    feature = "bedrock",
+    feature = "dashscope",
+    feature = "huggingface",
+    feature = "ollama"
+))]
 mod merge;
 pub mod models;
 pub mod ndjson;
@@ -105,6 +112,8 @@ pub use dashscope::DashScope;
 pub use embedding_quirks::{EmbeddingQuirks, EmbeddingRule, EmbeddingShape, Numbers, PurposeField};
 #[cfg(feature = "gemini")]
 pub use gemini::Gemini;
+#[cfg(feature = "huggingface")]
+pub use huggingface::HuggingFace;
 pub use models::ModelCatalogue;
 #[cfg(feature = "ollama")]
 pub use ollama::Ollama;

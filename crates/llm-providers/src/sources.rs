@@ -170,3 +170,25 @@ impl ModelSource for crate::DashScope {
         Some(crate::DashScope::rerank(self, model))
     }
 }
+
+#[cfg(feature = "huggingface")]
+impl ModelSource for crate::HuggingFace {
+    fn chat(&self, model: &str) -> Option<Arc<dyn ChatModel>> {
+        Some(self.generation(model))
+    }
+
+    fn embedding(&self, model: &str) -> Option<Arc<dyn EmbeddingModel>> {
+        Some(crate::HuggingFace::embedding(self, model))
+    }
+}
+
+#[cfg(feature = "huggingface")]
+impl ModelSource for crate::huggingface::Tei {
+    fn embedding(&self, model: &str) -> Option<Arc<dyn EmbeddingModel>> {
+        Some(crate::huggingface::Tei::embedding(self, model))
+    }
+
+    fn rerank(&self, model: &str) -> Option<Arc<dyn RerankModel>> {
+        Some(crate::huggingface::Tei::rerank(self, model))
+    }
+}

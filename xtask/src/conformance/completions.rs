@@ -18,7 +18,7 @@ const PATHS: [&str; 2] = ["/fim/completions", "/completions"];
 pub(super) fn covers(exchange: &Exchange) -> bool {
     let is_whole = exchange.kind != "completion-stream";
     let is_known = match exchange.wire.as_str() {
-        "openai-completions" => true,
+        "openai-completions" | "hf-inference" => true,
         "writer-completions" => is_whole,
         _ => false,
     };

@@ -11,6 +11,7 @@ use llm_core::{
     Reasoning, ReasoningOptions, RerankRequest, Role, Sampling, ScoreType, SpeechRequest, Tool,
     ToolChoice, TranscriptionRequest, VisionRequest, Warning,
 };
+use llm_providers::EmbeddingShape;
 use llm_providers::catalogue::{self, Dialect, ProviderEntry};
 use llm_providers::rerank::RerankShape;
 use llm_providers::{
@@ -197,11 +198,13 @@ async fn pictures_are_described_by_chat_models() {
 
 #[tokio::test]
 async fn embeddings_are_asked_as_the_row_says() {
-    let body = json!({ "data": [{ "index": 0, "embedding": [1.0, 0.0] }] }).to_string();
+    let data = json!({ "data": [{ "index": 0, "embedding": [1.0, 0.0] }] }).to_string();
     for entry in rows_of(Dialect::OpenAi) {
         if !entry.kinds.contains(&ModelKind::Embedding) {
             continue;
         }
+        let is_tei = entry.quirks.embedding.shape == EmbeddingShape::Tei;
+        let body = if is_tei { "[[1.0, 0.0]]".to_owned() } else { data.clone() };
         let provider = Provider::of(entry, &body, "application/json").await;
         let source = connect_entry(entry, provider.access.clone()).unwrap();
         let model = source.embedding(MODEL).unwrap();
@@ -209,10 +212,15 @@ async fn embeddings_are_asked_as_the_row_says() {
         assert_eq!(answer.vectors, [[1.0, 0.0]], "{}", entry.name);
         let seen = provider.seen();
         let quirks = &entry.quirks;
-        let path = quirks.paths.get("embeddings").map_or("embeddings", String::as_str);
+        let path = if is_tei { "embed" } else { "embeddings" };
+        let path = quirks.paths.get(path).map_or(path, String::as_str);
         assert_eq!(seen.path, format!("{}/{path}", provider.path));
         assert_eq!(seen.headers["authorization"], format!("Bearer {KEY}").as_str());
         let body = seen.json();
+        if is_tei {
+            assert_eq!(body, json!({ "inputs": ["a text"] }));
+            continue;
+        }
         assert_eq!((&body["model"], &body["input"]), (&json!(MODEL), &json!(["a text"])));
         let format = quirks.embedding.encoding.as_deref().unwrap_or("float");
         let format = (!quirks.no_encoding_format).then(|| json!(format));
