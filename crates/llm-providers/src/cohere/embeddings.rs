@@ -10,12 +10,9 @@ use std::sync::Arc;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use futures::future::BoxFuture;
-use futures::{StreamExt, TryStreamExt, stream};
-use http::HeaderMap;
 use llm_core::{
-    EmbeddingModel, EmbeddingPurpose, EmbeddingRequest, EmbeddingResponse, ErrorKind, ModelError,
-    ModelInfo, Operation, Warning,
+    EmbeddingPurpose, EmbeddingRequest, EmbeddingResponse, ErrorKind, ModelError, Operation,
+    Warning,
 };
 use serde::Deserialize;
 use serde::de::value::{MapAccessDeserializer, SeqAccessDeserializer};
@@ -25,76 +22,48 @@ use serde_json::{Map, Value, json};
 use super::CohereVersion;
 use super::provider::Shared;
 use super::rerank::billed;
+use crate::batches::in_batches;
 use crate::openai::RequestError;
 use crate::openai::fields::Fields;
 use crate::transport;
+use crate::vectors::{check_lengths, finite, malformed};
 
 /// What a call takes.
-const BATCH: usize = 96;
-
-/// How many calls of one request run at once.
-const AT_ONCE: usize = 8;
+pub(super) const BATCH: u32 = 96;
 
 /// Fields of the body that hold what is to be embedded, texts aside.
 const OTHER_INPUTS: [&str; 2] = ["images", "inputs"];
 
-/// An embedding model. Made by [`Cohere::embedding`](super::Cohere::embedding).
-pub(super) struct CohereEmbedding {
+/// Embeds: one call per batch, some at once.
+///
+/// # Errors
+/// All or nothing.
+pub(super) async fn ask(
     shared: Arc<Shared>,
-    info: Arc<ModelInfo>,
-}
-
-impl CohereEmbedding {
-    pub(super) fn new(shared: Arc<Shared>, mut info: ModelInfo) -> Self {
-        info.limits.batch.get_or_insert(BATCH as u32);
-        Self { shared, info: Arc::new(info) }
-    }
-}
-
-impl EmbeddingModel for CohereEmbedding {
-    fn info(&self) -> &ModelInfo {
-        &self.info
-    }
-
-    fn embed(
-        &self,
-        mut request: EmbeddingRequest,
-    ) -> BoxFuture<'static, Result<EmbeddingResponse, ModelError>> {
-        let (shared, info) = (self.shared.clone(), self.info.clone());
-        request.model.clone_from(&info.name.model);
-        Box::pin(async move {
-            ask(&shared, request)
-                .await
-                .map_err(|error| error.at_if_unknown(&info.name.provider, &info.name.model))
-        })
-    }
-}
-
-/// One call per batch, some at once, results in order. The first failure ends all.
-async fn ask(
-    shared: &Shared,
-    mut request: EmbeddingRequest,
+    request: EmbeddingRequest,
 ) -> Result<EmbeddingResponse, ModelError> {
     let others = other_inputs(&request);
-    match (request.inputs.len(), others) {
-        (0, 0) => return Ok(EmbeddingResponse::default()),
-        (0, others) => return whole(shared, vec![(request, others)]).await,
-        (_, 0) => {}
+    let warnings = dropped(&request, shared.version);
+    let model = request.model.clone();
+    let mut whole = match (request.inputs.is_empty(), others) {
+        (true, 0) => return Ok(EmbeddingResponse::default()),
+        (true, others) => call(&shared, request, others).await?,
+        (false, 0) => {
+            let call = |request: EmbeddingRequest| {
+                let count = request.inputs.len();
+                call(&shared, request, count)
+            };
+            in_batches(request, Some(BATCH), call).await?
+        }
         _ => {
             let message = "texts and pictures cannot be embedded in one call";
             return Err(ModelError::new(ErrorKind::InvalidRequest, Operation::Embed, message)
                 .with_param("extra_body"));
         }
-    }
-    let mut texts = std::mem::take(&mut request.inputs);
-    let mut parts = Vec::with_capacity(texts.len().div_ceil(BATCH));
-    while !texts.is_empty() {
-        let rest = texts.split_off(BATCH.min(texts.len()));
-        let inputs = std::mem::replace(&mut texts, rest);
-        let count = inputs.len();
-        parts.push((EmbeddingRequest { inputs, ..request.clone() }, count));
-    }
-    whole(shared, parts).await
+    };
+    whole.model = Some(model);
+    whole.warnings.splice(0..0, warnings);
+    Ok(whole)
 }
 
 fn other_inputs(request: &EmbeddingRequest) -> usize {
@@ -102,51 +71,13 @@ fn other_inputs(request: &EmbeddingRequest) -> usize {
     OTHER_INPUTS.iter().filter_map(count).sum()
 }
 
-/// The answers to all parts of a request, each with the number of its vectors, as one.
-async fn whole(
-    shared: &Shared,
-    parts: Vec<(EmbeddingRequest, usize)>,
-) -> Result<EmbeddingResponse, ModelError> {
-    let Some((first, _)) = parts.first() else {
-        return Ok(EmbeddingResponse::default());
-    };
-    let headers = transport::extra_headers(Operation::Embed, &first.extra_headers)?;
-    let warnings = dropped(first, shared.version);
-    let (model, is_one) = (first.model.clone(), parts.len() == 1);
-    let calls =
-        parts.into_iter().map(|(request, count)| call(shared, request, count, headers.clone()));
-    let answers: Vec<EmbeddingResponse> =
-        stream::iter(calls).buffered(AT_ONCE).try_collect().await?;
-
-    let mut whole =
-        EmbeddingResponse { model: Some(model), warnings, ..EmbeddingResponse::default() };
-    for answer in answers {
-        whole.vectors.extend(answer.vectors);
-        // These are calls of their own, so they add up.
-        let tokens = &mut whole.usage.input_tokens;
-        if let Some(more) = answer.usage.input_tokens {
-            *tokens = Some(tokens.unwrap_or(0).saturating_add(more));
-        }
-        if is_one {
-            whole.usage = answer.usage;
-        }
-        for warning in answer.warnings {
-            if !whole.warnings.contains(&warning) {
-                whole.warnings.push(warning);
-            }
-        }
-    }
-    check_lengths(&whole.vectors, None)?;
-    Ok(whole)
-}
-
 async fn call(
     shared: &Shared,
     request: EmbeddingRequest,
     count: usize,
-    headers: HeaderMap,
 ) -> Result<EmbeddingResponse, ModelError> {
     let operation = Operation::Embed;
+    let headers = transport::extra_headers(operation, &request.extra_headers)?;
     let dimensions = request.dimensions.filter(|_| shared.version == CohereVersion::V2);
     let body = render_embedding_request(request, shared.version);
     let response = shared.post(operation, &shared.path("embed"), headers, &body).await?;
@@ -293,9 +224,7 @@ pub fn parse_embedding_response(
     if vectors.len() != count {
         return Err(malformed(format!("{} vectors came for {count} inputs", vectors.len())));
     }
-    if vectors.iter().flatten().any(|number| !number.is_finite()) {
-        return Err(malformed("a vector holds numbers that are not finite"));
-    }
+    let vectors = vectors.into_iter().map(finite).collect::<Result<Vec<_>, _>>()?;
     check_lengths(&vectors, dimensions)?;
     Ok(EmbeddingResponse { vectors, usage: billed(body.meta), ..EmbeddingResponse::default() })
 }
@@ -327,24 +256,6 @@ fn floats(text: &str) -> Result<Vec<f32>, ModelError> {
         return Err(malformed("a vector in base64 ends in the middle of a number"));
     }
     Ok(chunks.iter().map(|bytes| f32::from_le_bytes(*bytes)).collect())
-}
-
-fn check_lengths(vectors: &[Vec<f32>], dimensions: Option<u32>) -> Result<(), ModelError> {
-    let Some(first) = vectors.first() else {
-        return Ok(());
-    };
-    let wanted = dimensions.map_or(first.len(), |dimensions| dimensions as usize);
-    match vectors.iter().find(|vector| vector.is_empty() || vector.len() != wanted) {
-        Some(vector) => Err(malformed(format!(
-            "a vector has {} dimensions where {wanted} were expected",
-            vector.len()
-        ))),
-        None => Ok(()),
-    }
-}
-
-fn malformed(message: impl Into<String>) -> ModelError {
-    ModelError::new(ErrorKind::Malformed, Operation::Embed, message)
 }
 
 #[cfg(test)]

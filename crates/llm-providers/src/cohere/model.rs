@@ -1,11 +1,9 @@
-//! [`CohereChat`]: a chat model, in either version.
+//! [`ask`]: a call of a chat model, in either version.
 
 use std::sync::Arc;
 
-use futures::TryStreamExt;
-use futures::future::BoxFuture;
 use http::header::{ACCEPT, HeaderValue};
-use llm_core::{ChatEvent, ChatModel, ChatReply, ChatRequest, ModelError, ModelInfo, Operation};
+use llm_core::{ChatEvent, ChatReply, ChatRequest, ModelError, Operation};
 
 use super::provider::Shared;
 use super::{ChatDecoder, RenderedRequest, api_warning, errors, request, v1};
@@ -21,39 +19,15 @@ pub(super) enum Api {
     Generate,
 }
 
-/// A chat model. Made by [`Cohere::chat`](super::Cohere::chat) and [`Cohere::generate`](super::Cohere::generate).
-pub(super) struct CohereChat {
+/// Asks.
+///
+/// # Errors
+/// A failure before the first event; a later one is the reply's.
+pub(super) async fn ask(
     shared: Arc<Shared>,
-    info: Arc<ModelInfo>,
     api: Api,
-}
-
-impl CohereChat {
-    pub(super) fn new(shared: Arc<Shared>, info: ModelInfo, api: Api) -> Self {
-        Self { shared, info: Arc::new(info), api }
-    }
-}
-
-impl ChatModel for CohereChat {
-    fn info(&self) -> &ModelInfo {
-        &self.info
-    }
-
-    fn chat(&self, mut request: ChatRequest) -> BoxFuture<'static, Result<ChatReply, ModelError>> {
-        let (shared, info, api) = (self.shared.clone(), self.info.clone(), self.api);
-        request.model.clone_from(&info.name.model);
-        Box::pin(async move {
-            let reply = ask(&shared, api, request).await.map_err(|error| named(error, &info))?;
-            Ok(reply.map_source(move |events| events.map_err(move |error| named(error, &info))))
-        })
-    }
-}
-
-fn named(error: ModelError, info: &ModelInfo) -> ModelError {
-    error.at_if_unknown(&info.name.provider, &info.name.model)
-}
-
-async fn ask(shared: &Shared, api: Api, request: ChatRequest) -> Result<ChatReply, ModelError> {
+    request: ChatRequest,
+) -> Result<ChatReply, ModelError> {
     let operation = Operation::Chat;
     let mut headers = transport::extra_headers(operation, &request.extra_headers)?;
     let is_streamed = request.stream;

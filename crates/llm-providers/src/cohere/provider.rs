@@ -8,22 +8,21 @@ use futures::future::BoxFuture;
 use http::{HeaderMap, HeaderName, HeaderValue};
 use llm_core::{
     ChatModel, EmbeddingModel, ErrorKind, ModelError, ModelInfo, ModelKind, ModelName, Operation,
-    RerankModel, TranscriptionModel,
+    RerankModel, ScoreType, TranscriptionModel,
 };
 use reqwest::Response;
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Map, Value};
 
-use super::embeddings::CohereEmbedding;
-use super::model::{Api, CohereChat};
-use super::rerank::CohereRerank;
+use super::model::{self, Api};
 use super::tokenize::{self, Tokens};
 use super::transcription::CohereTranscription;
-use super::{CohereVersion, errors, models};
+use super::{CohereVersion, embeddings, errors, models, rerank};
 use crate::Quirks;
 use crate::catalogue::ProviderEntry;
 use crate::openai::AvailableModel;
 use crate::raw::{RawRequest, RawResponse};
+use crate::remote::Remote;
 use crate::transport::{self, BuildError, Transport, TransportOptions};
 
 /// Where Cohere's own API begins, versions left out.
@@ -99,7 +98,13 @@ impl Cohere {
             CohereVersion::V2 => Api::V2,
             CohereVersion::V1 => Api::V1,
         };
-        Arc::new(CohereChat::new(self.shared.clone(), info, api))
+        self.chat_through(api, info)
+    }
+
+    fn chat_through(&self, api: Api, info: ModelInfo) -> Arc<dyn ChatModel> {
+        Arc::new(Remote::over(&self.shared, info, move |shared, request| {
+            model::ask(shared, api, request)
+        }))
     }
 
     /// A model behind `POST /v1/generate`, which goes on with a prompt and knows no roles
@@ -111,7 +116,7 @@ impl Cohere {
 
     /// A model behind `POST /v1/generate` of which more is known.
     pub fn generate_with(&self, info: ModelInfo) -> Arc<dyn ChatModel> {
-        Arc::new(CohereChat::new(self.shared.clone(), info, Api::Generate))
+        self.chat_through(Api::Generate, info)
     }
 
     /// An embedding model by the provider's name for it. Nothing is sent.
@@ -120,8 +125,9 @@ impl Cohere {
     }
 
     /// An embedding model of which more is known.
-    pub fn embedding_with(&self, info: ModelInfo) -> Arc<dyn EmbeddingModel> {
-        Arc::new(CohereEmbedding::new(self.shared.clone(), info))
+    pub fn embedding_with(&self, mut info: ModelInfo) -> Arc<dyn EmbeddingModel> {
+        info.limits.batch.get_or_insert(embeddings::BATCH);
+        Arc::new(Remote::over(&self.shared, info, embeddings::ask))
     }
 
     /// A rerank model by the provider's name for it. Nothing is sent.
@@ -130,8 +136,10 @@ impl Cohere {
     }
 
     /// A rerank model of which more is known.
-    pub fn rerank_with(&self, info: ModelInfo) -> Arc<dyn RerankModel> {
-        Arc::new(CohereRerank::new(self.shared.clone(), info))
+    pub fn rerank_with(&self, mut info: ModelInfo) -> Arc<dyn RerankModel> {
+        info.scores.get_or_insert(ScoreType::Probability);
+        info.limits.batch.get_or_insert(rerank::MAX_DOCUMENTS);
+        Arc::new(Remote::over(&self.shared, info, rerank::ask))
     }
 
     /// A transcription model by the provider's name for it. Nothing is sent.

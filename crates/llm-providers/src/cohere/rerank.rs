@@ -2,11 +2,7 @@
 
 use std::sync::Arc;
 
-use futures::future::BoxFuture;
-use llm_core::{
-    ErrorKind, ModelError, ModelInfo, Operation, RerankModel, RerankRequest, RerankResponse,
-    ScoreType, Usage,
-};
+use llm_core::{ErrorKind, ModelError, Operation, RerankRequest, RerankResponse, Usage};
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
@@ -18,42 +14,16 @@ use crate::ranking::rank;
 use crate::transport;
 
 /// More documents are not recommended in one call.
-const MAX_DOCUMENTS: u32 = 1000;
+pub(super) const MAX_DOCUMENTS: u32 = 1000;
 
-/// A rerank model. Made by [`Cohere::rerank`](super::Cohere::rerank).
-pub(super) struct CohereRerank {
+/// Scores.
+///
+/// # Errors
+/// All or nothing.
+pub(super) async fn ask(
     shared: Arc<Shared>,
-    info: Arc<ModelInfo>,
-}
-
-impl CohereRerank {
-    pub(super) fn new(shared: Arc<Shared>, mut info: ModelInfo) -> Self {
-        info.scores.get_or_insert(ScoreType::Probability);
-        info.limits.batch.get_or_insert(MAX_DOCUMENTS);
-        Self { shared, info: Arc::new(info) }
-    }
-}
-
-impl RerankModel for CohereRerank {
-    fn info(&self) -> &ModelInfo {
-        &self.info
-    }
-
-    fn rerank(
-        &self,
-        mut request: RerankRequest,
-    ) -> BoxFuture<'static, Result<RerankResponse, ModelError>> {
-        let (shared, info) = (self.shared.clone(), self.info.clone());
-        request.model.clone_from(&info.name.model);
-        Box::pin(async move {
-            ask(&shared, request)
-                .await
-                .map_err(|error| error.at_if_unknown(&info.name.provider, &info.name.model))
-        })
-    }
-}
-
-async fn ask(shared: &Shared, request: RerankRequest) -> Result<RerankResponse, ModelError> {
+    request: RerankRequest,
+) -> Result<RerankResponse, ModelError> {
     let operation = Operation::Rerank;
     if request.documents.is_empty() || request.top == Some(0) {
         return Ok(RerankResponse::default());
