@@ -133,12 +133,12 @@ impl AnswerDecoder for GenerationDecoder {
         #[serde(untagged)]
         enum Body {
             Many(Vec<Chunk>),
-            One(Chunk),
+            One(Box<Chunk>),
         }
         let mut events = Vec::new();
         let mut decode = || {
             let chunk = match serde_json::from_slice(body).map_err(no_answer)? {
-                Body::One(chunk) => Some(chunk),
+                Body::One(chunk) => Some(*chunk),
                 Body::Many(chunks) => chunks.into_iter().next(),
             };
             chunk.map_or(Ok(()), |chunk| self.chunk(chunk, true, &mut events))?;
