@@ -71,7 +71,10 @@ fn embedding_request(exchange: &Exchange) -> EmbeddingRequest {
 /// One text or a list of one is the same, and so are an answer in one piece and no word about that.
 fn normalise(mut body: Value) -> Value {
     if let Some(fields) = body.as_object_mut() {
-        fields.retain(|name, value| !value.is_null() && !(name == "stream" && *value == false));
+        let is_nothing = |name: &str, value: &Value| {
+            value.is_null() || name == "stream" && *value == Value::Bool(false)
+        };
+        fields.retain(|name, value| !is_nothing(name, value));
         if let Some(Value::Array(texts)) = fields.get_mut("inputs")
             && let [text] = &mut texts[..]
         {
