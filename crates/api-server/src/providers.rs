@@ -201,10 +201,7 @@ fn from_environment(entry: &ProviderEntry, means: Means<'_>) -> Result<Option<Pr
         // Those list no models that chat, so nobody could tell which to ask.
         can_be_default: default_model.is_some()
             || entry.kinds.contains(&ModelKind::Chat)
-                && !matches!(
-                    entry.dialect,
-                    Dialect::Bedrock | Dialect::Vertex | Dialect::Azure
-                ),
+                && !matches!(entry.dialect, Dialect::Bedrock | Dialect::Vertex | Dialect::Azure),
         default_model,
         key_source: identity.source,
     }))

@@ -186,7 +186,7 @@ async fn services_of_their_own_are_asked_in_their_words() {
 
 #[test]
 fn rows_lead_to_models_that_speak_and_listen() {
-    for name in ["deepgram", "ElevenLabs", "openai", "xai", "mistral"] {
+    for name in ["deepgram", "elevenlabs", "openai", "xai", "mistral"] {
         let source = connect(name, Access { key: Some("k".into()), ..Access::default() }).unwrap();
         assert!(source.speech("m").is_some() && source.transcription("m").is_some(), "{name}");
     }

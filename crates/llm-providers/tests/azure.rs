@@ -3,10 +3,10 @@
 use std::sync::Arc;
 
 use llm_core::{ChatRequest, ChatResponse, EmbeddingRequest, ErrorKind, Message};
+use llm_providers::OpenAi;
 use llm_providers::credentials::azure::{Entra, ManagedIdentity};
 use llm_providers::credentials::{CachedTokens, FixedToken, TokenSource};
 use llm_providers::openai::{AzureApi, OpenAiBuilder};
-use llm_providers::OpenAi;
 use secrecy::ExposeSecret;
 use serde_json::{Value, json};
 use testkit::{Chunking, Exchange, ReplayServer};

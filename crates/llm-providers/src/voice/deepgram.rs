@@ -33,14 +33,23 @@ impl Deepgram {
     /// A voice. Nothing is sent. Further fields of requests become parameters of the URL.
     pub fn speech(&self, model: impl Into<String>) -> Arc<dyn SpeechModel> {
         let name = ModelName::new(&self.name, model);
-        models::speech(&self.transport, ModelInfo::new(name, ModelKind::Speech), render_speech)
+        self.speech_with(ModelInfo::new(name, ModelKind::Speech))
+    }
+
+    /// The same, of which more is known.
+    pub fn speech_with(&self, info: ModelInfo) -> Arc<dyn SpeechModel> {
+        models::speech(&self.transport, info, render_speech)
     }
 
     /// A model that listens. Nothing is sent. Further fields of requests become parameters of the URL (`smart_format`,
     /// `diarize`, `keyterm` …).
     pub fn transcription(&self, model: impl Into<String>) -> Arc<dyn TranscriptionModel> {
         let name = ModelName::new(&self.name, model);
-        let info = ModelInfo::new(name, ModelKind::Transcription);
+        self.transcription_with(ModelInfo::new(name, ModelKind::Transcription))
+    }
+
+    /// The same, of which more is known.
+    pub fn transcription_with(&self, info: ModelInfo) -> Arc<dyn TranscriptionModel> {
         models::transcription(&self.transport, info, render_transcription, parse_transcript)
     }
 }
