@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use llm_core::{
-    ChatModel, EmbeddingModel, ModelInfo, ModelSource, RerankModel, SpeechModel,
+    ChatModel, EmbeddingModel, ModelInfo, ModelKind, ModelSource, RerankModel, SpeechModel,
     TranscriptionModel, VisionModel,
 };
 use llm_providers::catalogue::{self, Dialect, ProviderEntry, Variable};
@@ -198,9 +198,10 @@ fn from_environment(entry: &ProviderEntry, means: Means<'_>) -> Result<Option<Pr
     Ok(Some(Provider {
         name: entry.name.clone(),
         client: connected(entry, access, detour)?,
-        // Those two list no models, so nobody could tell which to ask.
+        // Those list no models that chat, so nobody could tell which to ask.
         can_be_default: default_model.is_some()
-            || !matches!(entry.dialect, Dialect::Bedrock | Dialect::Vertex),
+            || entry.kinds.contains(&ModelKind::Chat)
+                && !matches!(entry.dialect, Dialect::Bedrock | Dialect::Vertex | Dialect::Azure),
         default_model,
         key_source: identity.source,
     }))

@@ -11,7 +11,7 @@ use llm_core::{ErrorKind, ModelError, SpeechRequest, TranscriptionRequest};
 use llm_providers::openai::audio::{TranscriptDecoder, TranscriptEvent};
 use llm_providers::stream::Progress;
 use llm_providers::voice::{Deepgram, ElevenLabs};
-use llm_providers::{OpenAi, Quirks};
+use llm_providers::{Access, OpenAi, Quirks, connect};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 use testkit::{Chunking, Exchange, ReplayServer};
@@ -182,6 +182,14 @@ async fn services_of_their_own_are_asked_in_their_words() {
     let labs = ElevenLabs::builder("e").base_url(&upstream.origin).build().unwrap();
     let error = labs.transcription("scribe_v1").transcribe(sound()).await.unwrap_err();
     assert_eq!((error.kind(), error.provider()), (ErrorKind::Quota, "e"));
+}
+
+#[test]
+fn rows_lead_to_models_that_speak_and_listen() {
+    for name in ["deepgram", "elevenlabs", "openai", "xai", "mistral"] {
+        let source = connect(name, Access { key: Some("k".into()), ..Access::default() }).unwrap();
+        assert!(source.speech("m").is_some() && source.transcription("m").is_some(), "{name}");
+    }
 }
 
 static STREAMS: LazyLock<Vec<Vec<u8>>> = LazyLock::new(|| {

@@ -137,13 +137,34 @@ impl Client for crate::Cohere {
 }
 
 #[cfg(feature = "audio")]
-impl Client for crate::voice::Deepgram {}
+impl Client for crate::voice::Deepgram {
+    fn speech_with(&self, info: ModelInfo) -> Option<Arc<dyn SpeechModel>> {
+        Some(crate::voice::Deepgram::speech_with(self, info))
+    }
+
+    fn transcription_with(&self, info: ModelInfo) -> Option<Arc<dyn TranscriptionModel>> {
+        Some(crate::voice::Deepgram::transcription_with(self, info))
+    }
+}
 
 #[cfg(feature = "audio")]
-impl Client for crate::voice::ElevenLabs {}
+impl Client for crate::voice::ElevenLabs {
+    fn speech_with(&self, info: ModelInfo) -> Option<Arc<dyn SpeechModel>> {
+        Some(crate::voice::ElevenLabs::speech_with(self, info))
+    }
+
+    fn transcription_with(&self, info: ModelInfo) -> Option<Arc<dyn TranscriptionModel>> {
+        Some(crate::voice::ElevenLabs::transcription_with(self, info))
+    }
+}
 
 #[cfg(feature = "audio")]
-impl Client for crate::voice::FishAudio {}
+impl Client for crate::voice::FishAudio {
+    fn speech_with(&self, info: ModelInfo) -> Option<Arc<dyn SpeechModel>> {
+        Some(crate::voice::FishAudio::speech_with(self, info))
+    }
+}
+
 #[cfg(feature = "dashscope")]
 impl Client for crate::DashScope {
     fn chat_with(&self, info: ModelInfo) -> Option<Arc<dyn ChatModel>> {

@@ -17,6 +17,7 @@ use super::chat::{Body, RenderedRequest, ask_at};
 use super::provider::Shared;
 use crate::Quirks;
 use crate::notes::Notes;
+use crate::structured::{self, StructuredOutput};
 
 /// Asks.
 ///
@@ -29,16 +30,17 @@ pub(super) async fn ask(
     ask_at(shared, "completions", render_completion_request, request).await
 }
 
-/// Writes the body of `POST …/completions`. Tools, reasoning, and forms of the answer have no place in it, nor has anything
-/// but text in messages.
+/// Writes the body of `POST …/completions`. Tools and reasoning have no place in it, nor has anything but text in messages; a
+/// form of the answer is asked for in the prompt.
 ///
 /// # Errors
 /// As [`render_request`](super::chat::render_request) of chat.
 pub fn render_completion_request(
-    request: ChatRequest,
+    mut request: ChatRequest,
     quirks: &Quirks,
 ) -> Result<RenderedRequest, ModelError> {
     let mut notes = Notes::new(request.unsupported);
+    structured::settle(&mut request, StructuredOutput::Prompt, &mut notes)?;
     let prompt = prompt(&request.messages, &mut notes)?;
     let mut body = Body::new(&request.model, quirks, notes);
     body.insert("model", request.model.as_str());
@@ -55,7 +57,6 @@ pub fn render_completion_request(
         ("tools", !request.tools.is_empty()),
         ("tool_choice", request.tool_choice.is_some()),
         ("parallel_tool_calls", request.parallel_tool_calls.is_some()),
-        ("response_format", request.response_format.is_some()),
         ("reasoning", request.reasoning.is_some()),
         ("service_tier", request.service_tier.is_some()),
     ] {

@@ -40,7 +40,7 @@ pub struct VoiceBuilder<S> {
 }
 
 impl<S: Service> VoiceBuilder<S> {
-    pub(super) fn new(name: impl Into<String>) -> Self {
+    pub(crate) fn new(name: impl Into<String>) -> Self {
         Self {
             name: name.into(),
             base_url: S::BASE_URL.to_owned(),

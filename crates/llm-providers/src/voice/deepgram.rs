@@ -13,7 +13,7 @@ use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Map, Value, json};
 
 use super::client::{Service, VoiceBuilder, malformed, unsupported};
-use super::models::{VoiceSpeech, VoiceTranscription};
+use super::models;
 use crate::raw::RawRequest;
 use crate::transport::{BuildError, Transport, secret_header};
 
@@ -33,20 +33,24 @@ impl Deepgram {
     /// A voice. Nothing is sent. Further fields of requests become parameters of the URL.
     pub fn speech(&self, model: impl Into<String>) -> Arc<dyn SpeechModel> {
         let name = ModelName::new(&self.name, model);
-        let info = Arc::new(ModelInfo::new(name, ModelKind::Speech));
-        Arc::new(VoiceSpeech { transport: self.transport.clone(), info, render: render_speech })
+        self.speech_with(ModelInfo::new(name, ModelKind::Speech))
+    }
+
+    /// The same, of which more is known.
+    pub fn speech_with(&self, info: ModelInfo) -> Arc<dyn SpeechModel> {
+        models::speech(&self.transport, info, render_speech)
     }
 
     /// A model that listens. Nothing is sent. Further fields of requests become parameters of the URL (`smart_format`,
     /// `diarize`, `keyterm` …).
     pub fn transcription(&self, model: impl Into<String>) -> Arc<dyn TranscriptionModel> {
         let name = ModelName::new(&self.name, model);
-        Arc::new(VoiceTranscription {
-            transport: self.transport.clone(),
-            info: Arc::new(ModelInfo::new(name, ModelKind::Transcription)),
-            render: render_transcription,
-            parse: parse_transcript,
-        })
+        self.transcription_with(ModelInfo::new(name, ModelKind::Transcription))
+    }
+
+    /// The same, of which more is known.
+    pub fn transcription_with(&self, info: ModelInfo) -> Arc<dyn TranscriptionModel> {
+        models::transcription(&self.transport, info, render_transcription, parse_transcript)
     }
 }
 

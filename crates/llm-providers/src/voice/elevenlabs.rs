@@ -12,7 +12,7 @@ use secrecy::SecretString;
 use serde_json::{Map, Value, json};
 
 use super::client::{Service, VoiceBuilder, malformed, unsupported};
-use super::models::{VoiceSpeech, VoiceTranscription};
+use super::models;
 use crate::form::{File, Form};
 use crate::path_segment::path_segment;
 use crate::raw::RawRequest;
@@ -36,20 +36,24 @@ impl ElevenLabs {
     /// A model that speaks, with the voice that the request names by its id. Nothing is sent.
     pub fn speech(&self, model: impl Into<String>) -> Arc<dyn SpeechModel> {
         let name = ModelName::new(&self.name, model);
-        let info = Arc::new(ModelInfo::new(name, ModelKind::Speech));
-        Arc::new(VoiceSpeech { transport: self.transport.clone(), info, render: render_speech })
+        self.speech_with(ModelInfo::new(name, ModelKind::Speech))
+    }
+
+    /// The same, of which more is known.
+    pub fn speech_with(&self, info: ModelInfo) -> Arc<dyn SpeechModel> {
+        models::speech(&self.transport, info, render_speech)
     }
 
     /// A model that listens. Nothing is sent. It tells times of words, which are in [`Transcript::extra`], and no
     /// segments.
     pub fn transcription(&self, model: impl Into<String>) -> Arc<dyn TranscriptionModel> {
         let name = ModelName::new(&self.name, model);
-        Arc::new(VoiceTranscription {
-            transport: self.transport.clone(),
-            info: Arc::new(ModelInfo::new(name, ModelKind::Transcription)),
-            render: render_transcription,
-            parse: parse_transcript,
-        })
+        self.transcription_with(ModelInfo::new(name, ModelKind::Transcription))
+    }
+
+    /// The same, of which more is known.
+    pub fn transcription_with(&self, info: ModelInfo) -> Arc<dyn TranscriptionModel> {
+        models::transcription(&self.transport, info, render_transcription, parse_transcript)
     }
 }
 

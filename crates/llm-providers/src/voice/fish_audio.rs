@@ -11,7 +11,7 @@ use secrecy::SecretString;
 use serde_json::{Map, json};
 
 use super::client::{Service, VoiceBuilder, unsupported};
-use super::models::VoiceSpeech;
+use super::models;
 use crate::raw::RawRequest;
 use crate::transport::{BuildError, Transport, bearer};
 
@@ -32,8 +32,12 @@ impl FishAudio {
     /// `reference_id`, else with a voice of its own. Nothing is sent.
     pub fn speech(&self, model: impl Into<String>) -> Arc<dyn SpeechModel> {
         let name = ModelName::new(&self.name, model);
-        let info = Arc::new(ModelInfo::new(name, ModelKind::Speech));
-        Arc::new(VoiceSpeech { transport: self.transport.clone(), info, render: render_speech })
+        self.speech_with(ModelInfo::new(name, ModelKind::Speech))
+    }
+
+    /// The same, of which more is known.
+    pub fn speech_with(&self, info: ModelInfo) -> Arc<dyn SpeechModel> {
+        models::speech(&self.transport, info, render_speech)
     }
 }
 

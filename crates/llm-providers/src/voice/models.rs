@@ -2,9 +2,6 @@
 
 use std::sync::Arc;
 
-use bytes::Bytes;
-use futures::TryStreamExt;
-use futures::future::BoxFuture;
 use llm_core::{
     ModelError, ModelInfo, Operation, SpeechModel, SpeechReply, SpeechRequest, Transcript,
     TranscriptionModel, TranscriptionRequest,
@@ -12,80 +9,42 @@ use llm_core::{
 
 use super::client::send;
 use crate::raw::RawRequest;
+use crate::remote::Remote;
 use crate::transport::{Transport, body_stream};
 
-/// How a service asks for speech. Pure.
-pub(super) type RenderSpeech = fn(SpeechRequest) -> Result<RawRequest, ModelError>;
-
-/// How a service asks for a transcript. Pure.
-pub(super) type RenderTranscription = fn(TranscriptionRequest) -> Result<RawRequest, ModelError>;
-
-/// How a service answers with a transcript. Pure.
-pub(super) type ParseTranscript = fn(&[u8]) -> Result<Transcript, ModelError>;
-
-pub(super) struct VoiceSpeech {
-    pub(super) transport: Transport,
-    pub(super) info: Arc<ModelInfo>,
-    pub(super) render: RenderSpeech,
-}
-
-impl SpeechModel for VoiceSpeech {
-    fn info(&self) -> &ModelInfo {
-        &self.info
-    }
-
-    fn speak(
-        &self,
-        mut request: SpeechRequest,
-    ) -> BoxFuture<'static, Result<SpeechReply, ModelError>> {
-        let (transport, info, render) = (self.transport.clone(), self.info.clone(), self.render);
-        request.model.clone_from(&info.name.model);
-        Box::pin(async move {
-            let operation = Operation::Speak;
-            let ask = async { send(&transport, operation, render(request)?).await };
-            let response = ask.await.map_err(|error| named(error, &info))?;
-            let sound = body_stream(operation, response);
-            Ok(SpeechReply::new(sound.map_err(move |error| named(error, &info))))
-        })
-    }
-}
-
-pub(super) struct VoiceTranscription {
-    pub(super) transport: Transport,
-    pub(super) info: Arc<ModelInfo>,
-    pub(super) render: RenderTranscription,
-    pub(super) parse: ParseTranscript,
-}
-
-impl TranscriptionModel for VoiceTranscription {
-    fn info(&self) -> &ModelInfo {
-        &self.info
-    }
-
-    fn transcribe(
-        &self,
-        mut request: TranscriptionRequest,
-    ) -> BoxFuture<'static, Result<Transcript, ModelError>> {
-        let (transport, info) = (self.transport.clone(), self.info.clone());
-        let (render, parse) = (self.render, self.parse);
-        request.model.clone_from(&info.name.model);
-        Box::pin(async move {
-            let body = answer(&transport, render, request).await;
-            body.and_then(|body| parse(&body)).map_err(|error| named(error, &info))
-        })
-    }
-}
-
-async fn answer(
+/// A model that speaks: `render` writes the request of a service.
+pub(super) fn speech(
     transport: &Transport,
-    render: RenderTranscription,
-    request: TranscriptionRequest,
-) -> Result<Bytes, ModelError> {
-    let operation = Operation::Transcribe;
-    let response = send(transport, operation, render(request)?).await?;
-    transport.read_body(operation, response).await
+    info: ModelInfo,
+    render: fn(SpeechRequest) -> Result<RawRequest, ModelError>,
+) -> Arc<dyn SpeechModel> {
+    let transport = transport.clone();
+    let ask = move |request| {
+        let transport = transport.clone();
+        async move {
+            let operation = Operation::Speak;
+            let response = send(&transport, operation, render(request)?).await?;
+            Ok(SpeechReply::new(body_stream(operation, response)))
+        }
+    };
+    Arc::new(Remote::new(info, ask))
 }
 
-fn named(error: ModelError, info: &ModelInfo) -> ModelError {
-    error.at_if_unknown(&info.name.provider, &info.name.model)
+/// A model that listens: `render` writes the request of a service, `parse` reads its answer.
+pub(super) fn transcription(
+    transport: &Transport,
+    info: ModelInfo,
+    render: fn(TranscriptionRequest) -> Result<RawRequest, ModelError>,
+    parse: fn(&[u8]) -> Result<Transcript, ModelError>,
+) -> Arc<dyn TranscriptionModel> {
+    let transport = transport.clone();
+    let ask = move |request| {
+        let transport = transport.clone();
+        async move {
+            let operation = Operation::Transcribe;
+            let response = send(&transport, operation, render(request)?).await?;
+            parse(&transport.read_body(operation, response).await?)
+        }
+    };
+    Arc::new(Remote::new(info, ask))
 }

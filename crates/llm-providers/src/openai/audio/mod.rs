@@ -22,10 +22,10 @@ use llm_core::{
 use reqwest::Response;
 
 use super::OpenAi;
-use speech::OpenAiSpeech;
+use crate::remote::Remote;
 pub use speech::render_speech_request;
 pub use transcribe::TranscriptReply;
-use transcribe::{OpenAiTranscription, follow};
+use transcribe::{follow, transcribe};
 pub use transcript::parse_transcript;
 pub use transcript_stream::{TranscriptDecoder, TranscriptEvent};
 pub use transcription_request::{render_transcription_body, render_transcription_form};
@@ -38,7 +38,7 @@ impl OpenAi {
 
     /// A speech model of which more is known.
     pub fn speech_with(&self, info: ModelInfo) -> Arc<dyn SpeechModel> {
-        Arc::new(OpenAiSpeech::new(self.shared.clone(), info))
+        Arc::new(Remote::over(&self.shared, info, speech::ask))
     }
 
     /// A transcription model by the provider's name for it. Nothing is sent.
@@ -48,14 +48,13 @@ impl OpenAi {
 
     /// A transcription model of which more is known.
     pub fn transcription_with(&self, info: ModelInfo) -> Arc<dyn TranscriptionModel> {
-        let shared = self.shared.clone();
-        Arc::new(OpenAiTranscription::new(shared, info, "audio/transcriptions"))
+        self.listening(info, "audio/transcriptions")
     }
 
     /// A model that hears any language and writes English (`audio/translations`). Nothing is sent.
     pub fn translation(&self, model: impl Into<String>) -> Arc<dyn TranscriptionModel> {
         let info = self.info(model, ModelKind::Transcription);
-        Arc::new(OpenAiTranscription::new(self.shared.clone(), info, "audio/translations"))
+        self.listening(info, "audio/translations")
     }
 
     /// Asks [`TranscriptionRequest::model`] for a transcript that comes as it is made, ended by the whole. Providers that
@@ -68,6 +67,11 @@ impl OpenAi {
         request: TranscriptionRequest,
     ) -> BoxFuture<'static, Result<TranscriptReply, ModelError>> {
         follow(self.shared.clone(), request)
+    }
+
+    fn listening(&self, info: ModelInfo, path: &'static str) -> Arc<dyn TranscriptionModel> {
+        let ask = move |shared, request| transcribe(shared, path, request);
+        Arc::new(Remote::over(&self.shared, info, ask))
     }
 }
 

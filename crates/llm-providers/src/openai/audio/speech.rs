@@ -1,4 +1,4 @@
-//! Speech: the request, the model, and the forms in which sound comes back.
+//! Speech: the request, the call, and the forms in which sound comes back.
 
 use std::sync::Arc;
 
@@ -6,9 +6,8 @@ use async_stream::try_stream;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
-use futures::future::BoxFuture;
 use futures::{Stream, TryStreamExt};
-use llm_core::{ModelError, ModelInfo, Operation, SpeechModel, SpeechReply, SpeechRequest};
+use llm_core::{ModelError, Operation, SpeechReply, SpeechRequest};
 use reqwest::Response;
 use serde_json::{Map, Value, json};
 
@@ -21,41 +20,14 @@ use crate::transport;
 
 const OPERATION: Operation = Operation::Speak;
 
-/// A speech model. Made by [`OpenAi::speech`](crate::OpenAi::speech).
-pub(in crate::openai) struct OpenAiSpeech {
+/// Asks.
+///
+/// # Errors
+/// A failure before the first sound; a later one is the reply's.
+pub(super) async fn ask(
     shared: Arc<Shared>,
-    info: Arc<ModelInfo>,
-}
-
-impl OpenAiSpeech {
-    pub(in crate::openai) fn new(shared: Arc<Shared>, info: ModelInfo) -> Self {
-        Self { shared, info: Arc::new(info) }
-    }
-}
-
-impl SpeechModel for OpenAiSpeech {
-    fn info(&self) -> &ModelInfo {
-        &self.info
-    }
-
-    fn speak(
-        &self,
-        mut request: SpeechRequest,
-    ) -> BoxFuture<'static, Result<SpeechReply, ModelError>> {
-        let (shared, info) = (self.shared.clone(), self.info.clone());
-        request.model.clone_from(&info.name.model);
-        Box::pin(async move {
-            let reply = ask(&shared, request).await.map_err(|error| named(error, &info))?;
-            Ok(reply.map_source(move |sound| sound.map_err(move |error| named(error, &info))))
-        })
-    }
-}
-
-fn named(error: ModelError, info: &ModelInfo) -> ModelError {
-    error.at_if_unknown(&info.name.provider, &info.name.model)
-}
-
-async fn ask(shared: &Shared, request: SpeechRequest) -> Result<SpeechReply, ModelError> {
+    request: SpeechRequest,
+) -> Result<SpeechReply, ModelError> {
     let headers = transport::extra_headers(OPERATION, &request.extra_headers)?;
     let path = match shared.quirks.speech {
         SpeechShape::OpenAi => "audio/speech",

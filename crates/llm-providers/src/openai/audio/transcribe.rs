@@ -1,13 +1,11 @@
-//! Transcription: the model, whole or streamed.
+//! Transcription: the call, whole or streamed.
 
 use std::sync::Arc;
 
 use async_stream::try_stream;
 use futures::StreamExt;
 use futures::future::BoxFuture;
-use llm_core::{
-    ModelError, ModelInfo, Operation, Reply, Transcript, TranscriptionModel, TranscriptionRequest,
-};
+use llm_core::{ModelError, Operation, Reply, Transcript, TranscriptionRequest};
 use reqwest::Response;
 use serde_json::Value;
 
@@ -25,39 +23,17 @@ const OPERATION: Operation = Operation::Transcribe;
 /// A transcript on its way. Dropping it cancels the call.
 pub type TranscriptReply = Reply<TranscriptEvent, ModelError>;
 
-/// A transcription model. Made by [`OpenAi::transcription`](crate::OpenAi::transcription) and
-/// [`OpenAi::translation`](crate::OpenAi::translation).
-pub(in crate::openai) struct OpenAiTranscription {
+/// Asks for a transcript at `path`.
+///
+/// # Errors
+/// As any call; `Malformed` for what is no transcript.
+pub(super) async fn transcribe(
     shared: Arc<Shared>,
-    info: Arc<ModelInfo>,
-    path: &'static str,
-}
-
-impl OpenAiTranscription {
-    /// A model that is asked at `path`.
-    pub(in crate::openai) fn new(shared: Arc<Shared>, info: ModelInfo, path: &'static str) -> Self {
-        Self { shared, info: Arc::new(info), path }
-    }
-}
-
-impl TranscriptionModel for OpenAiTranscription {
-    fn info(&self) -> &ModelInfo {
-        &self.info
-    }
-
-    fn transcribe(
-        &self,
-        mut request: TranscriptionRequest,
-    ) -> BoxFuture<'static, Result<Transcript, ModelError>> {
-        let (shared, info, path) = (self.shared.clone(), self.info.clone(), self.path);
-        request.model.clone_from(&info.name.model);
-        Box::pin(async move {
-            let transcript = async { whole(&shared, ask(&shared, path, request).await?).await };
-            let named =
-                |error: ModelError| error.at_if_unknown(&info.name.provider, &info.name.model);
-            transcript.await.map_err(named)
-        })
-    }
+    path: &str,
+    request: TranscriptionRequest,
+) -> Result<Transcript, ModelError> {
+    let response = ask(&shared, path, request).await?;
+    whole(&shared, response).await
 }
 
 async fn ask(
