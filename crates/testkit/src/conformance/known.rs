@@ -1,4 +1,5 @@
-//! [`KnownDifferences`]: recordings whose differences are understood, each with its reason.
+//! [`KnownDifferences`]: recordings whose differences are understood, and wire formats without a client, each with its
+//! reason.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -6,20 +7,28 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
-/// Recordings that are known to differ. In TOML:
+use crate::Exchange;
+
+/// Recordings that are known to differ, by their id or by their wire format. In TOML:
 ///
 /// ```
 /// let known: testkit::conformance::KnownDifferences = r#"
 /// [[known]]
 /// id = "openai-chat-0123456789ab"
 /// reason = "the recorder changed the body"
+///
+/// [[known]]
+/// wire = "some-beta"
+/// reason = "a trial of an interface that has ended"
 /// "#.parse()?;
-/// assert_eq!(known.reason("openai-chat-0123456789ab"), Some("the recorder changed the body"));
+/// let of_beta = testkit::Exchange { wire: "some-beta".into(), ..Default::default() };
+/// assert_eq!(known.reason(&of_beta), Some("a trial of an interface that has ended"));
 /// # Ok::<(), testkit::conformance::KnownError>(())
 /// ```
 #[derive(Clone, Debug, Default)]
 pub struct KnownDifferences {
-    reasons: BTreeMap<String, String>,
+    by_id: BTreeMap<String, String>,
+    by_wire: BTreeMap<String, String>,
 }
 
 /// Why a file of known differences could not be read.
@@ -49,7 +58,8 @@ struct File {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Entry {
-    id: String,
+    id: Option<String>,
+    wire: Option<String>,
     reason: String,
 }
 
@@ -67,8 +77,9 @@ impl KnownDifferences {
     }
 
     /// Why a recording is known to differ.
-    pub fn reason(&self, id: &str) -> Option<&str> {
-        self.reasons.get(id).map(String::as_str)
+    pub fn reason(&self, exchange: &Exchange) -> Option<&str> {
+        let reason = self.by_id.get(&exchange.id).or_else(|| self.by_wire.get(&exchange.wire));
+        reason.map(String::as_str)
     }
 }
 
@@ -78,13 +89,18 @@ impl std::str::FromStr for KnownDifferences {
     fn from_str(text: &str) -> Result<Self, KnownError> {
         let file: File =
             toml::from_str(text).map_err(|error| KnownError::Parse(error.to_string()))?;
-        let mut reasons = BTreeMap::new();
-        for Entry { id, reason } in file.known {
+        let mut known = Self::default();
+        for Entry { id, wire, reason } in file.known {
+            let (names, name) = match (id, wire) {
+                (Some(id), None) => (&mut known.by_id, id),
+                (None, Some(wire)) => (&mut known.by_wire, wire),
+                _ => return Err(KnownError::Parse("an entry has `id` or `wire`".to_owned())),
+            };
             if reason.trim().is_empty() {
-                return Err(KnownError::Parse(format!("{id} has no reason")));
+                return Err(KnownError::Parse(format!("{name} has no reason")));
             }
-            reasons.insert(id, reason);
+            names.insert(name, reason);
         }
-        Ok(Self { reasons })
+        Ok(known)
     }
 }

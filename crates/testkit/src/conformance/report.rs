@@ -44,7 +44,7 @@ impl Report {
     ) -> Verdict {
         let row = self.rows.entry((exchange.dialect.clone(), exchange.kind.clone())).or_default();
         row.total += 1;
-        match (differences.is_empty(), known.reason(&exchange.id)) {
+        match (differences.is_empty(), known.reason(exchange)) {
             (true, reason) => {
                 row.passed += 1;
                 self.healed.extend(reason.map(|_| exchange.id.clone()));
