@@ -32,7 +32,7 @@ pub struct Elsewhere {
     pub instead_of: String,
     /// The base URL for rerank.
     pub base_url: String,
-    /// Replaces [`RerankQuirks::path`].
+    /// Replaces the path.
     #[serde(default)]
     pub path: Option<String>,
 }
