@@ -4,6 +4,7 @@ mod conformance;
 mod end_to_end;
 #[cfg(feature = "eval")]
 mod eval;
+mod features;
 mod models;
 mod record;
 mod run;
@@ -29,6 +30,8 @@ enum Command {
     Test,
     /// The crate edges of docs/architecture.md
     Tidy,
+    /// Every crate with none of its features, and with each alone
+    Features,
     /// Recorded exchanges through the real clients
     Conformance(conformance::Args),
     /// What passes between clients and providers, written down without the secrets
@@ -61,6 +64,7 @@ fn execute(command: Command) -> Result<()> {
     match command {
         Command::Test => run::cargo(&["test", "--workspace", "--locked"]),
         Command::Tidy => tidy::run(),
+        Command::Features => features::run(),
         Command::Conformance(args) => conformance::run(args),
         Command::Record(args) => record::run(args),
         Command::Models(args) => models::run(args),
