@@ -48,3 +48,20 @@ fn without_key<'a>(body: &'a [u8], key: Option<&SecretString>) -> Cow<'a, [u8]> 
         _ => Cow::Borrowed(body),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_that_comes_back_is_struck_out() {
+        let check = |body: &str, key: Option<&str>, expected: &str| {
+            let key = key.map(SecretString::from);
+            assert_eq!(&*without_key(body.as_bytes(), key.as_ref()), expected.as_bytes());
+        };
+        check("invalid token co-secret", Some("co-secret"), "invalid token [redacted]");
+        check("invalid token", Some("co-secret"), "invalid token");
+        check("invalid token", Some(""), "invalid token");
+        check("invalid token", None, "invalid token");
+    }
+}

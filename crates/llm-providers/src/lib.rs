@@ -41,7 +41,6 @@
 //! assert!(result.is_ok() && events.contains(&llm_core::ChatEvent::text("hi")));
 //! ```
 
-#[cfg(any(feature = "dashscope", feature = "huggingface", feature = "ollama"))]
 mod accept;
 mod address_guard;
 mod answer;

@@ -19,6 +19,7 @@ use super::models::{models_path, parse_models};
 use super::request::{Target, render_count_tokens};
 use super::surface::{Surface, VertexProject};
 use crate::Quirks;
+use crate::accept::accept;
 use crate::catalogue::ProviderEntry;
 use crate::credentials::{TokenSource, authorise};
 use crate::openai::AvailableModel;
@@ -65,6 +66,8 @@ pub(super) struct Shared {
     transport: Transport,
     surface: Surface,
     quirks: Quirks,
+    /// Struck out of what the provider repeats.
+    api_key: Option<SecretString>,
     tokens: Option<Arc<dyn TokenSource>>,
     /// Words for the header `anthropic-beta` of every request.
     betas: Vec<String>,
@@ -293,25 +296,15 @@ impl Shared {
         operation: Operation,
         response: Response,
     ) -> Result<Response, ModelError> {
-        let status = response.status();
-        if status.is_success() {
-            return Ok(response);
-        }
-        if status.is_redirection() {
-            let target = response.headers().get(http::header::LOCATION);
-            let target = target.and_then(|url| url.to_str().ok()).unwrap_or("elsewhere");
-            let message = format!("the provider redirects to {target}; use that as base URL");
-            return Err(ModelError::new(ErrorKind::InvalidRequest, operation, message)
-                .with_status(status.as_u16()));
-        }
-        let headers = response.headers().clone();
-        let body = self.transport.read_error_body(operation, response).await;
-        let now = transport::now();
-        let error = errors::from_response(operation, status.as_u16(), &headers, &body, now);
-        if let (ErrorKind::Authentication, Some(tokens)) = (error.kind(), &self.tokens) {
+        let key = self.api_key.as_ref();
+        let read = errors::from_response;
+        let accepted = accept(&self.transport, operation, response, key, read).await;
+        if let (Err(error), Some(tokens)) = (&accepted, &self.tokens)
+            && error.kind() == ErrorKind::Authentication
+        {
             tokens.refused();
         }
-        Err(error)
+        accepted
     }
 }
 
@@ -398,6 +391,7 @@ impl AnthropicBuilder {
                 transport,
                 surface: self.surface,
                 quirks: self.quirks,
+                api_key: self.api_key,
                 tokens: self.tokens,
                 betas: self.betas,
             }),

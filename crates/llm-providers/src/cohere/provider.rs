@@ -1,6 +1,5 @@
 //! [`Cohere`]: one account at Cohere, or a server that copies its API, and the models there.
 
-use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 
@@ -11,7 +10,7 @@ use llm_core::{
     RerankModel, ScoreType, TranscriptionModel,
 };
 use reqwest::Response;
-use secrecy::{ExposeSecret, SecretString};
+use secrecy::SecretString;
 use serde_json::{Map, Value};
 
 use super::model::{self, Api};
@@ -19,6 +18,7 @@ use super::tokenize::{self, Tokens};
 use super::transcription::CohereTranscription;
 use super::{CohereVersion, embeddings, errors, models, rerank};
 use crate::Quirks;
+use crate::accept::accept;
 use crate::catalogue::ProviderEntry;
 use crate::openai::AvailableModel;
 use crate::raw::{RawRequest, RawResponse};
@@ -262,33 +262,9 @@ impl Shared {
         operation: Operation,
         response: Response,
     ) -> Result<Response, ModelError> {
-        let status = response.status();
-        if status.is_success() {
-            return Ok(response);
-        }
-        if status.is_redirection() {
-            let target = response.headers().get(http::header::LOCATION);
-            let target = target.and_then(|url| url.to_str().ok()).unwrap_or("elsewhere");
-            let message = format!("the provider redirects to {target}; use that as base URL");
-            return Err(ModelError::new(ErrorKind::InvalidRequest, operation, message)
-                .with_status(status.as_u16()));
-        }
-        let headers = response.headers().clone();
-        let body = self.transport.read_error_body(operation, response).await;
-        let body = self.without_key(&body);
-        let now = transport::now();
-        Err(errors::from_response(operation, status.as_u16(), &headers, &body, now))
-    }
-
-    /// The body of an error with our key struck out, should the provider repeat it.
-    fn without_key<'a>(&self, body: &'a [u8]) -> Cow<'a, [u8]> {
-        let key = self.api_key.as_ref().map(ExposeSecret::expose_secret);
-        match (key, std::str::from_utf8(body)) {
-            (Some(key), Ok(text)) if !key.is_empty() && text.contains(key) => {
-                Cow::Owned(text.replace(key, "[redacted]").into_bytes())
-            }
-            _ => Cow::Borrowed(body),
-        }
+        let key = self.api_key.as_ref();
+        let read = errors::from_response;
+        accept(&self.transport, operation, response, key, read).await
     }
 }
 
@@ -378,8 +354,6 @@ mod tests {
         assert!(!format!("{builder:?}").contains("co-secret"));
         let provider = builder.build().unwrap();
         assert!(!format!("{provider:?}").contains("co-secret"));
-        let body = provider.shared.without_key(b"invalid api token co-secret");
-        assert_eq!(&*body, b"invalid api token [redacted]");
     }
 
     #[test]

@@ -19,6 +19,7 @@ use super::endpoint::Service;
 use super::errors;
 use super::model;
 use super::models::{self, AvailableModel};
+use crate::accept::accept;
 use crate::catalogue::ProviderEntry;
 use crate::credentials::{TokenSource, authorise};
 use crate::raw::{RawRequest, RawResponse};
@@ -40,6 +41,8 @@ pub(super) struct Shared {
     pub(super) name: String,
     pub(super) service: Service,
     pub(super) transport: Transport,
+    /// Struck out of what the provider repeats.
+    api_key: Option<SecretString>,
     tokens: Option<Arc<dyn TokenSource>>,
 }
 
@@ -216,25 +219,15 @@ impl Shared {
         operation: Operation,
         response: Response,
     ) -> Result<Response, ModelError> {
-        let status = response.status();
-        if status.is_success() {
-            return Ok(response);
-        }
-        if status.is_redirection() {
-            let target = response.headers().get(http::header::LOCATION);
-            let target = target.and_then(|url| url.to_str().ok()).unwrap_or("elsewhere");
-            let message = format!("the provider redirects to {target}; use that as base URL");
-            return Err(ModelError::new(ErrorKind::InvalidRequest, operation, message)
-                .with_status(status.as_u16()));
-        }
-        let headers = response.headers().clone();
-        let body = self.transport.read_error_body(operation, response).await;
-        let now = transport::now();
-        let error = errors::from_response(operation, status.as_u16(), &headers, &body, now);
-        if let (ErrorKind::Authentication, Some(tokens)) = (error.kind(), &self.tokens) {
+        let key = self.api_key.as_ref();
+        let read = errors::from_response;
+        let accepted = accept(&self.transport, operation, response, key, read).await;
+        if let (Err(error), Some(tokens)) = (&accepted, &self.tokens)
+            && error.kind() == ErrorKind::Authentication
+        {
             tokens.refused();
         }
-        Err(error)
+        accepted
     }
 }
 
@@ -304,9 +297,8 @@ impl GeminiBuilder {
             headers.insert(NAME, transport::secret_header(&NAME, key)?);
         }
         let transport = Transport::new(&self.base_url, headers, self.options)?;
-        let shared =
-            Shared { name: self.name, service: self.service, transport, tokens: self.tokens };
-        Ok(Gemini { shared: Arc::new(shared) })
+        let Self { name, service, api_key, tokens, .. } = self;
+        Ok(Gemini { shared: Arc::new(Shared { name, transport, service, api_key, tokens }) })
     }
 }
 

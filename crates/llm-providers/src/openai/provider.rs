@@ -12,7 +12,7 @@ use llm_core::{
     RerankModel,
 };
 use reqwest::Response;
-use secrecy::{ExposeSecret, SecretString};
+use secrecy::SecretString;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
@@ -21,6 +21,7 @@ use super::embeddings;
 use super::errors;
 use super::rerank::{self, Place};
 use crate::Quirks;
+use crate::accept::accept;
 use crate::catalogue::ProviderEntry;
 use crate::credentials::{TokenSource, authorise};
 #[cfg(feature = "audio")]
@@ -285,37 +286,15 @@ impl Shared {
         operation: Operation,
         response: Response,
     ) -> Result<Response, ModelError> {
-        let status = response.status();
-        if status.is_success() {
-            return Ok(response);
-        }
-        if status.is_redirection() {
-            let target = response.headers().get(http::header::LOCATION);
-            let target = target.and_then(|url| url.to_str().ok()).unwrap_or("elsewhere");
-            let message = format!("the provider redirects to {target}; use that as base URL");
-            return Err(ModelError::new(ErrorKind::InvalidRequest, operation, message)
-                .with_status(status.as_u16()));
-        }
-        let headers = response.headers().clone();
-        let body = self.transport.read_error_body(operation, response).await;
-        let body = self.without_key(&body);
-        let now = transport::now();
-        let error = errors::from_response(operation, status.as_u16(), &headers, &body, now);
-        if let (ErrorKind::Authentication, Some(tokens)) = (error.kind(), &self.tokens) {
+        let key = self.api_key.as_ref();
+        let read = errors::from_response;
+        let accepted = accept(&self.transport, operation, response, key, read).await;
+        if let (Err(error), Some(tokens)) = (&accepted, &self.tokens)
+            && error.kind() == ErrorKind::Authentication
+        {
             tokens.refused();
         }
-        Err(error)
-    }
-
-    /// The body of an error with our key struck out: some providers repeat it in their message.
-    fn without_key<'a>(&self, body: &'a [u8]) -> Cow<'a, [u8]> {
-        let key = self.api_key.as_ref().map(ExposeSecret::expose_secret);
-        match (key, std::str::from_utf8(body)) {
-            (Some(key), Ok(text)) if !key.is_empty() && text.contains(key) => {
-                Cow::Owned(text.replace(key, "[redacted]").into_bytes())
-            }
-            _ => Cow::Borrowed(body),
-        }
+        accepted
     }
 }
 
