@@ -78,7 +78,7 @@ impl App {
             format!("cannot open the data directory `{}`", config.server.data_dir.display())
         })?;
 
-        let known = Arc::new(config.models.catalogue()?);
+        let known = config.models.catalogue()?.map(Arc::new);
         let detour = Detour::open(&config.recordings).await?;
         let means = Means { environment, models: &known, detour: &detour };
         let providers = providers(&config.provider, means)?;

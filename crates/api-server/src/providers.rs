@@ -37,8 +37,8 @@ pub(crate) struct Provider {
 #[derive(Clone, Copy)]
 pub(crate) struct Means<'a> {
     pub(crate) environment: &'a Environment,
-    /// What is known of models.
-    pub(crate) models: &'a Arc<ModelCatalogue>,
+    /// What is known of models, if more than what is built in.
+    pub(crate) models: &'a Option<Arc<ModelCatalogue>>,
     /// What stands between this server and them.
     pub(crate) detour: &'a Detour,
 }
@@ -122,7 +122,7 @@ fn from_config(config: &ProviderConfig, means: Means<'_>) -> Result<Provider, St
             true => TransportOptions::default(),
             false => config.transport(means.environment)?,
         },
-        models: Some(means.models.clone()),
+        models: means.models.clone(),
     };
     Ok(Provider {
         name: name.clone(),
@@ -192,7 +192,7 @@ fn from_environment(entry: &ProviderEntry, means: Means<'_>) -> Result<Option<Pr
         base_url: moved,
         variables,
         secrets: identity.secrets,
-        models: Some(models.clone()),
+        models: models.clone(),
         ..Access::default()
     };
     Ok(Some(Provider {
@@ -212,7 +212,7 @@ fn from_recordings(recorded: &RecordedProvider, means: Means<'_>) -> Result<Prov
     let entry = detour::row(recorded);
     let access = Access {
         variables: variables(&entry, &BTreeMap::new(), means.environment),
-        models: Some(means.models.clone()),
+        models: means.models.clone(),
         ..Access::default()
     };
     Ok(Provider {
@@ -290,7 +290,7 @@ mod tests {
         let config: crate::config::Config = toml::from_str(config).unwrap();
         let environment =
             variables.iter().map(|(name, value)| ((*name).into(), (*value).into())).collect();
-        let (models, detour) = (Arc::default(), Detour::None);
+        let (models, detour) = (None, Detour::None);
         let means = Means { environment: &environment, models: &models, detour: &detour };
         let providers = providers(&config.provider, means).map_err(|e| e.to_string())?;
         Ok(providers.iter().map(|p| format!("{} {}", p.name, p.key_source)).collect())

@@ -9,7 +9,7 @@ mod version;
 
 use std::collections::BTreeMap;
 use std::io::Read;
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock};
 
 use llm_core::{ModelInfo, ModelName};
 
@@ -33,9 +33,12 @@ const MAX_BYTES: u64 = 32 << 20;
 /// ```
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct ModelCatalogue {
-    /// Provider → a name without its version, in lower case → the versions of that model, by name.
-    providers: BTreeMap<String, BTreeMap<String, BTreeMap<String, ModelInfo>>>,
+    /// Provider → a name without its version, in lower case → the versions of that model.
+    providers: BTreeMap<String, BTreeMap<String, Versions>>,
 }
+
+/// In the order of their names. Shared, so that a list with some models of one's own costs no more than those.
+type Versions = Vec<Arc<ModelInfo>>;
 
 /// Why a file of models cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -100,7 +103,10 @@ impl ModelCatalogue {
     pub fn insert(&mut self, info: ModelInfo) {
         let of_provider = self.providers.entry(info.name.provider.clone()).or_default();
         let versions = of_provider.entry(base(&info.name.model)).or_default();
-        versions.insert(info.name.model.clone(), info);
+        match place(versions, &info.name.model) {
+            Ok(at) => versions[at] = Arc::new(info),
+            Err(at) => versions.insert(at, Arc::new(info)),
+        }
     }
 
     /// Adds what is known of a model to what this list knows of it: a field that `info` leaves open stays as it was.
@@ -114,8 +120,8 @@ impl ModelCatalogue {
 
     /// Adds all models of another list, in place of those of the same names.
     pub fn extend(&mut self, other: ModelCatalogue) {
-        let models = other.providers.into_values().flat_map(BTreeMap::into_values);
-        models.flat_map(BTreeMap::into_values).for_each(|info| self.insert(info));
+        let models = other.providers.into_values().flat_map(BTreeMap::into_values).flatten();
+        models.for_each(|info| self.insert(Arc::unwrap_or_clone(info)));
     }
 
     /// What is known of a model, under the name that was asked for.
@@ -138,7 +144,7 @@ impl ModelCatalogue {
         if row.is_some_and(|row| row.dialect == Dialect::Bedrock) {
             found = found.or_else(|| of_name(models, version::without_geography(model)?));
         }
-        let mut info = found?.clone();
+        let mut info = ModelInfo::clone(found?);
         info.name = ModelName::new(provider, model);
         Some(info)
     }
@@ -146,12 +152,12 @@ impl ModelCatalogue {
     /// All models of a provider, by name.
     pub fn of_provider(&self, provider: &str) -> impl Iterator<Item = &ModelInfo> {
         let models = self.providers.get(provider).into_iter().flat_map(BTreeMap::values);
-        models.flat_map(BTreeMap::values)
+        models.flatten().map(Arc::as_ref)
     }
 
     /// How many models are known.
     pub fn len(&self) -> usize {
-        self.providers.values().flat_map(BTreeMap::values).map(BTreeMap::len).sum()
+        self.providers.values().flat_map(BTreeMap::values).map(Vec::len).sum()
     }
 
     /// Whether none is known.
@@ -164,16 +170,19 @@ fn base(model: &str) -> String {
     version::without_version(model).to_ascii_lowercase()
 }
 
-fn of_name<'a>(
-    models: &'a BTreeMap<String, BTreeMap<String, ModelInfo>>,
-    model: &str,
-) -> Option<&'a ModelInfo> {
+/// Where the version of this name is, or would be.
+fn place(versions: &Versions, model: &str) -> Result<usize, usize> {
+    versions.binary_search_by(|info| info.name.model.as_str().cmp(model))
+}
+
+fn of_name<'a>(models: &'a BTreeMap<String, Versions>, model: &str) -> Option<&'a ModelInfo> {
     let base = base(model);
     let versions = models.get(&base)?;
-    versions
-        .get(model)
-        .or_else(|| versions.values().find(|info| info.name.model.eq_ignore_ascii_case(&base)))
-        .or_else(|| versions.values().next_back())
+    let exact = place(versions, model).ok().and_then(|at| versions.get(at));
+    exact
+        .or_else(|| versions.iter().find(|info| info.name.model.eq_ignore_ascii_case(&base)))
+        .or_else(|| versions.last())
+        .map(Arc::as_ref)
 }
 
 #[cfg(test)]

@@ -60,11 +60,14 @@ pub struct KnownModel {
 }
 
 impl ModelsConfig {
-    /// All that is known of models.
+    /// All that is known of models; `None` is the built-in list, which is read when it is first needed.
     ///
     /// # Errors
     /// A file that cannot be read or is not in order.
-    pub fn catalogue(&self) -> Result<ModelCatalogue, ConfigError> {
+    pub fn catalogue(&self) -> Result<Option<ModelCatalogue>, ConfigError> {
+        if self.file.is_none() && self.known.is_empty() {
+            return Ok(None);
+        }
         let mut models = ModelCatalogue::built_in().clone();
         if let Some(path) = &self.file {
             let fail = |reason| ConfigError::new(format!("`{}`", path.display()), reason);
@@ -75,7 +78,7 @@ impl ModelsConfig {
         for model in &self.known {
             models.refine(model.info());
         }
-        Ok(models)
+        Ok(Some(models))
     }
 }
 
@@ -121,7 +124,8 @@ mod tests {
         std::fs::write(&path, list).unwrap();
         let config = config.replace("LIST", &path.display().to_string());
         let config: ModelsConfig = toml::from_str(&config).map_err(|error| error.to_string())?;
-        config.catalogue().map_err(|error| error.to_string())
+        let models = config.catalogue().map_err(|error| error.to_string())?;
+        Ok(models.expect("something is configured"))
     }
 
     #[test]
