@@ -189,6 +189,7 @@ impl Shelf {
             if pointer.is_empty() { "the body as a whole".into() } else { format!("`{pointer}`") };
         let more = match count {
             0 | 1 => String::new(),
+            2 => " and one more place".to_owned(),
             count => format!(" and {} more places", count - 1),
         };
         format!(
