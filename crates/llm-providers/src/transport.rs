@@ -382,6 +382,21 @@ pub(crate) fn secret_header(
     Ok(value)
 }
 
+/// Headers of every request of an instance, as whoever set it up named them; of several values under one name
+/// the last counts.
+///
+/// # Errors
+/// [`BuildError::Header`] for a name or value that HTTP does not allow; the value is not shown.
+pub(crate) fn instance_headers(headers: &[(String, String)]) -> Result<HeaderMap, BuildError> {
+    let mut map = HeaderMap::new();
+    for (name, value) in headers {
+        let error = || BuildError::Header { name: name.clone() };
+        let parsed = HeaderName::try_from(name.as_str()).map_err(|_| error())?;
+        map.insert(parsed, HeaderValue::try_from(value).map_err(|_| error())?);
+    }
+    Ok(map)
+}
+
 /// Headers of one request, as its caller named them.
 ///
 /// # Errors

@@ -376,11 +376,7 @@ impl AnthropicBuilder {
         if self.surface == Surface::Messages {
             headers.insert(VERSION_HEADER, VERSION);
         }
-        for (name, value) in &self.headers {
-            let error = || BuildError::Header { name: name.clone() };
-            let parsed = HeaderName::try_from(name.as_str()).map_err(|_| error())?;
-            headers.insert(parsed, HeaderValue::try_from(value).map_err(|_| error())?);
-        }
+        headers.extend(transport::instance_headers(&self.headers)?);
         if let Some(key) = &self.api_key {
             headers.insert(KEY_HEADER, transport::secret_header(&KEY_HEADER, key)?);
         }

@@ -8,7 +8,7 @@ use std::time::{Duration, SystemTime};
 use bytes::Bytes;
 use futures::future::BoxFuture;
 use http::header::{AUTHORIZATION, CONTENT_TYPE};
-use http::{HeaderMap, HeaderName, HeaderValue, Method};
+use http::{HeaderMap, HeaderValue, Method};
 use llm_core::{
     ChatModel, ChatRequest, EmbeddingModel, ErrorKind, ModelError, ModelInfo, ModelKind, ModelName,
     Operation, RerankModel, Retry,
@@ -404,12 +404,7 @@ impl BedrockBuilder {
     /// # Errors
     /// When the region or a URL, a header, the token or TLS is not in order.
     pub fn build(self) -> Result<Bedrock, BuildError> {
-        let mut headers = HeaderMap::new();
-        for (name, value) in &self.headers {
-            let error = || BuildError::Header { name: name.clone() };
-            let parsed = HeaderName::try_from(name.as_str()).map_err(|_| error())?;
-            headers.insert(parsed, HeaderValue::try_from(value).map_err(|_| error())?);
-        }
+        let headers = transport::instance_headers(&self.headers)?;
         let identity = match &self.bearer {
             Some(token) => Identity::Bearer(transport::bearer(token)?.1),
             None => self.identity,

@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use futures::future::BoxFuture;
-use http::{HeaderMap, HeaderName, HeaderValue};
+use http::HeaderMap;
 use llm_core::{
     ChatModel, EmbeddingModel, ErrorKind, ModelError, ModelInfo, ModelKind, ModelName, Operation,
     RerankModel, ScoreType, TranscriptionModel,
@@ -323,12 +323,7 @@ impl CohereBuilder {
     /// # Errors
     /// When the base URL, a header or TLS is not in order.
     pub fn build(self) -> Result<Cohere, BuildError> {
-        let mut headers = HeaderMap::new();
-        for (name, value) in &self.headers {
-            let error = || BuildError::Header { name: name.clone() };
-            let parsed = HeaderName::try_from(name.as_str()).map_err(|_| error())?;
-            headers.insert(parsed, HeaderValue::try_from(value).map_err(|_| error())?);
-        }
+        let mut headers = transport::instance_headers(&self.headers)?;
         if let Some(key) = &self.api_key {
             let (name, value) = transport::bearer(key)?;
             headers.insert(name, value);

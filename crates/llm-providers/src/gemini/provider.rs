@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use futures::future::BoxFuture;
-use http::{HeaderMap, HeaderName, HeaderValue};
+use http::{HeaderMap, HeaderName};
 use llm_core::{
     ChatModel, ChatRequest, EmbeddingModel, ErrorKind, ModelError, ModelInfo, ModelKind, ModelName,
     Operation,
@@ -286,12 +286,7 @@ impl GeminiBuilder {
     /// # Errors
     /// When the base URL, a header or TLS is not in order.
     pub fn build(self) -> Result<Gemini, BuildError> {
-        let mut headers = HeaderMap::new();
-        for (name, value) in &self.headers {
-            let error = || BuildError::Header { name: name.clone() };
-            let parsed = HeaderName::try_from(name.as_str()).map_err(|_| error())?;
-            headers.insert(parsed, HeaderValue::try_from(value).map_err(|_| error())?);
-        }
+        let mut headers = transport::instance_headers(&self.headers)?;
         if let Some(key) = &self.api_key {
             const NAME: HeaderName = HeaderName::from_static("x-goog-api-key");
             headers.insert(NAME, transport::secret_header(&NAME, key)?);

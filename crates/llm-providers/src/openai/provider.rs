@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use futures::future::BoxFuture;
 use http::header::AUTHORIZATION;
-use http::{HeaderMap, HeaderName, HeaderValue, Method};
+use http::{HeaderMap, HeaderName, Method};
 use llm_core::{
     ChatModel, EmbeddingModel, ErrorKind, ModelError, ModelInfo, ModelKind, ModelName, Operation,
     RerankModel,
@@ -366,12 +366,7 @@ impl OpenAiBuilder {
     /// # Errors
     /// When the base URL, a header or TLS is not in order.
     pub fn build(self) -> Result<OpenAi, BuildError> {
-        let mut headers = HeaderMap::new();
-        for (name, value) in &self.headers {
-            let error = || BuildError::Header { name: name.clone() };
-            let parsed = HeaderName::try_from(name.as_str()).map_err(|_| error())?;
-            headers.insert(parsed, HeaderValue::try_from(value).map_err(|_| error())?);
-        }
+        let mut headers = transport::instance_headers(&self.headers)?;
         if let Some(key) = &self.api_key {
             let value = if self.key_header == AUTHORIZATION {
                 transport::bearer(key)?.1

@@ -80,12 +80,7 @@ impl<S: Service> VoiceBuilder<S> {
     /// # Errors
     /// When the base URL, a header or TLS is not in order.
     pub fn build(self) -> Result<S, BuildError> {
-        let mut headers = HeaderMap::new();
-        for (name, value) in &self.headers {
-            let error = || BuildError::Header { name: name.clone() };
-            let parsed = HeaderName::try_from(name.as_str()).map_err(|_| error())?;
-            headers.insert(parsed, HeaderValue::try_from(value).map_err(|_| error())?);
-        }
+        let mut headers = transport::instance_headers(&self.headers)?;
         if let Some(key) = &self.api_key {
             headers.extend([S::key_header(key)?]);
         }
