@@ -7,7 +7,7 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use dialog_service::{DialogService, Library};
 use futures::future::BoxFuture;
-use llm_bundle::{Adapted, Blocking, Bundle, Defaults, Registry, SyncPool};
+use llm_bundle::{Adapted, Blocking, Bundle, Defaults, Priority, Registry, SyncPool};
 use llm_core::{ChatModel, EmbeddingModel, ErrorKind, ModelError, Operation, SyncEmbeddingModel};
 use rag_core::{EmbeddingIdentity, MetadataStore, StoreError, TenantId};
 use rag_ingest::{Pipeline, PipelineOptions, PipelineParts};
@@ -282,7 +282,9 @@ fn pipeline(
         store: store.clone(),
         parser: Arc::new(IsolatedParser::new(program, ["parse-worker"], limits)),
         chunker: Arc::new(StructuralChunker::default()),
-        embedding: Arc::new(bundle.embedder(&config.defaults.embedding)?),
+        embedding: Arc::new(
+            bundle.clone().with_priority(Priority::Batch).embedder(&config.defaults.embedding)?,
+        ),
         pool,
     };
     Ok(Pipeline::with_options(parts, options))

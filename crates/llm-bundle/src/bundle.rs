@@ -10,6 +10,8 @@ use llm_core::{
     TranscriptionRequest, VisionModel, VisionRequest,
 };
 
+use service_guards::Priority;
+
 use crate::call::CallContext;
 use crate::embedder::Embedder;
 use crate::guarded::Guarded;
@@ -74,6 +76,18 @@ impl Bundle {
     /// The same on behalf of a tenant, whom its records will name.
     pub fn for_tenant(mut self, tenant: impl Into<Arc<str>>) -> Self {
         self.context.tenant = Some(tenant.into());
+        self
+    }
+
+    /// The same with an API key, by its id, which its records will name and whose limits hold.
+    pub fn for_key(mut self, key: impl Into<Arc<str>>) -> Self {
+        self.context.key = Some(key.into());
+        self
+    }
+
+    /// The same for calls of this priority: where places are short, interactive calls go first.
+    pub fn with_priority(mut self, priority: Priority) -> Self {
+        self.context.priority = priority;
         self
     }
 

@@ -6,6 +6,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use llm_core::ModelError;
+use service_guards::Priority;
 use tokio::time::Instant;
 use tower::Service;
 
@@ -16,6 +17,10 @@ use crate::modality::{Asking, Modality, ModelReply};
 pub struct CallContext {
     /// On whose behalf it is made.
     pub tenant: Option<Arc<str>>,
+    /// The id of the API key that it is made with; never the key itself.
+    pub key: Option<Arc<str>>,
+    /// Whether somebody waits for it.
+    pub priority: Priority,
 }
 
 /// A request on its way through the guards.

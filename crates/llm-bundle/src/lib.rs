@@ -78,5 +78,5 @@ pub use pool_error::PoolError;
 pub use record::{CallRecord, RecordSink};
 pub use registry::{ListedModel, Registry, RegistryBuilder};
 pub use reranker::Reranker;
-pub use service_guards::{Outcome, RetryOptions};
+pub use service_guards::{Outcome, Priority, RetryOptions};
 pub use tally::Tally;

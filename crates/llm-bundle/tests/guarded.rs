@@ -34,7 +34,7 @@ fn question() -> ChatRequest {
 }
 
 fn context() -> CallContext {
-    CallContext { tenant: Some("acme".into()) }
+    CallContext { tenant: Some("acme".into()), ..CallContext::default() }
 }
 
 async fn drain(reply: ChatReply) -> Result<u64, ErrorKind> {

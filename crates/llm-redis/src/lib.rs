@@ -1,0 +1,1 @@
+//! State of `llm-bundle` that replicas share through Redis or Valkey.

@@ -1,0 +1,11 @@
+//! [`Priority`]: who goes first where places are short.
+
+/// How urgent a call is. The order is that of urgency: the most urgent is the least.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Priority {
+    /// Somebody waits for the answer.
+    #[default]
+    Interactive,
+    /// Work in the background, such as taking documents in. It goes when nobody waits, and never takes all places.
+    Batch,
+}
