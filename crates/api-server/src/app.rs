@@ -17,7 +17,7 @@ use rag_store::{EmbeddedStore, StoreOptions};
 use service_guards::InFlight;
 use tokio::runtime::Handle;
 
-use crate::config::{Config, Environment};
+use crate::config::{Config, ConfigError, Environment};
 use crate::detour::Detour;
 use crate::http::Shutdown;
 use crate::metrics::Metrics;
@@ -82,7 +82,7 @@ impl App {
         let detour = Detour::open(&config.recordings).await?;
         let means = Means { environment, models: &known, detour: &detour };
         let providers = providers(&config.provider, means)?;
-        let bundle = bundle(&config, &providers, &models, metrics.clone());
+        let bundle = bundle(&config, &providers, &models, metrics.clone())?;
         let library = Arc::new(library(&store, &bundle, callers.clone()));
         let shutdown = Shutdown::new(config.server.drain());
         let in_flight = InFlight::new(config.server.max_requests, 0);
@@ -220,7 +220,7 @@ fn bundle(
     providers: &[Provider],
     models: &SyncPool,
     metrics: Arc<Metrics>,
-) -> Bundle {
+) -> Result<Bundle, ConfigError> {
     let embedding: Arc<dyn SyncEmbeddingModel> = Arc::new(llm_local::StaticEmbedding::new());
     let rerank: Arc<dyn llm_core::SyncRerankModel> = Arc::new(llm_local::Lexical::new());
     let extractive: Arc<dyn llm_core::SyncChatModel> = Arc::new(llm_local::Extractive::new());
@@ -233,16 +233,18 @@ fn bundle(
         registry = registry.source(provider.name.clone(), Arc::new(provider.clone()));
     }
     for model in &config.model {
-        for target in &model.targets {
-            registry = registry.alias(model.kind, model.name.clone(), target.clone());
-        }
+        let name = model.name.clone();
+        registry = registry.route(model.kind, name, model.targets(), model.options()).map_err(
+            |error| ConfigError::new(format!("[[model]] `{}`", model.name), error.to_string()),
+        )?;
     }
     let defaults = Defaults {
         chat: config.defaults.chat.clone(),
         embedding: Some(config.defaults.embedding.clone()),
         ..Defaults::default()
     };
-    Bundle::new(registry.build()).with_defaults(defaults).for_tenant(TenantId::local().as_str())
+    let bundle = Bundle::new(registry.build()).with_defaults(defaults);
+    Ok(bundle.for_tenant(TenantId::local().as_str()))
 }
 
 /// Retrieval on the callers' threads. It reaches the bundle's async embedding models through `Blocking`.

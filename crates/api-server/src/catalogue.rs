@@ -36,9 +36,9 @@ pub(crate) async fn entries(app: &App) -> Result<Vec<Entry>, ModelError> {
         info: None,
     });
     let models = app.bundle.registry().list().into_iter().map(|model| Entry {
-        owner: match (&model.target, &model.info) {
-            (Some(_), _) | (None, None) => "colloquy".into(),
-            (None, Some(info)) => info.name.provider.clone(),
+        owner: match &model.info {
+            Some(info) if model.targets.is_empty() => info.name.provider.clone(),
+            _ => "colloquy".into(),
         },
         id: model.name,
         kind: model.kind.as_str(),

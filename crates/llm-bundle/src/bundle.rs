@@ -12,7 +12,7 @@ use llm_core::{
 
 use service_guards::Priority;
 
-use crate::call::CallContext;
+use crate::call::{CallContext, Trail};
 use crate::embedder::Embedder;
 use crate::guarded::Guarded;
 use crate::modality::{Asking, Registered};
@@ -88,6 +88,12 @@ impl Bundle {
     /// The same for calls of this priority: where places are short, interactive calls go first.
     pub fn with_priority(mut self, priority: Priority) -> Self {
         self.context.priority = priority;
+        self
+    }
+
+    /// The same with a trail that tells where its calls have been: which target answered, after how many attempts.
+    pub fn with_trail(mut self, trail: Arc<Trail>) -> Self {
+        self.context.trail = Some(trail);
         self
     }
 

@@ -12,17 +12,16 @@ use llm_core::{
     RerankResponse, SpeechModel, SpeechReply, SpeechRequest, Transcript, TranscriptionModel,
     TranscriptionRequest, VisionModel, VisionRequest,
 };
-use service_guards::{
-    AttemptLimits, AttemptLimitsLayer, DeadlineLayer, InFlight, InFlightLayer, MeterLayer,
-    RetryBudget, RetryLayer, RetryOptions,
-};
+use service_guards::{DeadlineLayer, MeterLayer, RetryOptions};
 use tower::util::BoxCloneSyncService;
 use tower::{Service, ServiceBuilder};
 
-use crate::call::{Asked, Call, CallContext};
-use crate::modality::{Asking, Modality, ModelReply};
+use crate::call::{Asked, CallContext};
+use crate::modality::{Asking, Modality};
 use crate::observe::{CallObserver, Ledger};
 use crate::record::RecordSink;
+use crate::router::{Router, Targets};
+use crate::target::{Stack, Target};
 
 /// The limits of calls to one model. The defaults are safe to deploy.
 #[derive(Clone, Debug, PartialEq)]
@@ -58,58 +57,54 @@ impl Default for GuardOptions {
     }
 }
 
-impl GuardOptions {
-    fn limits_of<M: Modality + ?Sized>(&self, asked: &Asked<M::Request>) -> AttemptLimits {
-        let at_once = M::answers_at_once(&asked.request);
-        let first_event = if at_once { self.deadline } else { self.first_event };
-        AttemptLimits { first_event, idle: self.idle }
-    }
-}
-
-/// A model behind its guards. Clones share them, and it implements the trait of its kind again:
-/// `Guarded<dyn ChatModel>` is a [`ChatModel`].
+/// A model, or several behind one name, with all guards, as a model again: `Guarded<dyn ChatModel>` is a [`ChatModel`].
+/// Clones share the guards.
 ///
-/// From the outside in: trace and meter, total deadline, in-flight limit, retries, limits of one attempt, the model.
-/// A reply carries its guards until it ends or is dropped, and every call ends as one
-/// [`CallRecord`](crate::CallRecord).
+/// From the outside in: trace and meter, total deadline, the choice of a [`Target`], and its guards. A reply carries its
+/// guards until it ends or is dropped, and every call ends as one [`CallRecord`](crate::CallRecord).
 pub struct Guarded<M: Modality + ?Sized> {
     shared: Arc<Shared<M>>,
 }
 
 struct Shared<M: Modality + ?Sized> {
     info: ModelInfo,
-    in_flight: InFlight,
+    targets: Arc<Targets<M>>,
     service: Stack<M>,
 }
-
-type Stack<M> = BoxCloneSyncService<
-    Asked<<M as Modality>::Request>,
-    ModelReply<<M as Modality>::Event>,
-    ModelError,
->;
 
 impl<M: Modality + ?Sized> Guarded<M> {
     /// Puts the guards around `model`. Its calls end as records in `records`.
     pub fn new(model: Arc<M>, options: &GuardOptions, records: Arc<dyn RecordSink>) -> Self {
         let info = model.model_info().clone();
-        let in_flight = InFlight::new(options.in_flight, options.queue);
+        Self::over(info, Targets::one(Target::new(model, options)), options, records)
+    }
+
+    /// Puts the guards of a route around its targets, of which `info` is known.
+    pub(crate) fn over(
+        info: ModelInfo,
+        targets: Targets<M>,
+        options: &GuardOptions,
+        records: Arc<dyn RecordSink>,
+    ) -> Self {
+        let targets = Arc::new(targets);
         let ledger = Arc::new(Ledger {
             model: Arc::new(info.name.clone()),
             prices: info.prices.clone(),
             records,
         });
-        let service = stack(Call::new(model), options.clone(), in_flight.clone(), ledger);
-        Self { shared: Arc::new(Shared { info, in_flight, service }) }
+        let service = stack(Router::new(targets.clone()), options, ledger);
+        Self { shared: Arc::new(Shared { info, targets, service }) }
     }
 
-    /// What the model is and can do.
+    /// What the model is and can do. Of several targets it is what is known of the first, with the longest context of all.
     pub fn info(&self) -> &ModelInfo {
         &self.shared.info
     }
 
-    /// How many of its answers are alive, and how many calls wait.
+    /// How many of its targets' answers are alive, and how many calls wait.
     pub fn load(&self) -> (usize, usize) {
-        (self.shared.in_flight.live(), self.shared.in_flight.waiting())
+        let loads = self.shared.targets.iter().map(Target::load);
+        loads.fold((0, 0), |(live, waiting), load| (live + load.0, waiting + load.1))
     }
 
     /// Asks, on behalf of `context`. The future resolves with the first event at hand; the rest is the reply. Dropping
@@ -142,23 +137,16 @@ impl<M: Modality + ?Sized> Guarded<M> {
 
 /// The guards, outermost first.
 fn stack<M: Modality + ?Sized>(
-    call: Call<M>,
-    options: GuardOptions,
-    in_flight: InFlight,
+    router: Router<M>,
+    options: &GuardOptions,
     ledger: Arc<Ledger>,
 ) -> Stack<M> {
-    let budget = Arc::new(RetryBudget::new(options.retry_share, 10));
     let service = ServiceBuilder::new()
         .layer(MeterLayer::new(move |asked: &Asked<M::Request>| {
             CallObserver::<M>::new(&ledger, asked)
         }))
         .layer(DeadlineLayer::new(options.deadline))
-        .layer(InFlightLayer::new(in_flight))
-        .layer(RetryLayer::new(options.retry, budget))
-        .layer(AttemptLimitsLayer::new(move |asked: &Asked<M::Request>| {
-            options.limits_of::<M>(asked)
-        }))
-        .service(call);
+        .service(router);
     BoxCloneSyncService::new(service)
 }
 
@@ -172,7 +160,7 @@ impl<M: Modality + ?Sized> fmt::Debug for Guarded<M> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Guarded")
             .field("model", &format_args!("{}", self.info().name))
-            .field("in_flight", &self.shared.in_flight)
+            .field("targets", &self.shared.targets.iter().collect::<Vec<_>>())
             .finish()
     }
 }

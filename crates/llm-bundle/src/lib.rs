@@ -6,6 +6,7 @@
 //! | [`Bundle`] | the handle: chat, embed, rerank, speak, transcribe, describe, for one tenant |
 //! | [`Registry`] | from a name to a model, with its guards |
 //! | [`Guarded`], [`Call`] | a model behind tower layers that hold until its stream ends, as a model again |
+//! | [`RouteOptions`], [`Strategy`] | a name over several models: which is asked first, and which when it fails |
 //! | [`Adapted`] | a synchronous model, run on a [`SyncPool`], as an async one |
 //! | [`Blocking`] | an async model for synchronous callers, from any thread that may wait |
 //! | [`CallRecord`] | what remains of a call: exactly one, completed, failed or cancelled |
@@ -51,8 +52,10 @@ mod adapted;
 mod blocking;
 mod bundle;
 mod call;
+mod continuation;
 mod embedder;
 mod guarded;
+mod latency;
 mod misuse;
 mod modality;
 mod observe;
@@ -60,9 +63,14 @@ mod pool;
 mod pool_error;
 mod record;
 mod registry;
+mod requirements;
 mod reranker;
+mod route;
+mod router;
 mod shorten;
+mod strategy;
 mod tally;
+mod target;
 mod wait;
 
 pub use adapted::Adapted;
@@ -72,11 +80,14 @@ pub use call::{Asked, Call, CallContext, Trail};
 pub use embedder::Embedder;
 pub use guarded::{GuardOptions, Guarded};
 pub use misuse::Misuse;
-pub use modality::{Asking, Modality, ModelReply};
+pub use modality::{Asking, Modality, ModelReply, Spoken};
 pub use pool::{Job, PoolStatus, SyncPool, SyncPoolBuilder};
 pub use pool_error::PoolError;
 pub use record::{CallRecord, RecordSink};
 pub use registry::{ListedModel, Registry, RegistryBuilder};
 pub use reranker::Reranker;
+pub use route::{Fallback, HedgeOptions, RouteError, RouteOptions, RouteTarget, is_same_model};
 pub use service_guards::{Outcome, Priority, RetryOptions};
+pub use strategy::Strategy;
 pub use tally::Tally;
+pub use target::Target;

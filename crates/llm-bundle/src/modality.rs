@@ -6,12 +6,14 @@ use bytes::Bytes;
 use futures::future::BoxFuture;
 use llm_core::{
     ChatEvent, ChatModel, ChatRequest, Description, EmbeddingModel, EmbeddingRequest,
-    EmbeddingResponse, ModelError, ModelInfo, ModelKind, ModelSource, Operation, Part, Reply,
-    RerankModel, RerankRequest, RerankResponse, SpeechModel, SpeechRequest, Transcript,
-    TranscriptionModel, TranscriptionRequest, VisionModel, VisionRequest,
+    EmbeddingResponse, FinishReason, Message, ModelError, ModelInfo, ModelKind, ModelSource,
+    Operation, Part, Reply, RerankModel, RerankRequest, RerankResponse, SpeechModel, SpeechRequest,
+    Transcript, TranscriptionModel, TranscriptionRequest, Usage, VisionModel, VisionRequest,
+    Warning,
 };
 
 use crate::registry::{Shelf, Shelves};
+use crate::requirements;
 use crate::tally::Tally;
 
 /// A reply of a model.
@@ -51,6 +53,56 @@ pub trait Modality: sealed::Sealed + Send + Sync + 'static {
 
     /// Adds an event to what is known of the call.
     fn count(event: &Self::Event, tally: &mut Tally);
+
+    /// Whether with this event the answer has begun, so that nothing may be tried again.
+    fn commits(event: &Self::Event) -> bool;
+
+    /// Whether this event ends an answer that the provider's policy cut.
+    fn is_filtered(event: &Self::Event) -> bool;
+
+    /// Whether a model of which this is known can be expected to serve the request. What is unknown is no hindrance.
+    fn fits(request: &Self::Request, info: &ModelInfo) -> bool;
+
+    /// The most tokens that the request lets the answer have.
+    fn output_limit(_request: &Self::Request) -> Option<u64> {
+        None
+    }
+
+    /// What an event adds to the text of the answer.
+    fn spoken(_event: &mut Self::Event) -> Spoken<'_> {
+        Spoken::Other
+    }
+
+    /// Whether the event only tells that the call was accepted.
+    fn is_opening(_event: &Self::Event) -> bool {
+        false
+    }
+
+    /// The count in an event that has one.
+    fn usage_mut(_event: &mut Self::Event) -> Option<&mut Usage> {
+        None
+    }
+
+    /// The request that lets a model go on with an answer of which this much has been said; `None` where that cannot be.
+    fn go_on(_request: &Self::Request, _said: &str) -> Option<Self::Request> {
+        None
+    }
+
+    /// The event that tells the caller this; `None` where there is none.
+    fn notice(_warning: Warning) -> Option<Self::Event> {
+        None
+    }
+}
+
+/// What an event adds to the text of an answer.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Spoken<'a> {
+    /// Nothing; it tells something about the answer.
+    Nothing,
+    /// This.
+    Text(&'a mut String),
+    /// Something else than text.
+    Other,
 }
 
 /// How the registry finds models of a kind.
@@ -71,6 +123,10 @@ macro_rules! modality {
         answers_at_once: $at_once:expr,
         input_bytes: $input_bytes:expr,
         count: $count:expr,
+        commits: $commits:expr,
+        is_filtered: $is_filtered:expr,
+        fits: $fits:expr,
+        $($more:item)*
     ) => {
         impl sealed::Sealed for dyn $model {}
 
@@ -108,6 +164,23 @@ macro_rules! modality {
                 let count: fn(&$event, &mut Tally) = $count;
                 count(event, tally)
             }
+
+            fn commits(event: &$event) -> bool {
+                let commits: fn(&$event) -> bool = $commits;
+                commits(event)
+            }
+
+            fn is_filtered(event: &$event) -> bool {
+                let is_filtered: fn(&$event) -> bool = $is_filtered;
+                is_filtered(event)
+            }
+
+            fn fits(request: &$request, info: &ModelInfo) -> bool {
+                let fits: fn(&$request, &ModelInfo) -> bool = $fits;
+                fits(request, info)
+            }
+
+            $($more)*
         }
 
         impl Registered for dyn $model {
@@ -131,6 +204,54 @@ modality! {
         request.messages.iter().flat_map(|message| &message.parts).map(text_bytes).sum()
     },
     count: |event, tally| tally.chat(event),
+    commits: |event| {
+        !matches!(event, ChatEvent::Started(_) | ChatEvent::Warning(_) | ChatEvent::Usage(_))
+    },
+    is_filtered: |event| {
+        matches!(event, ChatEvent::Finished { reason: FinishReason::ContentFilter, .. })
+    },
+    fits: requirements::are_met,
+
+    fn output_limit(request: &ChatRequest) -> Option<u64> {
+        request.max_output_tokens.map(u64::from)
+    }
+
+    fn spoken(event: &mut ChatEvent) -> Spoken<'_> {
+        match event {
+            ChatEvent::Text { choice: 0, text, signature: None } => Spoken::Text(text),
+            ChatEvent::Started(_)
+            | ChatEvent::Warning(_)
+            | ChatEvent::Usage(_)
+            | ChatEvent::Finished { .. } => Spoken::Nothing,
+            // Reasoning that led to the text so far is not needed to go on with it.
+            ChatEvent::Reasoning(delta) if delta.choice == 0 => Spoken::Nothing,
+            _ => Spoken::Other,
+        }
+    }
+
+    fn is_opening(event: &ChatEvent) -> bool {
+        matches!(event, ChatEvent::Started(_))
+    }
+
+    fn usage_mut(event: &mut ChatEvent) -> Option<&mut Usage> {
+        match event {
+            ChatEvent::Usage(usage) => Some(usage),
+            _ => None,
+        }
+    }
+
+    fn go_on(request: &ChatRequest, said: &str) -> Option<ChatRequest> {
+        let mut request = request.clone();
+        let said = said.trim_end();
+        if !said.is_empty() {
+            request.messages.push(Message::assistant(said));
+        }
+        Some(request)
+    }
+
+    fn notice(warning: Warning) -> Option<ChatEvent> {
+        Some(ChatEvent::Warning(warning))
+    }
 }
 
 modality! {
@@ -140,6 +261,9 @@ modality! {
     answers_at_once: |_| true,
     input_bytes: |request| request.inputs.iter().map(String::len).sum(),
     count: |response, tally| tally.whole(&response.usage, 0),
+    commits: |_| true,
+    is_filtered: |_| false,
+    fits: |_, _| true,
 }
 
 modality! {
@@ -151,6 +275,9 @@ modality! {
         request.query.len() + request.documents.iter().map(String::len).sum::<usize>()
     },
     count: |response, tally| tally.whole(&response.usage, 0),
+    commits: |_| true,
+    is_filtered: |_| false,
+    fits: |_, _| true,
 }
 
 modality! {
@@ -160,6 +287,9 @@ modality! {
     answers_at_once: |_| false,
     input_bytes: |request| request.input.len(),
     count: |_, _| {},
+    commits: |_| true,
+    is_filtered: |_| false,
+    fits: |_, _| true,
 }
 
 modality! {
@@ -169,6 +299,9 @@ modality! {
     answers_at_once: |_| true,
     input_bytes: |_| 0,
     count: |transcript, tally| tally.whole(&transcript.usage, transcript.text.len()),
+    commits: |_| true,
+    is_filtered: |_| false,
+    fits: |_, _| true,
 }
 
 modality! {
@@ -178,6 +311,9 @@ modality! {
     answers_at_once: |_| true,
     input_bytes: |request| request.prompt.as_ref().map_or(0, String::len),
     count: |description, tally| tally.whole(&description.usage, description.text.len()),
+    commits: |_| true,
+    is_filtered: |_| false,
+    fits: |_, _| true,
 }
 
 /// A whole answer as a reply of one item.
@@ -185,7 +321,7 @@ fn one<T: Send + 'static>(answer: BoxFuture<'static, Result<T, ModelError>>) -> 
     Box::pin(async move { Ok(Reply::one(answer.await?)) })
 }
 
-fn text_bytes(part: &Part) -> usize {
+pub(crate) fn text_bytes(part: &Part) -> usize {
     match part {
         Part::Text(part) | Part::Refusal(part) => part.text.len(),
         Part::Reasoning(block) => block.text.len(),

@@ -73,7 +73,8 @@ impl<M: Modality + ?Sized> Observer<M::Event, ModelError> for CallObserver<M> {
 
     fn failed(&mut self, error: ModelError) -> ModelError {
         self.error = Some(error.kind());
-        let ModelName { provider, model } = &*self.ledger.model;
+        let target = self.trail.target();
+        let ModelName { provider, model } = &**target.as_ref().unwrap_or(&self.ledger.model);
         error.during(M::OPERATION).at_if_unknown(provider, model)
     }
 
@@ -83,14 +84,19 @@ impl<M: Modality + ?Sized> Observer<M::Event, ModelError> for CallObserver<M> {
 
     fn ended(self, summary: Summary) {
         let usage = self.usage(&summary);
+        let card = self.trail.card();
+        let (model, prices) = match &card {
+            Some(card) => (&card.model, &card.prices),
+            None => (&self.ledger.model, &self.ledger.prices),
+        };
         let record = CallRecord {
             tenant: self.context.tenant,
-            model: self.ledger.model.clone(),
+            model: model.clone(),
             operation: M::OPERATION,
             outcome: summary.outcome,
             finish: self.tally.finish(),
             error: self.error,
-            cost: self.ledger.prices.as_ref().map_or(usage.cost, |prices| prices.cost(&usage)),
+            cost: prices.as_ref().map_or(usage.cost, |prices| prices.cost(&usage)),
             usage,
             attempts: self.trail.attempts(),
             events: summary.items,

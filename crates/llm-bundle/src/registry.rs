@@ -14,6 +14,10 @@ use lru::LruCache;
 use crate::guarded::{GuardOptions, Guarded};
 use crate::modality::{Modality, Registered};
 use crate::record::RecordSink;
+use crate::route::{self, RouteError, RouteOptions, RouteTarget};
+use crate::router::{Place, Targets};
+use crate::strategy::Strategy;
+use crate::target::Target;
 
 /// How many models of a kind keep their guards. Names come from callers, so there has to be a bound; a model beyond it
 /// loses the state of its guards (its in-flight count and retry budget), nothing else.
@@ -29,16 +33,17 @@ pub struct ListedModel {
     pub name: String,
     /// Its kind.
     pub kind: ModelKind,
-    /// The model that the name stands for, when it is an alias.
-    pub target: Option<ModelName>,
-    /// What is known of it; `None` for an alias of a model that its provider does not list.
+    /// The models that the name stands for, when it is one of the operator's own.
+    pub targets: Vec<ModelName>,
+    /// What is known of it, or of the first of its targets; `None` for one that its provider does not list.
     pub info: Option<ModelInfo>,
 }
 
 /// From names to guarded models. Cheap to clone; never changes: a new configuration is a new registry, and calls under
 /// way keep the guards that they started with.
 ///
-/// A name is an alias, the exact `provider/model` of a registered model, or `provider/model` of a registered source.
+/// A name is that of a route, the exact `provider/model` of a registered model, or `provider/model` of a registered source.
+/// A model has one set of guards ([`Target`]), whatever the names that lead to it.
 #[derive(Clone)]
 pub struct Registry {
     inner: Arc<Inner>,
@@ -46,7 +51,8 @@ pub struct Registry {
 
 struct Inner {
     shelves: Shelves,
-    sources: BTreeMap<String, Arc<dyn ModelSource>>,
+    /// A provider for which there are several keys has a source for each.
+    sources: BTreeMap<String, Vec<Arc<dyn ModelSource>>>,
     options: GuardOptions,
     options_of: BTreeMap<String, GuardOptions>,
     records: Arc<dyn RecordSink>,
@@ -66,16 +72,35 @@ pub(crate) struct Shelves {
 /// The models of one kind.
 pub(crate) struct Shelf<M: Modality + ?Sized> {
     exact: BTreeMap<ModelName, Arc<M>>,
-    aliases: BTreeMap<String, ModelName>,
-    guarded: Mutex<LruCache<ModelName, Guarded<M>>>,
+    routes: BTreeMap<String, Route>,
+    /// Behind their guards, by the name asked for.
+    guarded: Mutex<LruCache<String, Guarded<M>>>,
+    /// By name, and the number of the key.
+    targets: Mutex<LruCache<(ModelName, usize), Target<M>>>,
+}
+
+/// What a name stands for.
+#[derive(Clone)]
+struct Route {
+    targets: Vec<RouteTarget>,
+    options: RouteOptions,
+}
+
+impl Route {
+    /// A model by its own name. With several keys, calls go to the one with the fewest under way.
+    fn direct(model: ModelName) -> Self {
+        let options = RouteOptions { strategy: Strategy::LeastBusy, ..RouteOptions::default() };
+        Self { targets: vec![model.into()], options }
+    }
 }
 
 impl<M: Modality + ?Sized> Default for Shelf<M> {
     fn default() -> Self {
         Self {
             exact: BTreeMap::new(),
-            aliases: BTreeMap::new(),
+            routes: BTreeMap::new(),
             guarded: Mutex::new(LruCache::new(GUARDED_MODELS)),
+            targets: Mutex::new(LruCache::new(GUARDED_MODELS)),
         }
     }
 }
@@ -101,7 +126,18 @@ impl Default for RegistryBuilder {
 impl RegistryBuilder {
     /// Adds a provider: it is asked for every `name/…` that is not registered exactly.
     pub fn source(mut self, name: impl Into<String>, source: Arc<dyn ModelSource>) -> Self {
-        self.inner.sources.insert(name.into(), source);
+        self.inner.sources.insert(name.into(), vec![source]);
+        self
+    }
+
+    /// Adds a provider for which there are several keys, each of which makes a source. A call goes to the key with the
+    /// fewest calls under way, and to the next one when it fails.
+    pub fn source_with_keys(
+        mut self,
+        name: impl Into<String>,
+        sources: Vec<Arc<dyn ModelSource>>,
+    ) -> Self {
+        self.inner.sources.insert(name.into(), sources);
         self
     }
 
@@ -143,8 +179,27 @@ impl RegistryBuilder {
 
     /// Gives a model of `kind` a further name. It hides a model of that exact name.
     pub fn alias(mut self, kind: ModelKind, name: impl Into<String>, target: ModelName) -> Self {
-        self.inner.shelves.aliases_mut(kind).insert(name.into(), target);
+        let route = Route { targets: vec![target.into()], options: RouteOptions::default() };
+        self.inner.shelves.routes_mut(kind).insert(name.into(), route);
         self
+    }
+
+    /// Gives a name to several models of `kind`, of which `options` choose for each call. It hides a model of that exact
+    /// name.
+    ///
+    /// # Errors
+    /// [`RouteError`], where the targets cannot stand for each other.
+    pub fn route(
+        mut self,
+        kind: ModelKind,
+        name: impl Into<String>,
+        targets: Vec<RouteTarget>,
+        options: RouteOptions,
+    ) -> Result<Self, RouteError> {
+        let name = name.into();
+        route::check(kind, &name, &targets)?;
+        self.inner.shelves.routes_mut(kind).insert(name, Route { targets, options });
+        Ok(self)
     }
 
     /// The limits of all models. Default: [`GuardOptions::default`].
@@ -230,22 +285,24 @@ impl Registry {
     pub fn list(&self) -> Vec<ListedModel> {
         let Inner { shelves, sources, .. } = &*self.inner;
         let mut infos: BTreeMap<(ModelName, &'static str), ModelInfo> = BTreeMap::new();
-        let listed = sources.values().flat_map(|source| source.list());
+        // All keys of a provider are for the same models.
+        let listed =
+            sources.values().filter_map(|keys| keys.first()).flat_map(|source| source.list());
         // Registered models come last, since they are what a name resolves to.
         for info in listed.chain(shelves.infos()) {
             infos.insert((info.name.clone(), info.kind.as_str()), info);
         }
-        let aliases = shelves.aliases().map(|(kind, name, target)| ListedModel {
-            name: name.to_owned(),
-            kind,
-            target: Some(target.clone()),
-            info: infos.get(&(target.clone(), kind.as_str())).cloned(),
+        let routes = shelves.routes().map(|(kind, name, route)| {
+            let targets: Vec<_> = route.targets.iter().map(|target| target.model.clone()).collect();
+            let first = targets.first().cloned();
+            let info = first.and_then(|first| infos.get(&(first, kind.as_str())).cloned());
+            ListedModel { name: name.to_owned(), kind, targets, info }
         });
-        let mut models: Vec<_> = aliases.collect();
+        let mut models: Vec<_> = routes.collect();
         models.extend(infos.into_values().map(|info| ListedModel {
             name: info.name.to_string(),
             kind: info.kind,
-            target: None,
+            targets: Vec::new(),
             info: Some(info),
         }));
         models.sort_by(|a, b| (&a.name, a.kind.as_str()).cmp(&(&b.name, b.kind.as_str())));
@@ -259,25 +316,49 @@ impl Registry {
         name: &str,
     ) -> Result<Guarded<M>, ModelError> {
         let shelf = M::shelf(&self.inner.shelves);
-        let target = match shelf.aliases.get(name) {
-            Some(target) => target.clone(),
-            None => name.parse::<ModelName>().map_err(|_| self.not_found::<M>(name))?,
-        };
-        if let Some(guarded) = shelf.guarded(&target) {
+        if let Some(guarded) = shelf.guarded(name) {
             return Ok(guarded);
         }
-        let model = self.find::<M>(&target).ok_or_else(|| self.not_found::<M>(name))?;
-        let options = self.inner.options_of.get(&target.provider).unwrap_or(&self.inner.options);
-        let guarded = Guarded::new(model, options, self.inner.records.clone());
-        Ok(shelf.keep(target, guarded))
+        let route = match shelf.routes.get(name) {
+            Some(route) => route.clone(),
+            None => Route::direct(name.parse().map_err(|_| self.not_found::<M>(name))?),
+        };
+        let mut places = Vec::new();
+        for (number, RouteTarget { model, weight }) in route.targets.iter().enumerate() {
+            let targets = self.targets::<M>(model);
+            if targets.is_empty() {
+                return Err(self.not_found::<M>(&model.to_string()));
+            }
+            let weight = *weight;
+            places.extend(targets.into_iter().map(|target| Place { target, number, weight }));
+        }
+        let first = places.first().ok_or_else(|| self.not_found::<M>(name))?;
+        let options = self.options_of(&first.target.info().name.provider);
+        let targets = Targets::new(places, route.options);
+        let info = targets.info().ok_or_else(|| self.not_found::<M>(name))?;
+        let guarded = Guarded::over(info, targets, options, self.inner.records.clone());
+        Ok(shelf.keep(name, guarded))
     }
 
-    fn find<M: Registered + ?Sized>(&self, name: &ModelName) -> Option<Arc<M>> {
-        let exact = M::shelf(&self.inner.shelves).exact.get(name).cloned();
-        exact.or_else(|| {
-            let source = self.inner.sources.get(&name.provider)?;
-            M::from_source(&**source, &name.model)
-        })
+    fn options_of(&self, provider: &str) -> &GuardOptions {
+        self.inner.options_of.get(provider).unwrap_or(&self.inner.options)
+    }
+
+    /// The model behind its guards, once for each key; empty where there is no such model.
+    fn targets<M: Registered + ?Sized>(&self, name: &ModelName) -> Vec<Target<M>> {
+        let shelf = M::shelf(&self.inner.shelves);
+        let guarded = |key: usize, model: &dyn Fn() -> Option<Arc<M>>| {
+            shelf.target(name, key, || Some(Target::new(model()?, self.options_of(&name.provider))))
+        };
+        if let Some(model) = shelf.exact.get(name) {
+            return guarded(0, &|| Some(model.clone())).into_iter().collect();
+        }
+        let sources = self.inner.sources.get(&name.provider).map_or(&[][..], Vec::as_slice);
+        let targets = sources
+            .iter()
+            .enumerate()
+            .map(|(key, source)| guarded(key, &|| M::from_source(&**source, &name.model)));
+        targets.flatten().collect()
     }
 
     fn not_found<M: Registered + ?Sized>(&self, name: &str) -> ModelError {
@@ -316,24 +397,24 @@ impl fmt::Debug for RegistryBuilder {
 }
 
 impl Shelves {
-    fn aliases_mut(&mut self, kind: ModelKind) -> &mut BTreeMap<String, ModelName> {
+    fn routes_mut(&mut self, kind: ModelKind) -> &mut BTreeMap<String, Route> {
         match kind {
-            ModelKind::Chat => &mut self.chat.aliases,
-            ModelKind::Embedding => &mut self.embedding.aliases,
-            ModelKind::Rerank => &mut self.rerank.aliases,
-            ModelKind::Speech => &mut self.speech.aliases,
-            ModelKind::Transcription => &mut self.transcription.aliases,
-            ModelKind::Vision => &mut self.vision.aliases,
+            ModelKind::Chat => &mut self.chat.routes,
+            ModelKind::Embedding => &mut self.embedding.routes,
+            ModelKind::Rerank => &mut self.rerank.routes,
+            ModelKind::Speech => &mut self.speech.routes,
+            ModelKind::Transcription => &mut self.transcription.routes,
+            ModelKind::Vision => &mut self.vision.routes,
         }
     }
 
-    fn aliases(&self) -> impl Iterator<Item = (ModelKind, &str, &ModelName)> {
-        (self.chat.aliases())
-            .chain(self.embedding.aliases())
-            .chain(self.rerank.aliases())
-            .chain(self.speech.aliases())
-            .chain(self.transcription.aliases())
-            .chain(self.vision.aliases())
+    fn routes(&self) -> impl Iterator<Item = (ModelKind, &str, &Route)> {
+        (self.chat.routes())
+            .chain(self.embedding.routes())
+            .chain(self.rerank.routes())
+            .chain(self.speech.routes())
+            .chain(self.transcription.routes())
+            .chain(self.vision.routes())
     }
 
     fn infos(&self) -> impl Iterator<Item = ModelInfo> {
@@ -351,22 +432,34 @@ impl<M: Modality + ?Sized> Shelf<M> {
         self.exact.insert(model.model_info().name.clone(), model);
     }
 
-    fn aliases(&self) -> impl Iterator<Item = (ModelKind, &str, &ModelName)> {
-        self.aliases.iter().map(|(name, target)| (M::KIND, name.as_str(), target))
+    fn routes(&self) -> impl Iterator<Item = (ModelKind, &str, &Route)> {
+        self.routes.iter().map(|(name, route)| (M::KIND, name.as_str(), route))
     }
 
     fn infos(&self) -> impl Iterator<Item = ModelInfo> {
         self.exact.values().map(|model| model.model_info().clone())
     }
 
-    fn guarded(&self, name: &ModelName) -> Option<Guarded<M>> {
+    fn guarded(&self, name: &str) -> Option<Guarded<M>> {
         self.guarded.lock().unwrap_or_else(PoisonError::into_inner).get(name).cloned()
     }
 
     /// Keeps these guards, unless another caller was faster: then those are the ones for all.
-    fn keep(&self, name: ModelName, guarded: Guarded<M>) -> Guarded<M> {
+    fn keep(&self, name: &str, guarded: Guarded<M>) -> Guarded<M> {
         let mut kept = self.guarded.lock().unwrap_or_else(PoisonError::into_inner);
-        kept.get_or_insert(name, || guarded).clone()
+        kept.get_or_insert(name.to_owned(), || guarded).clone()
+    }
+
+    /// The target that is kept, else the one that is made now.
+    fn target(
+        &self,
+        name: &ModelName,
+        key: usize,
+        make: impl FnOnce() -> Option<Target<M>>,
+    ) -> Option<Target<M>> {
+        let mut kept = self.targets.lock().unwrap_or_else(PoisonError::into_inner);
+        let made = kept.try_get_or_insert((name.clone(), key), || make().ok_or(()));
+        made.ok().cloned()
     }
 }
 

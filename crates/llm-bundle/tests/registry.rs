@@ -123,7 +123,7 @@ fn lists_each_name_once_in_order() {
             ("test/lengths", "embedding", true),
         ]
     );
-    assert_eq!(models[2].target, Some(ModelName::new("acme", "large")));
+    assert_eq!(models[2].targets, [ModelName::new("acme", "large")]);
 }
 
 #[test]

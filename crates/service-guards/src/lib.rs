@@ -10,7 +10,7 @@
 //! | [`MeterLayer`] | reports once how a call ended: completed, failed, or dropped half-way |
 //! | [`DeadlineLayer`] | the whole call, its stream included |
 //! | [`InFlightLayer`] | how many answers live at once, and how many callers wait |
-//! | [`RetryLayer`] | tries again on a typed hint, within a budget, never after the first event |
+//! | [`RetryLayer`] | tries again on a typed hint, within a budget, never after the answer has begun |
 //! | [`AttemptLimitsLayer`] | the time to the first event, and the silence between two |
 //!
 //! They are listed in the order in which they should stand, outermost first. All of them are ready at any time and
@@ -51,6 +51,6 @@ pub use in_flight::{InFlight, InFlightLayer, InFlightService, Permit};
 pub use meter::{Meter, MeterLayer, Observer, Outcome, Summary};
 pub use priority::Priority;
 pub use reply::{Hold, Reply, Source};
-pub use retry::{RetryLayer, RetryOptions, Retrying};
+pub use retry::{ChooseRetry, RetryLayer, RetryOptions, Retrying};
 pub use retry_budget::RetryBudget;
 pub use retry_hint::{Rejection, Retry, RetryHint};

@@ -1,12 +1,13 @@
 //! [`Reply`]: a stream of events that carries the guards which must outlive its head.
 
 use std::any::Any;
+use std::collections::VecDeque;
 use std::fmt;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use futures::Stream;
-use futures::stream::{BoxStream, FusedStream, StreamExt};
+use futures::stream::{BoxStream, Fuse, FusedStream, StreamExt};
 
 /// Answers that can carry a guard until they have been consumed or dropped.
 pub trait Hold: Sized {
@@ -27,7 +28,7 @@ pub struct Reply<T, E> {
 impl<T, E> Reply<T, E> {
     /// A reply that yields what `source` yields, up to its first error.
     pub fn new(source: impl Stream<Item = Result<T, E>> + Send + 'static) -> Self {
-        Self { source: Some(Source { ahead: None, rest: source.boxed() }), guards: Vec::new() }
+        Self { source: Some(Source::new(source)), guards: Vec::new() }
     }
 
     /// A reply of exactly one item: an answer in one piece. Costs no allocation.
@@ -39,13 +40,47 @@ impl<T, E> Reply<T, E> {
         Self::new(futures::stream::empty()).unread(item)
     }
 
-    /// Puts an item back, to be yielded next: the way to look at the first item before handing the reply on. One item
-    /// can be put back at a time (a second one replaces the first), and none into a terminated reply.
+    /// Puts an item back, to be yielded next: the way to look at the first item before handing the reply on. Nothing
+    /// can be put back into a terminated reply. The first item put back costs no allocation.
     pub fn unread(mut self, item: T) -> Self {
         if let Some(source) = self.source.as_mut() {
-            source.ahead = Some(item);
+            source.put_back(item);
         }
         self
+    }
+
+    /// The items that have been put back, in the order in which they will be yielded.
+    pub fn at_hand(&self) -> impl Iterator<Item = &T> {
+        let source = self.source.iter();
+        source.flat_map(|source| source.next.iter().chain(&source.after_next))
+    }
+
+    /// Reads until `enough` accepts an item, the reply ends, or `most` items have been read, and puts them all back: the
+    /// reply yields what it would have, and is known to have come so far.
+    ///
+    /// # Errors
+    /// The failure that came before; the items read until then are gone with the reply.
+    pub async fn read_ahead(
+        mut self,
+        most: usize,
+        mut enough: impl FnMut(&T) -> bool,
+    ) -> Result<Self, E> {
+        let Some(source) = self.source.as_mut() else {
+            return Ok(self);
+        };
+        let mut read = Vec::new();
+        while read.len() < most
+            && let Some(item) = source.next().await
+        {
+            let item = item?;
+            let is_enough = enough(&item);
+            read.push(item);
+            if is_enough {
+                break;
+            }
+        }
+        read.into_iter().rev().for_each(|item| source.put_back(item));
+        Ok(self)
     }
 
     /// Replaces the source by `change(source)`; the guards stay.
@@ -54,8 +89,7 @@ impl<T, E> Reply<T, E> {
         F: FnOnce(Source<T, E>) -> S,
         S: Stream<Item = Result<U, V>> + Send + 'static,
     {
-        let change = |source| Source { ahead: None, rest: change(source).boxed() };
-        let source = self.source.take().map(change);
+        let source = self.source.take().map(|source| Source::new(change(source)));
         Reply { source, guards: std::mem::take(&mut self.guards) }
     }
 
@@ -116,23 +150,38 @@ impl<T, E> fmt::Debug for Reply<T, E> {
 
 /// The stream inside a [`Reply`], as [`Reply::map_source`] gives it out.
 pub struct Source<T, E> {
-    /// An item that was put back.
-    ahead: Option<T>,
-    rest: BoxStream<'static, Result<T, E>>,
+    /// The item that was put back last.
+    next: Option<T>,
+    /// Those that were put back before.
+    after_next: VecDeque<T>,
+    rest: Fuse<BoxStream<'static, Result<T, E>>>,
+}
+
+impl<T, E> Source<T, E> {
+    fn new(rest: impl Stream<Item = Result<T, E>> + Send + 'static) -> Self {
+        Self { next: None, after_next: VecDeque::new(), rest: rest.boxed().fuse() }
+    }
+
+    fn put_back(&mut self, item: T) {
+        if let Some(later) = self.next.replace(item) {
+            self.after_next.push_front(later);
+        }
+    }
 }
 
 impl<T, E> Stream for Source<T, E> {
     type Item = Result<T, E>;
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        match self.ahead.take() {
-            Some(item) => Poll::Ready(Some(Ok(item))),
-            None => self.rest.as_mut().poll_next(cx),
+        if let Some(item) = self.next.take() {
+            self.next = self.after_next.pop_front();
+            return Poll::Ready(Some(Ok(item)));
         }
+        self.rest.poll_next_unpin(cx)
     }
 
     fn size_hint(&self) -> (usize, Option<usize>) {
-        let ahead = usize::from(self.ahead.is_some());
+        let ahead = usize::from(self.next.is_some()) + self.after_next.len();
         let (low, high) = self.rest.size_hint();
         (low.saturating_add(ahead), high.and_then(|high| high.checked_add(ahead)))
     }
@@ -142,7 +191,7 @@ impl<T, E> Unpin for Source<T, E> {}
 
 impl<T, E> fmt::Debug for Source<T, E> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Source").field("ahead", &self.ahead.is_some()).finish_non_exhaustive()
+        f.debug_struct("Source").field("ahead", &self.next.is_some()).finish_non_exhaustive()
     }
 }
 
@@ -195,7 +244,29 @@ mod tests {
         let doubled = reply.map_source(|source| source.map(|item| item.map(|n| n * 2)));
         assert_eq!(block_on(doubled.collect::<Vec<_>>()), [Ok(2), Ok(4), Ok(6)]);
 
+        let both = Reply::new(stream::iter([Ok::<_, ()>(3)])).unread(2).unread(1);
+        assert_eq!(both.at_hand().collect::<Vec<_>>(), [&1, &2]);
+        assert_eq!(block_on(both.collect::<Vec<_>>()), [Ok(1), Ok(2), Ok(3)]);
+
         let one = Reply::<_, ()>::one("whole");
         assert_eq!(block_on(one.collect::<Vec<_>>()), [Ok("whole")]);
+    }
+
+    #[test]
+    fn reading_ahead_changes_nothing_but_what_is_at_hand() {
+        for (items, most, at_hand, expected) in [
+            (vec![Ok(1), Ok(2), Ok(3), Ok(4)], 9, 3, vec![Ok(1), Ok(2), Ok(3), Ok(4)]),
+            (vec![Ok(1), Ok(2), Ok(3), Ok(4)], 2, 2, vec![Ok(1), Ok(2), Ok(3), Ok(4)]),
+            (vec![Ok(1), Ok(2)], 9, 2, vec![Ok(1), Ok(2)]),
+            (vec![Ok(3), Err("broken")], 9, 1, vec![Ok(3), Err("broken")]),
+            (vec![], 9, 0, vec![]),
+        ] {
+            let reply = Reply::new(stream::iter(items)).read_ahead(most, |item| *item == 3);
+            let reply = block_on(reply).unwrap();
+            assert_eq!(reply.at_hand().count(), at_hand);
+            assert_eq!(block_on(reply.collect::<Vec<_>>()), expected);
+        }
+        let broken = Reply::new(stream::iter([Ok(1), Err("broken")])).read_ahead(9, |_| false);
+        assert_eq!(block_on(broken).err(), Some("broken"));
     }
 }

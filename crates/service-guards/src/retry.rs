@@ -1,11 +1,11 @@
 //! [`RetryLayer`]: tries again before the first event, never after it.
 
+use std::fmt;
 use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use futures::StreamExt;
 use futures::future::BoxFuture;
 use tower::{Layer, Service, ServiceExt};
 
@@ -62,40 +62,92 @@ fn random_up_to(bound: Duration) -> Duration {
     bound.mul_f64(random as f64 / (1_u64 << 53) as f64)
 }
 
-/// Tries a failed call again when its error says that this can help ([`RetryHint`]), the budget allows it, and no
-/// event has been handed out. To know that, it takes the first event before it hands the reply on: an error as the
-/// first item counts like an error of the head. A failed attempt is dropped before the pause.
-#[derive(Clone, Debug)]
-pub struct RetryLayer {
-    options: RetryOptions,
-    budget: Arc<RetryBudget>,
+/// Which options hold for a request: [`RetryOptions`] for all, or a function of the request.
+pub trait ChooseRetry<R>: Clone + Send + 'static {
+    /// The options for this request.
+    fn choose(&self, request: &R) -> RetryOptions;
 }
 
-impl RetryLayer {
-    /// Retries as `options` say, with tokens from `budget`, which all services of one target should share.
-    pub fn new(options: RetryOptions, budget: Arc<RetryBudget>) -> Self {
-        Self { options, budget }
+impl<R> ChooseRetry<R> for RetryOptions {
+    fn choose(&self, _: &R) -> RetryOptions {
+        *self
     }
 }
 
-impl<S> Layer<S> for RetryLayer {
-    type Service = Retrying<S>;
+impl<R, F> ChooseRetry<R> for F
+where
+    F: Fn(&R) -> RetryOptions + Clone + Send + 'static,
+{
+    fn choose(&self, request: &R) -> RetryOptions {
+        self(request)
+    }
+}
+
+/// How many events may come before the one that commits, at most. An answer with more of them is handed on as it is.
+const HEAD_EVENTS: usize = 64;
+
+/// Tries a failed call again when its error says that this can help ([`RetryHint`]), the budget allows it, and nothing of
+/// the answer has been handed out. To know that, it reads up to the first event that *commits* before it hands the reply
+/// on: an error until then counts like an error of the head. Which events commit is the caller's to say
+/// ([`RetryLayer::until`]); a notice that the call was accepted does not, for example. A failed attempt is dropped before
+/// the pause.
+pub struct RetryLayer<C, T> {
+    options: C,
+    budget: Arc<RetryBudget>,
+    commits: fn(&T) -> bool,
+}
+
+impl<C, T> RetryLayer<C, T> {
+    /// Retries as `options` say, with tokens from `budget`, which all services of one target should share. Any event
+    /// commits.
+    pub fn new(options: C, budget: Arc<RetryBudget>) -> Self {
+        Self { options, budget, commits: |_| true }
+    }
+
+    /// The same, where only events that `commits` accepts are an answer. The others are held back until one of these
+    /// comes, 64 of them at most.
+    pub fn until(mut self, commits: fn(&T) -> bool) -> Self {
+        self.commits = commits;
+        self
+    }
+}
+
+impl<C: Clone, T> Clone for RetryLayer<C, T> {
+    fn clone(&self) -> Self {
+        Self { options: self.options.clone(), budget: self.budget.clone(), commits: self.commits }
+    }
+}
+
+impl<C: fmt::Debug, T> fmt::Debug for RetryLayer<C, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RetryLayer").field("budget", &self.budget).finish_non_exhaustive()
+    }
+}
+
+impl<S, C: Clone, T> Layer<S> for RetryLayer<C, T> {
+    type Service = Retrying<S, C, T>;
 
     fn layer(&self, inner: S) -> Self::Service {
-        Retrying { inner, options: self.options, budget: self.budget.clone() }
+        Retrying { inner, layer: self.clone() }
     }
 }
 
 /// A service that is tried again.
-#[derive(Clone, Debug)]
-pub struct Retrying<S> {
+#[derive(Debug)]
+pub struct Retrying<S, C, T> {
     inner: S,
-    options: RetryOptions,
-    budget: Arc<RetryBudget>,
+    layer: RetryLayer<C, T>,
 }
 
-impl<S, R, T, E> Service<R> for Retrying<S>
+impl<S: Clone, C: Clone, T> Clone for Retrying<S, C, T> {
+    fn clone(&self) -> Self {
+        Self { inner: self.inner.clone(), layer: self.layer.clone() }
+    }
+}
+
+impl<S, C, R, T, E> Service<R> for Retrying<S, C, T>
 where
+    C: ChooseRetry<R>,
     S: Service<R, Response = Reply<T, E>, Error = E> + Clone + Send + 'static,
     S::Future: Send,
     R: Clone + Send + 'static,
@@ -111,7 +163,9 @@ where
     }
 
     fn call(&mut self, request: R) -> Self::Future {
-        let Self { inner, options, budget } = self.clone();
+        let inner = self.inner.clone();
+        let RetryLayer { options, budget, commits } = self.layer.clone();
+        let options = options.choose(&request);
         Box::pin(async move {
             budget.deposit();
             for retry in 0.. {
@@ -119,7 +173,7 @@ where
                 if retry == options.retries {
                     break;
                 }
-                let error = match attempt(inner.clone(), request.clone()).await {
+                let error = match attempt(inner.clone(), request.clone(), commits).await {
                     Ok(reply) => return Ok(reply),
                     Err(error) => error,
                 };
@@ -134,21 +188,21 @@ where
                 tracing::debug!(retry = retry + 1, ?pause, "trying again");
                 tokio::time::sleep(pause).await;
             }
-            attempt(inner, request).await
+            attempt(inner, request, commits).await
         })
     }
 }
 
-/// One call, up to its first event.
-async fn attempt<S, R, T, E>(service: S, request: R) -> Result<Reply<T, E>, E>
+/// One call, up to the first event that commits.
+async fn attempt<S, R, T, E>(
+    service: S,
+    request: R,
+    commits: fn(&T) -> bool,
+) -> Result<Reply<T, E>, E>
 where
     S: Service<R, Response = Reply<T, E>, Error = E>,
 {
-    let mut reply = service.oneshot(request).await?;
-    match reply.next().await {
-        Some(first) => Ok(reply.unread(first?)),
-        None => Ok(reply),
-    }
+    service.oneshot(request).await?.read_ahead(HEAD_EVENTS, commits).await
 }
 
 #[cfg(test)]

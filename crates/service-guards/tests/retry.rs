@@ -15,7 +15,7 @@ use tower::{Layer, ServiceExt};
 
 use script::{Failure, Probe, Script, ScriptError, scripted, service};
 
-fn layer() -> RetryLayer {
+fn layer() -> RetryLayer<RetryOptions, u32> {
     RetryLayer::new(RetryOptions::default(), Arc::new(RetryBudget::default()))
 }
 
@@ -105,4 +105,30 @@ async fn a_call_dropped_in_its_pause_is_not_tried_again() {
     assert!(call.await.is_err());
     tokio::time::advance(Duration::from_secs(3_600)).await;
     assert_eq!((probe.calls(), limit.live()), (1, 0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_event_that_does_not_commit_does_not_stop_a_retry() {
+    let answer = || Script::events(3);
+    for (first, calls, events) in [
+        // Broken after the notice of its acceptance, and after its answer had begun.
+        (Script::events(1).failing(Failure::Now), 2, 3),
+        (Script::events(2).failing(Failure::Now), 1, 2),
+    ] {
+        let probe = Probe::default();
+        let service = layer().until(|event| *event > 0).layer(scripted([first, answer()], &probe));
+        let reply = service.oneshot(()).await.unwrap();
+        let seen = reply.filter(|event| std::future::ready(event.is_ok())).count().await;
+        assert_eq!((probe.calls(), seen), (calls, events));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn options_may_depend_on_the_request() {
+    let probe = Probe::default();
+    let impatient = |(): &()| RetryOptions { retries: 0, ..RetryOptions::default() };
+    let layer = RetryLayer::<_, u32>::new(impatient, Arc::new(RetryBudget::default()));
+    let service = layer.layer(service(Script::refusal(Failure::Now), &probe));
+    assert!(service.oneshot(()).await.is_err());
+    assert_eq!(probe.calls(), 1);
 }

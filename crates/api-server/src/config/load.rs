@@ -123,8 +123,14 @@ fn check(config: &Config) -> Result<(), ConfigError> {
         if model.name.contains('/') {
             return Err(ConfigError::new(place, "the name of a model of your own has no slash"));
         }
-        if model.targets.len() != 1 {
-            return Err(ConfigError::new(place, "name exactly one target"));
+        if model.targets.is_empty() {
+            return Err(ConfigError::new(place, "name at least one target"));
+        }
+        if model.weights.len() > model.targets.len() {
+            return Err(ConfigError::new(place, "there are more weights than targets"));
+        }
+        if model.hedge_percentile.is_some_and(|share| !(0.5..1.0).contains(&share)) {
+            return Err(ConfigError::new(place, "`hedge_percentile` lies between 0.5 and 1"));
         }
     }
     if config.recordings.record.is_some() && config.recordings.replay.is_some() {
@@ -179,7 +185,17 @@ mod tests {
             (
                 "[[model]]\nname = \"a\"\ntargets = []",
                 vec![],
-                "[[model]] `a`: name exactly one target",
+                "[[model]] `a`: name at least one target",
+            ),
+            (
+                "[[model]]\nname = \"a\"\ntargets = [\"b/c\"]\nstrategy = \"fastest\"",
+                vec![],
+                "unknown variant `fastest`",
+            ),
+            (
+                "[[model]]\nname = \"a\"\ntargets = [\"b/c\"]\nhedge_percentile = 95",
+                vec![],
+                "`hedge_percentile` lies between 0.5 and 1",
             ),
             (
                 "[recordings]\nrecord = \"a\"",

@@ -14,6 +14,7 @@ use std::num::NonZeroU64;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use llm_bundle::{Fallback, HedgeOptions, RouteOptions, RouteTarget, Strategy};
 use llm_core::{Extra, ModelKind, ModelName, Unsupported};
 use llm_providers::catalogue::Dialect;
 use serde::Deserialize;
@@ -189,8 +190,84 @@ pub struct ModelConfig {
     /// What it does.
     #[serde(default = "chat")]
     pub kind: ModelKind,
-    /// What it stands for. One target for now.
+    /// The models it stands for.
     pub targets: Vec<ModelName>,
+    /// How much of the load each takes, where the strategy weighs; left out, all the same.
+    #[serde(default)]
+    pub weights: Vec<u32>,
+    /// Which of them is asked first.
+    #[serde(default)]
+    pub strategy: RouteStrategy,
+    /// After which failures the next one is asked.
+    #[serde(default = "all_failures")]
+    pub fallback: Vec<FallbackOn>,
+    /// The share of answers that begin sooner than a second target is asked beside a slow one; left out, none is.
+    pub hedge_percentile: Option<f64>,
+    /// Whether an answer that breaks off is continued by a target that can.
+    #[serde(default)]
+    pub continuation: bool,
+}
+
+/// Which target of a `[[model]]` is asked first.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+#[allow(missing_docs)]
+pub enum RouteStrategy {
+    #[default]
+    Order,
+    Weighted,
+    LeastBusy,
+    LowestLatency,
+    Cheapest,
+}
+
+/// Failures after which the next target of a `[[model]]` may be asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+#[allow(missing_docs)]
+pub enum FallbackOn {
+    RateLimit,
+    Outage,
+    ContextLength,
+    ContentFilter,
+}
+
+fn all_failures() -> Vec<FallbackOn> {
+    use FallbackOn::{ContentFilter, ContextLength, Outage, RateLimit};
+    vec![RateLimit, Outage, ContextLength, ContentFilter]
+}
+
+impl ModelConfig {
+    /// Its targets with their weights.
+    pub fn targets(&self) -> Vec<RouteTarget> {
+        let weights = self.weights.iter().copied().chain(std::iter::repeat(1));
+        let targets = self.targets.iter().cloned().zip(weights);
+        targets.map(|(model, weight)| RouteTarget { model, weight }).collect()
+    }
+
+    /// How it chooses among them.
+    pub fn options(&self) -> RouteOptions {
+        let on = |failure| self.fallback.contains(&failure);
+        RouteOptions {
+            strategy: match self.strategy {
+                RouteStrategy::Order => Strategy::Order,
+                RouteStrategy::Weighted => Strategy::Weighted,
+                RouteStrategy::LeastBusy => Strategy::LeastBusy,
+                RouteStrategy::LowestLatency => Strategy::LowestLatency,
+                RouteStrategy::Cheapest => Strategy::Cheapest,
+            },
+            fallback: Fallback {
+                rate_limit: on(FallbackOn::RateLimit),
+                outage: on(FallbackOn::Outage),
+                context_length: on(FallbackOn::ContextLength),
+                content_filter: on(FallbackOn::ContentFilter),
+            },
+            hedge: self
+                .hedge_percentile
+                .map(|percentile| HedgeOptions { percentile, ..HedgeOptions::default() }),
+            continuation: self.continuation,
+        }
+    }
 }
 
 fn chat() -> ModelKind {

@@ -12,7 +12,7 @@ use futures::future::BoxFuture;
 use llm_core::{
     ChatEvent, ChatModel, ChatReply, ChatRequest, EmbeddingModel, EmbeddingRequest,
     EmbeddingResponse, ErrorKind, FinishReason, ModelError, ModelInfo, ModelKind, ModelName,
-    Operation, Ranked, RerankModel, RerankRequest, RerankResponse, SyncChatModel,
+    ModelSource, Operation, Ranked, RerankModel, RerankRequest, RerankResponse, SyncChatModel,
     SyncEmbeddingModel, Usage,
 };
 
@@ -191,7 +191,8 @@ impl RerankModel for ByLength {
     }
 }
 
-/// Says the numbers from 0, as an async model.
+/// Says the numbers from 0, as an async model. Clones share what they see.
+#[derive(Clone)]
 pub struct Counting {
     pub info: ModelInfo,
     pub probe: Probe,
@@ -199,6 +200,10 @@ pub struct Counting {
     pub until: u64,
     /// The pause before each.
     pub pause: Duration,
+    /// The pause before each, once it is set.
+    pub later_pause: Arc<Mutex<Option<Duration>>>,
+    /// What was asked.
+    pub asked: Arc<Mutex<Vec<ChatRequest>>>,
     /// Fails at the end instead of finishing.
     pub fails: Option<ErrorKind>,
     /// Heads that fail before one succeeds.
@@ -212,9 +217,23 @@ impl Counting {
             probe: probe.clone(),
             until,
             pause: Duration::ZERO,
+            later_pause: Arc::default(),
+            asked: Arc::default(),
             fails: None,
             refusals: Arc::default(),
         }
+    }
+
+    /// Calls that begin from now on pause so long before each number.
+    pub fn slow_from_now(&self, pause: Duration) {
+        *self.later_pause.lock().unwrap() = Some(pause);
+    }
+}
+
+/// A provider that makes this model, whatever the name.
+impl ModelSource for Counting {
+    fn chat(&self, _: &str) -> Option<Arc<dyn ChatModel>> {
+        Some(Arc::new(self.clone()))
     }
 }
 
@@ -223,10 +242,12 @@ impl ChatModel for Counting {
         &self.info
     }
 
-    fn chat(&self, _: ChatRequest) -> BoxFuture<'static, Result<ChatReply, ModelError>> {
+    fn chat(&self, request: ChatRequest) -> BoxFuture<'static, Result<ChatReply, ModelError>> {
         let alive = self.probe.begin();
+        self.asked.lock().unwrap().push(request);
         let refusal = self.refusals.lock().unwrap().pop_front();
-        let (until, pause, fails) = (self.until, self.pause, self.fails);
+        let pause = self.later_pause.lock().unwrap().unwrap_or(self.pause);
+        let (until, fails) = (self.until, self.fails);
         Box::pin(async move {
             if let Some(kind) = refusal {
                 return Err(ModelError::new(kind, Operation::Chat, "scripted"));

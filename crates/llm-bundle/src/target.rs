@@ -1,0 +1,137 @@
+//! [`Target`]: a model behind the guards of its own.
+
+use std::fmt;
+use std::sync::Arc;
+
+use llm_core::{ModelError, ModelInfo, ModelName, Prices};
+use service_guards::{
+    AttemptLimits, AttemptLimitsLayer, InFlight, InFlightLayer, RetryBudget, RetryLayer,
+    RetryOptions,
+};
+use tower::util::BoxCloneSyncService;
+use tower::{Service, ServiceBuilder};
+
+use crate::call::{Asked, Call};
+use crate::guarded::GuardOptions;
+use crate::latency::Latency;
+use crate::modality::{Asking, Modality, ModelReply};
+
+/// A model behind guards that hold for all who ask it, by whatever name. Clones share them.
+///
+/// From the outside in: in-flight limit, retries, limits of one attempt, the model.
+pub struct Target<M: Modality + ?Sized> {
+    shared: Arc<Shared<M>>,
+}
+
+struct Shared<M: Modality + ?Sized> {
+    info: ModelInfo,
+    card: Arc<Card>,
+    in_flight: InFlight,
+    latency: Latency,
+    service: Stack<M>,
+}
+
+/// A service over calls to models of kind `M`, of whatever layers it consists.
+pub(crate) type Stack<M> = BoxCloneSyncService<
+    Asked<<M as Modality>::Request>,
+    ModelReply<<M as Modality>::Event>,
+    ModelError,
+>;
+
+/// What records need to know of the model that answered.
+#[derive(Debug)]
+pub(crate) struct Card {
+    pub(crate) model: Arc<ModelName>,
+    pub(crate) prices: Option<Prices>,
+}
+
+impl<M: Modality + ?Sized> Target<M> {
+    /// Puts its guards around `model`.
+    pub fn new(model: Arc<M>, options: &GuardOptions) -> Self {
+        let info = model.model_info().clone();
+        let card =
+            Arc::new(Card { model: Arc::new(info.name.clone()), prices: info.prices.clone() });
+        let in_flight = InFlight::new(options.in_flight, options.queue);
+        let call = Call::new(model, card.clone());
+        let service = stack(call, options.clone(), in_flight.clone());
+        let latency = Latency::default();
+        Self { shared: Arc::new(Shared { info, card, in_flight, latency, service }) }
+    }
+
+    /// What the model is and can do.
+    pub fn info(&self) -> &ModelInfo {
+        &self.shared.info
+    }
+
+    /// How many of its answers are alive, and how many calls wait.
+    pub fn load(&self) -> (usize, usize) {
+        (self.shared.in_flight.live(), self.shared.in_flight.waiting())
+    }
+
+    /// Whether it is known not to serve for now.
+    pub(crate) fn rests(&self) -> bool {
+        false
+    }
+
+    /// How long it takes to its first event.
+    pub(crate) fn latency(&self) -> &Latency {
+        &self.shared.latency
+    }
+
+    pub(crate) fn card(&self) -> &Arc<Card> {
+        &self.shared.card
+    }
+
+    /// Asks. The future resolves when the answer has begun.
+    pub(crate) fn ask(&self, asked: Asked<M::Request>) -> Asking<M::Event> {
+        // The stack is always ready; waiting happens inside the call.
+        self.shared.service.clone().call(asked)
+    }
+}
+
+/// The guards, outermost first.
+fn stack<M: Modality + ?Sized>(
+    call: Call<M>,
+    options: GuardOptions,
+    in_flight: InFlight,
+) -> Stack<M> {
+    let budget = Arc::new(RetryBudget::new(options.retry_share, 10));
+    let retry = options.retry;
+    let retry = move |asked: &Asked<M::Request>| retries_of(asked, retry);
+    let limits = move |asked: &Asked<M::Request>| limits_of::<M>(asked, &options);
+    let service = ServiceBuilder::new()
+        .layer(InFlightLayer::new(in_flight))
+        .layer(RetryLayer::new(retry, budget).until(M::commits))
+        .layer(AttemptLimitsLayer::new(limits))
+        .service(call);
+    BoxCloneSyncService::new(service)
+}
+
+/// Where somebody else can be asked, that is quicker than to wait for this target.
+fn retries_of<R>(asked: &Asked<R>, options: RetryOptions) -> RetryOptions {
+    if asked.has_alternative { RetryOptions { retries: 0, ..options } } else { options }
+}
+
+fn limits_of<M: Modality + ?Sized>(
+    asked: &Asked<M::Request>,
+    options: &GuardOptions,
+) -> AttemptLimits {
+    let at_once = M::answers_at_once(&asked.request);
+    let first_event = if at_once { options.deadline } else { options.first_event };
+    AttemptLimits { first_event, idle: options.idle }
+}
+
+impl<M: Modality + ?Sized> Clone for Target<M> {
+    fn clone(&self) -> Self {
+        Self { shared: self.shared.clone() }
+    }
+}
+
+impl<M: Modality + ?Sized> fmt::Debug for Target<M> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Target")
+            .field("model", &format_args!("{}", self.info().name))
+            .field("in_flight", &self.shared.in_flight)
+            .finish()
+    }
+}
