@@ -153,7 +153,7 @@ fn stack<M: Modality + ?Sized>(
             CallObserver::<M>::new(&ledger, asked)
         }))
         .layer(DeadlineLayer::new(options.deadline))
-        .layer(InFlightLayer::new(in_flight))
+        .layer(InFlightLayer::new(in_flight).by(|asked: &Asked<M::Request>| asked.context.priority))
         .layer(RetryLayer::new(options.retry, budget))
         .layer(AttemptLimitsLayer::new(move |asked: &Asked<M::Request>| {
             options.limits_of::<M>(asked)

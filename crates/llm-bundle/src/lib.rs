@@ -53,6 +53,7 @@ mod bundle;
 mod call;
 mod embedder;
 mod guarded;
+mod job_queue;
 mod misuse;
 mod modality;
 mod observe;
@@ -62,6 +63,7 @@ mod record;
 mod registry;
 mod reranker;
 mod shorten;
+mod sync;
 mod tally;
 mod wait;
 
