@@ -5,6 +5,7 @@ mod end_to_end;
 #[cfg(feature = "eval")]
 mod eval;
 mod features;
+mod interleavings;
 mod models;
 mod record;
 mod run;
@@ -28,6 +29,8 @@ struct Cli {
 enum Command {
     /// Every test that needs nothing but this checkout
     Test,
+    /// The tests of queues and wake-ups, over many more orders of threads than `test` tries
+    Interleavings,
     /// The crate edges of docs/architecture.md
     Tidy,
     /// Every crate with none of its features, and with each alone
@@ -63,6 +66,7 @@ fn main() -> ExitCode {
 fn execute(command: Command) -> Result<()> {
     match command {
         Command::Test => run::cargo(&["test", "--workspace", "--locked"]),
+        Command::Interleavings => interleavings::run(),
         Command::Tidy => tidy::run(),
         Command::Features => features::run(),
         Command::Conformance(args) => conformance::run(args),

@@ -15,7 +15,7 @@ use llm_core::{
 };
 use tokio::sync::mpsc;
 
-use crate::{Job, SyncPool};
+use crate::{Job, Priority, SyncPool};
 
 /// How many events of a chat may wait between the model's thread and its caller: enough that the model seldom waits
 /// for a wake-up, and a bound on what a slow caller keeps in memory.
@@ -34,6 +34,7 @@ const EVENTS_AHEAD: usize = 64;
 pub struct Adapted<M: ?Sized> {
     info: OnceLock<ModelInfo>,
     pool: SyncPool,
+    priority: Priority,
     model: Arc<M>,
 }
 
@@ -41,7 +42,13 @@ impl<M: ?Sized> Adapted<M> {
     /// Runs `model` on `pool`, which should be marked as one for models
     /// ([`SyncPoolBuilder::models`](crate::SyncPoolBuilder::models)).
     pub fn new(model: Arc<M>, pool: SyncPool) -> Self {
-        Self { info: OnceLock::new(), pool, model }
+        Self { info: OnceLock::new(), pool, priority: Priority::Interactive, model }
+    }
+
+    /// How urgent its calls are to the pool. Default interactive.
+    pub fn with_priority(mut self, priority: Priority) -> Self {
+        self.priority = priority;
+        self
     }
 
     fn described(&self, info: impl FnOnce(&M) -> &ModelInfo) -> &ModelInfo {
@@ -56,9 +63,9 @@ impl<M: ?Sized> Adapted<M> {
         T: Send + 'static,
         F: FnOnce(&M) -> Result<T, ModelError> + Send + 'static,
     {
-        let (model, pool) = (self.model.clone(), self.pool.clone());
+        let (model, pool, priority) = (self.model.clone(), self.pool.clone(), self.priority);
         Box::pin(async move {
-            match pool.run(move || work(&model)).await {
+            match pool.run_as(priority, move || work(&model)).await {
                 Ok(answer) => answer,
                 Err(error) => Err(error.during(operation)),
             }
@@ -75,11 +82,11 @@ where
     }
 
     fn chat(&self, request: ChatRequest) -> BoxFuture<'static, Result<ChatReply, ModelError>> {
-        let (model, pool) = (self.model.clone(), self.pool.clone());
+        let (model, pool, priority) = (self.model.clone(), self.pool.clone(), self.priority);
         Box::pin(async move {
             let (send, events) = mpsc::channel(EVENTS_AHEAD);
             let job = pool
-                .submit(move || model.chat(&request, &mut |event| give(&send, event)))
+                .submit_as(priority, move || model.chat(&request, &mut |event| give(&send, event)))
                 .map_err(|error| error.during(Operation::Chat))?;
             let mut call = RunningChat { events, job: Some(job) };
             match call.next().await {

@@ -12,7 +12,7 @@ use llm_core::{
     RerankResponse, SpeechModel, SpeechReply, SpeechRequest, Transcript, TranscriptionModel,
     TranscriptionRequest, VisionModel, VisionRequest,
 };
-use service_guards::{DeadlineLayer, MeterLayer, RetryOptions};
+use service_guards::{BreakerOptions, DeadlineLayer, InFlightOptions, MeterLayer, RetryOptions};
 use tower::util::BoxCloneSyncService;
 use tower::{Service, ServiceBuilder};
 
@@ -37,10 +37,10 @@ pub struct GuardOptions {
     pub retry: RetryOptions,
     /// How many retries there may be for each call, over many calls. Default 0.2: at most 20 % extra load.
     pub retry_share: f64,
-    /// How many answers may live at once. Default 256.
-    pub in_flight: usize,
-    /// How many calls may wait for their turn. Default 1,024.
-    pub queue: usize,
+    /// How many answers may live at once, and who may wait how long for their turn. Default 256, and 1,024 that wait.
+    pub in_flight: InFlightOptions,
+    /// When a model that fails is left alone, and how soon it is tried again.
+    pub breaker: BreakerOptions,
 }
 
 impl Default for GuardOptions {
@@ -51,8 +51,8 @@ impl Default for GuardOptions {
             idle: Duration::from_secs(60),
             retry: RetryOptions::default(),
             retry_share: 0.2,
-            in_flight: 256,
-            queue: 1_024,
+            in_flight: InFlightOptions::default(),
+            breaker: BreakerOptions::default(),
         }
     }
 }

@@ -55,6 +55,7 @@ mod call;
 mod continuation;
 mod embedder;
 mod guarded;
+mod job_queue;
 mod latency;
 mod misuse;
 mod modality;
@@ -69,6 +70,7 @@ mod route;
 mod router;
 mod shorten;
 mod strategy;
+mod sync;
 mod tally;
 mod target;
 mod wait;
@@ -87,7 +89,9 @@ pub use record::{CallRecord, RecordSink};
 pub use registry::{ListedModel, Registry, RegistryBuilder};
 pub use reranker::Reranker;
 pub use route::{Fallback, HedgeOptions, RouteError, RouteOptions, RouteTarget, is_same_model};
-pub use service_guards::{Outcome, Priority, RetryOptions};
+pub use service_guards::{
+    BreakerOptions, BreakerStatus, InFlightOptions, Outcome, Priority, RetryOptions,
+};
 pub use strategy::Strategy;
 pub use tally::Tally;
 pub use target::Target;

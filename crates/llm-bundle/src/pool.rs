@@ -1,27 +1,31 @@
 //! [`SyncPool`]: threads of our own for synchronous work, with bounded admission.
 
 use std::any::Any;
-use std::collections::BTreeMap;
 use std::fmt;
 use std::future::Future;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use service_guards::Priority;
 use tokio::sync::{Notify, oneshot};
 
+use crate::job_queue::{JobQueue, Refused, Ticket};
 use crate::misuse::{self, Misuse, PoolThread};
 use crate::pool_error::PoolError;
 use crate::wait::wait;
 
-/// A pool of named threads that run synchronous jobs, first come, first served. Clones share it.
+/// A pool of named threads that run synchronous jobs. Clones share it.
 ///
+/// - Jobs of [`Priority::Interactive`] go before those of [`Priority::Batch`]; within a class it is first come, first
+///   served. Where there is more than one thread, batch jobs never occupy all of them. A batch job waits for as long as
+///   interactive jobs occupy all threads and more of them wait.
 /// - A job occupies its thread until it returns, whether or not somebody still waits for it: a pool of two runs two
 ///   jobs, never more.
-/// - A bounded number of jobs waits. A job whose caller leaves while it waits is taken out at once and never runs.
+/// - A bounded number of jobs of each class waits. A job whose caller leaves while it waits is taken out at once and never runs.
 /// - A panic ends its job with [`PoolError::Panicked`]; the thread goes on.
 /// - When the last clone is dropped, accepted jobs are finished and the threads end.
 ///
@@ -55,6 +59,10 @@ pub struct PoolStatus {
     pub queued: usize,
     /// Jobs that run.
     pub running: usize,
+    /// Those of the jobs that wait which are [`Priority::Batch`].
+    pub batch_queued: usize,
+    /// Those of the jobs that run which are [`Priority::Batch`].
+    pub batch_running: usize,
     /// Jobs that have ended, panics included.
     pub finished: u64,
     /// Jobs that panicked.
@@ -94,7 +102,7 @@ impl SyncPoolBuilder {
         self
     }
 
-    /// How many jobs may wait. Default 1,024.
+    /// How many jobs of each class may wait. Default 1,024.
     pub fn queue(mut self, queue: usize) -> Self {
         self.queue = queue;
         self
@@ -117,20 +125,20 @@ impl SyncPoolBuilder {
             mark: PoolThread { pool: NEXT.fetch_add(1, Ordering::Relaxed), models: self.models },
             threads: self.threads,
             queue: self.queue,
-            state: Mutex::new(State { jobs: BTreeMap::new(), next: 0, open: true, workers: 0 }),
-            wanted: Condvar::new(),
+            jobs: JobQueue::new(self.threads, self.queue),
+            workers: AtomicUsize::new(0),
             ended: Notify::new(),
             gauges: Gauges::default(),
         });
         let owner = Arc::new(Owner { shared: shared.clone() });
         for number in 0..self.threads {
-            shared.lock().workers += 1;
+            shared.workers.fetch_add(1, Ordering::SeqCst);
             let worker = shared.clone();
             let started = std::thread::Builder::new()
                 .name(format!("{}-{number}", shared.name))
                 .spawn(move || worker.work());
             if let Err(source) = started {
-                shared.lock().workers -= 1;
+                shared.workers.fetch_sub(1, Ordering::SeqCst);
                 return Err(PoolError::Threads { pool: shared.name.clone(), source });
             }
         }
@@ -144,24 +152,48 @@ impl SyncPool {
         SyncPoolBuilder::default()
     }
 
-    /// Runs `work` on one of the threads. Dropping the future takes a waiting job out; a running one goes on, and keeps
-    /// its thread until it returns.
+    /// Runs interactive `work` on one of the threads, as [`run_as`](Self::run_as).
     ///
     /// # Errors
-    /// [`PoolError::Busy`] at once when the queue is full; [`PoolError::Closed`]; [`PoolError::Panicked`].
+    /// As [`run_as`](Self::run_as).
     pub async fn run<T, F>(&self, work: F) -> Result<T, PoolError>
     where
         T: Send + 'static,
         F: FnOnce() -> T + Send + 'static,
     {
-        self.submit(work)?.await
+        self.run_as(Priority::Interactive, work).await
+    }
+
+    /// Runs `work` on one of the threads. Dropping the future takes a waiting job out; a running one goes on, and keeps
+    /// its thread until it returns.
+    ///
+    /// # Errors
+    /// [`PoolError::Busy`] at once when the queue is full; [`PoolError::Closed`]; [`PoolError::Panicked`].
+    pub async fn run_as<T, F>(&self, priority: Priority, work: F) -> Result<T, PoolError>
+    where
+        T: Send + 'static,
+        F: FnOnce() -> T + Send + 'static,
+    {
+        self.submit_as(priority, work)?.await
+    }
+
+    /// Puts interactive `work` into the queue, as [`submit_as`](Self::submit_as).
+    ///
+    /// # Errors
+    /// As [`submit_as`](Self::submit_as).
+    pub fn submit<T, F>(&self, work: F) -> Result<Job<T>, PoolError>
+    where
+        T: Send + 'static,
+        F: FnOnce() -> T + Send + 'static,
+    {
+        self.submit_as(Priority::Interactive, work)
     }
 
     /// Puts `work` into the queue now, without waiting for it. The [`Job`] is its result; dropping it is leaving.
     ///
     /// # Errors
     /// [`PoolError::Busy`] when the queue is full; [`PoolError::Closed`].
-    pub fn submit<T, F>(&self, work: F) -> Result<Job<T>, PoolError>
+    pub fn submit_as<T, F>(&self, priority: Priority, work: F) -> Result<Job<T>, PoolError>
     where
         T: Send + 'static,
         F: FnOnce() -> T + Send + 'static,
@@ -171,13 +203,13 @@ impl SyncPool {
         let task = move |shared: &Shared| {
             let outcome = catch_unwind(AssertUnwindSafe(|| span.in_scope(work)));
             // Before the result is sent, so that who has it sees the thread as free.
-            shared.count_finished(outcome.is_err());
+            shared.finished(priority, outcome.is_err());
             let outcome = outcome.map_err(|panic| shared.panicked(&*panic));
             // The caller may have left.
             drop(send.send(outcome));
         };
         let shared = &self.owner.shared;
-        let ticket = shared.enqueue(Box::new(task))?;
+        let ticket = shared.enqueue(priority, Box::new(task))?;
         Ok(Job { result, ticket: Some(ticket), shared: shared.clone() })
     }
 
@@ -199,13 +231,16 @@ impl SyncPool {
         waited?.ok_or_else(|| shared.closed())
     }
 
-    /// What the pool is doing. Cheap: a few atomic reads that need not fit together exactly.
+    /// What the pool is doing. Cheap: two short locks and a few atomic reads that need not fit together exactly.
     pub fn status(&self) -> PoolStatus {
-        let Shared { threads, gauges, .. } = &*self.owner.shared;
+        let Shared { threads, jobs, gauges, .. } = &*self.owner.shared;
+        let (interactive, batch) = (jobs.load(Priority::Interactive), jobs.load(Priority::Batch));
         PoolStatus {
             threads: *threads,
-            queued: gauges.queued.load(Ordering::Relaxed),
-            running: gauges.running.load(Ordering::Relaxed),
+            queued: interactive.queued + batch.queued,
+            running: interactive.running + batch.running,
+            batch_queued: batch.queued,
+            batch_running: batch.running,
             finished: gauges.finished.load(Ordering::Relaxed),
             panicked: gauges.panicked.load(Ordering::Relaxed),
             skipped: gauges.skipped.load(Ordering::Relaxed),
@@ -225,12 +260,12 @@ impl SyncPool {
     /// [`PoolError::StillRunning`] when jobs ran longer.
     pub async fn shutdown(&self, limit: Duration) -> Result<(), PoolError> {
         let shared = &self.owner.shared;
-        shared.close();
+        shared.jobs.close();
         if tokio::time::timeout(limit, shared.all_ended()).await.is_ok() {
             return Ok(());
         }
-        shared.give_up_queued();
-        match shared.gauges.running.load(Ordering::Relaxed) {
+        drop(shared.jobs.take_waiting());
+        match self.status().running {
             0 => Ok(()),
             running => Err(PoolError::StillRunning { pool: shared.name.clone(), running, limit }),
         }
@@ -253,7 +288,7 @@ impl fmt::Debug for SyncPool {
 pub struct Job<T> {
     result: oneshot::Receiver<Result<T, PoolError>>,
     /// `None` once the result is there.
-    ticket: Option<u64>,
+    ticket: Option<Ticket>,
     shared: Arc<Shared>,
 }
 
@@ -282,7 +317,7 @@ struct Owner {
 
 impl Drop for Owner {
     fn drop(&mut self) {
-        self.shared.close();
+        self.shared.jobs.close();
     }
 }
 
@@ -293,26 +328,16 @@ struct Shared {
     mark: PoolThread,
     threads: usize,
     queue: usize,
-    state: Mutex<State>,
-    /// A job has come, or the pool has closed.
-    wanted: Condvar,
+    jobs: JobQueue<Task>,
+    /// How many threads live.
+    workers: AtomicUsize,
     /// A thread has ended.
     ended: Notify,
     gauges: Gauges,
 }
 
-struct State {
-    /// Jobs that wait, by ticket: the first is the oldest, and any can be taken out.
-    jobs: BTreeMap<u64, Task>,
-    next: u64,
-    open: bool,
-    workers: usize,
-}
-
 #[derive(Default)]
 struct Gauges {
-    queued: AtomicUsize,
-    running: AtomicUsize,
     finished: AtomicU64,
     panicked: AtomicU64,
     skipped: AtomicU64,
@@ -323,72 +348,29 @@ impl Shared {
     /// The life of a thread.
     fn work(&self) {
         misuse::mark_thread(self.mark);
-        while let Some(task) = self.next() {
+        while let Some((_, task)) = self.jobs.next() {
             // The job catches its own panics; this is for a result whose `Drop` panics.
             drop(catch_unwind(AssertUnwindSafe(|| task(self))));
         }
-        self.lock().workers -= 1;
+        self.workers.fetch_sub(1, Ordering::SeqCst);
         self.ended.notify_waiters();
     }
 
-    /// Waits for a job; `None` when the pool has closed and no job is left.
-    fn next(&self) -> Option<Task> {
-        let mut state = self.lock();
-        loop {
-            if let Some((_, task)) = state.jobs.pop_first() {
-                self.count_queued(&state);
-                self.gauges.running.fetch_add(1, Ordering::Relaxed);
-                return Some(task);
+    fn enqueue(&self, priority: Priority, task: Task) -> Result<Ticket, PoolError> {
+        self.jobs.push(priority, task).map_err(|refused| match refused {
+            Refused::Closed => self.closed(),
+            Refused::Busy => {
+                self.gauges.refused.fetch_add(1, Ordering::Relaxed);
+                PoolError::Busy { pool: self.name.clone(), queue: self.queue }
             }
-            if !state.open {
-                return None;
-            }
-            state = self.wanted.wait(state).unwrap_or_else(PoisonError::into_inner);
-        }
+        })
     }
 
-    fn enqueue(&self, task: Task) -> Result<u64, PoolError> {
-        let mut state = self.lock();
-        if !state.open {
-            return Err(self.closed());
-        }
-        let idle = self.threads.saturating_sub(self.gauges.running.load(Ordering::Relaxed));
-        if state.jobs.len() >= self.queue.saturating_add(idle) {
-            self.gauges.refused.fetch_add(1, Ordering::Relaxed);
-            return Err(PoolError::Busy { pool: self.name.clone(), queue: self.queue });
-        }
-        let ticket = state.next;
-        state.next += 1;
-        state.jobs.insert(ticket, task);
-        self.count_queued(&state);
-        drop(state);
-        self.wanted.notify_one();
-        Ok(ticket)
-    }
-
-    /// Takes a job out if it still waits.
-    fn skip(&self, ticket: u64) {
-        let mut state = self.lock();
-        let task = state.jobs.remove(&ticket);
-        self.count_queued(&state);
-        drop(state);
-        // What the job holds is dropped here, without the lock.
-        if task.is_some() {
+    /// Takes a job out if it still waits; what it holds is dropped with it.
+    fn skip(&self, ticket: Ticket) {
+        if self.jobs.remove(ticket).is_some() {
             self.gauges.skipped.fetch_add(1, Ordering::Relaxed);
         }
-    }
-
-    fn close(&self) {
-        self.lock().open = false;
-        self.wanted.notify_all();
-    }
-
-    fn give_up_queued(&self) {
-        let mut state = self.lock();
-        let jobs = std::mem::take(&mut state.jobs);
-        self.count_queued(&state);
-        drop(state);
-        drop(jobs);
     }
 
     async fn all_ended(&self) {
@@ -397,19 +379,15 @@ impl Shared {
             let mut ended = std::pin::pin!(ended);
             // Listen first, then look, so that no end is missed.
             ended.as_mut().enable();
-            if self.lock().workers == 0 {
+            if self.workers.load(Ordering::SeqCst) == 0 {
                 return;
             }
             ended.await;
         }
     }
 
-    fn count_queued(&self, state: &State) {
-        self.gauges.queued.store(state.jobs.len(), Ordering::Relaxed);
-    }
-
-    fn count_finished(&self, panicked: bool) {
-        self.gauges.running.fetch_sub(1, Ordering::Relaxed);
+    fn finished(&self, priority: Priority, panicked: bool) {
+        self.jobs.finished(priority);
         self.gauges.finished.fetch_add(1, Ordering::Relaxed);
         self.gauges.panicked.fetch_add(u64::from(panicked), Ordering::Relaxed);
     }
@@ -424,10 +402,6 @@ impl Shared {
             None => panic.downcast_ref::<&str>().copied().unwrap_or("no message"),
         };
         PoolError::Panicked { pool: self.name.clone(), message: message.to_owned() }
-    }
-
-    fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

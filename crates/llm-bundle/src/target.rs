@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use llm_core::{ModelError, ModelInfo, ModelName, Prices};
 use service_guards::{
-    AttemptLimits, AttemptLimitsLayer, InFlight, InFlightLayer, RetryBudget, RetryLayer,
-    RetryOptions,
+    AttemptLimits, AttemptLimitsLayer, Breaker, BreakerLayer, BreakerStatus, InFlight,
+    InFlightLayer, RetryBudget, RetryLayer, RetryOptions,
 };
 use tower::util::BoxCloneSyncService;
 use tower::{Service, ServiceBuilder};
@@ -18,7 +18,7 @@ use crate::modality::{Asking, Modality, ModelReply};
 
 /// A model behind guards that hold for all who ask it, by whatever name. Clones share them.
 ///
-/// From the outside in: in-flight limit, retries, limits of one attempt, the model.
+/// From the outside in: in-flight limit, retries, breaker, limits of one attempt, the model.
 pub struct Target<M: Modality + ?Sized> {
     shared: Arc<Shared<M>>,
 }
@@ -27,6 +27,7 @@ struct Shared<M: Modality + ?Sized> {
     info: ModelInfo,
     card: Arc<Card>,
     in_flight: InFlight,
+    breaker: Breaker,
     latency: Latency,
     service: Stack<M>,
 }
@@ -51,11 +52,12 @@ impl<M: Modality + ?Sized> Target<M> {
         let info = model.model_info().clone();
         let card =
             Arc::new(Card { model: Arc::new(info.name.clone()), prices: info.prices.clone() });
-        let in_flight = InFlight::new(options.in_flight, options.queue);
+        let in_flight = InFlight::with(options.in_flight);
+        let breaker = Breaker::new(options.breaker);
         let call = Call::new(model, card.clone());
-        let service = stack(call, options.clone(), in_flight.clone());
+        let service = stack(call, options.clone(), in_flight.clone(), breaker.clone());
         let latency = Latency::default();
-        Self { shared: Arc::new(Shared { info, card, in_flight, latency, service }) }
+        Self { shared: Arc::new(Shared { info, card, in_flight, breaker, latency, service }) }
     }
 
     /// What the model is and can do.
@@ -68,9 +70,14 @@ impl<M: Modality + ?Sized> Target<M> {
         (self.shared.in_flight.live(), self.shared.in_flight.waiting())
     }
 
-    /// Whether it is known not to serve for now.
+    /// Whether it is left alone for now, because it failed too often or asked for it.
+    pub fn breaker(&self) -> BreakerStatus {
+        self.shared.breaker.status()
+    }
+
+    /// Whether a call would be refused now.
     pub(crate) fn rests(&self) -> bool {
-        false
+        self.shared.breaker.is_resting()
     }
 
     /// How long it takes to its first event.
@@ -94,14 +101,16 @@ fn stack<M: Modality + ?Sized>(
     call: Call<M>,
     options: GuardOptions,
     in_flight: InFlight,
+    breaker: Breaker,
 ) -> Stack<M> {
     let budget = Arc::new(RetryBudget::new(options.retry_share, 10));
     let retry = options.retry;
     let retry = move |asked: &Asked<M::Request>| retries_of(asked, retry);
     let limits = move |asked: &Asked<M::Request>| limits_of::<M>(asked, &options);
     let service = ServiceBuilder::new()
-        .layer(InFlightLayer::new(in_flight))
+        .layer(InFlightLayer::new(in_flight).by(|asked: &Asked<M::Request>| asked.context.priority))
         .layer(RetryLayer::new(retry, budget).until(M::commits))
+        .layer(BreakerLayer::new(breaker))
         .layer(AttemptLimitsLayer::new(limits))
         .service(call);
     BoxCloneSyncService::new(service)

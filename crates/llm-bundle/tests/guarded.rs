@@ -13,7 +13,7 @@ use llm_core::{
     ChatModel, ChatReply, ChatRequest, ChatResponse, EmbeddingModel, EmbeddingRequest, ErrorKind,
     FinishReason, Message, Operation, Prices,
 };
-use models::{AsyncLengths, Counting, Probe};
+use models::{AsyncLengths, Counting, Probe, places};
 use tokio::time::{Instant, timeout};
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -99,7 +99,7 @@ async fn leaving_after_a_whole_answer_is_no_cancellation() {
 
 #[tokio::test(start_paused = true)]
 async fn a_call_that_never_left_the_queue_costs_nothing() {
-    let options = GuardOptions { in_flight: 1, ..GuardOptions::default() };
+    let options = GuardOptions { in_flight: places(1, 1_024), ..GuardOptions::default() };
     let (model, records) = guarded(Counting::new(9, &Probe::default()), options);
     let _live = model.ask(question(), context()).await.unwrap();
     assert!(timeout(5 * SECOND, model.ask(question(), context())).await.is_err());
@@ -111,7 +111,7 @@ async fn a_call_that_never_left_the_queue_costs_nothing() {
 
 #[tokio::test(start_paused = true)]
 async fn waiting_for_a_turn_is_told_apart_from_the_model() {
-    let options = GuardOptions { in_flight: 1, ..GuardOptions::default() };
+    let options = GuardOptions { in_flight: places(1, 1_024), ..GuardOptions::default() };
     let model = Counting { pause: SECOND, ..Counting::new(3, &Probe::default()) };
     let (model, records) = guarded(model, options);
     let calls = (0..2).map(|_| async {
@@ -128,7 +128,7 @@ async fn waiting_for_a_turn_is_told_apart_from_the_model() {
 #[tokio::test(start_paused = true)]
 async fn a_limit_of_two_is_two_live_answers() {
     let probe = Probe::default();
-    let options = GuardOptions { in_flight: 2, queue: 30, ..GuardOptions::default() };
+    let options = GuardOptions { in_flight: places(2, 30), ..GuardOptions::default() };
     let (model, records) = guarded(Counting { pause: SECOND, ..Counting::new(4, &probe) }, options);
     let calls = (0..16).map(|_| {
         let asking = model.ask(question(), context());
@@ -191,7 +191,7 @@ async fn silence_and_slowness_end_in_errors_that_name_the_model() {
 
 #[tokio::test(start_paused = true)]
 async fn too_many_waiting_calls_are_overload() {
-    let options = GuardOptions { in_flight: 1, queue: 0, ..GuardOptions::default() };
+    let options = GuardOptions { in_flight: places(1, 0), ..GuardOptions::default() };
     let (model, records) = guarded(Counting::new(1, &Probe::default()), options);
     let _live = model.ask(question(), context()).await.unwrap();
     let error = model.ask(question(), context()).await.unwrap_err();

@@ -6,7 +6,7 @@ use std::sync::mpsc;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use llm_bundle::{Misuse, PoolError, SyncPool};
+use llm_bundle::{Misuse, PoolError, Priority, SyncPool};
 use models::Probe;
 
 const LIMIT: Duration = Duration::from_secs(10);
@@ -67,6 +67,55 @@ async fn first_come_first_served() {
         job.await.unwrap();
     }
     assert_eq!(*order.lock().unwrap(), (0..50).collect::<Vec<_>>());
+}
+
+#[tokio::test]
+async fn interactive_jobs_go_before_those_of_a_batch() {
+    use Priority::{Batch, Interactive};
+    let (pool, probe, order) = (pool(1, 100), Probe::default(), Arc::new(Mutex::new(Vec::new())));
+    let (release, _job) = blocker(&pool, &probe);
+    let jobs: Vec<_> = [(Batch, 3), (Interactive, 1), (Batch, 4), (Interactive, 2)]
+        .map(|(priority, number)| {
+            let order = order.clone();
+            pool.submit_as(priority, move || order.lock().unwrap().push(number)).unwrap()
+        })
+        .into();
+    assert_eq!((pool.status().queued, pool.status().batch_queued), (4, 2));
+    drop(release);
+    for job in jobs {
+        job.await.unwrap();
+    }
+    assert_eq!(*order.lock().unwrap(), [1, 2, 3, 4]);
+}
+
+#[tokio::test]
+async fn a_batch_leaves_a_thread_and_the_queue_to_others() {
+    let (pool, probe) = (pool(3, 1), Probe::default());
+    let (release, wait) = mpsc::channel::<()>();
+    let wait = Arc::new(Mutex::new(wait));
+    let long = || {
+        let (wait, alive) = (wait.clone(), probe.clone());
+        move || {
+            let _alive = alive.begin();
+            assert!(wait.lock().unwrap_or_else(|broken| broken.into_inner()).recv().is_err());
+        }
+    };
+    let batch = [(); 3].map(|()| pool.submit_as(Priority::Batch, long()).unwrap());
+    assert!(matches!(
+        pool.run_as(Priority::Batch, || ()).await,
+        Err(PoolError::Busy { queue: 1, .. })
+    ));
+    // The third thread serves whom somebody waits for.
+    for number in 0..50 {
+        assert_eq!(pool.run(move || number).await.unwrap(), number);
+    }
+    let status = pool.status();
+    assert!(status.batch_running <= 2 && status.running <= 2, "{status:?}");
+    drop(release);
+    for job in batch {
+        job.await.unwrap();
+    }
+    assert_eq!(probe.most_live(), 2);
 }
 
 #[tokio::test]

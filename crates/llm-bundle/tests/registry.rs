@@ -8,7 +8,7 @@ use llm_bundle::{GuardOptions, Registry};
 use llm_core::{
     ChatModel, ChatRequest, EmbeddingModel, ErrorKind, ModelInfo, ModelKind, ModelName, ModelSource,
 };
-use models::{AsyncLengths, Counting, Probe, info};
+use models::{AsyncLengths, Counting, Probe, info, places};
 
 /// A provider that serves every name, and lists two.
 struct Provider(Probe);
@@ -32,7 +32,7 @@ impl ModelSource for Provider {
 
 fn registry() -> Registry {
     let probe = Probe::default();
-    let one = GuardOptions { in_flight: 1, queue: 0, ..GuardOptions::default() };
+    let one = GuardOptions { in_flight: places(1, 0), ..GuardOptions::default() };
     Registry::builder()
         .source("acme", Arc::new(Provider(probe.clone())))
         .chat(Arc::new(Counting::new(1, &probe)))

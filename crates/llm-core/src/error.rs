@@ -4,7 +4,7 @@ use std::error::Error as StdError;
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
-use service_guards::{Rejection, Retry, RetryHint};
+use service_guards::{Judge, Rejection, RestCause, Retry, RetryHint, Verdict};
 
 /// Any error, boxed.
 pub type BoxError = Box<dyn StdError + Send + Sync>;
@@ -108,6 +108,29 @@ impl ErrorKind {
             ErrorKind::Misuse => "misuse",
             ErrorKind::Internal => "internal",
             ErrorKind::Unknown => "unknown",
+        }
+    }
+
+    /// What the kind says about the health of who was asked, when nothing more is known.
+    fn verdict(self) -> Verdict {
+        match self {
+            ErrorKind::Overloaded
+            | ErrorKind::Upstream
+            | ErrorKind::Timeout
+            | ErrorKind::Connection
+            | ErrorKind::Malformed
+            | ErrorKind::Authentication
+            | ErrorKind::RateLimit
+            | ErrorKind::Quota => Verdict::Failing,
+            ErrorKind::Permission
+            | ErrorKind::NotFound
+            | ErrorKind::InvalidRequest
+            | ErrorKind::Unsupported
+            | ErrorKind::ContextLength
+            | ErrorKind::ContentFilter => Verdict::Fine,
+            ErrorKind::Cancelled | ErrorKind::Misuse | ErrorKind::Internal | ErrorKind::Unknown => {
+                Verdict::Nothing
+            }
         }
     }
 
@@ -271,16 +294,32 @@ impl RetryHint for ModelError {
     }
 }
 
+impl Judge for ModelError {
+    /// A refused key counts as a failure: nobody who asks with it is served.
+    fn verdict(&self) -> Verdict {
+        match (self.kind(), self.retry()) {
+            (ErrorKind::RateLimit | ErrorKind::Quota, Retry::After(wait)) => {
+                Verdict::Resting(Some(wait))
+            }
+            (ErrorKind::Quota, _) => Verdict::Resting(None),
+            (kind, _) => kind.verdict(),
+        }
+    }
+}
+
 impl From<Rejection> for ModelError {
     fn from(rejection: Rejection) -> Self {
         let kind = match rejection {
             Rejection::Deadline { .. } | Rejection::FirstEvent { .. } | Rejection::Idle { .. } => {
                 ErrorKind::Timeout
             }
+            Rejection::Resting { cause: RestCause::Asked, .. } => ErrorKind::RateLimit,
             _ => ErrorKind::Overloaded,
         };
         let retry = match rejection {
             Rejection::Deadline { .. } | Rejection::Closed => Retry::No,
+            Rejection::Resting { left, cause: RestCause::Asked } => Retry::After(left),
+            Rejection::Resting { .. } | Rejection::QueueTimeout { .. } => Retry::Exhausted,
             _ => Retry::Now,
         };
         Self::new(kind, Operation::Chat, rejection.to_string()).with_retry(retry)
@@ -321,5 +360,50 @@ impl fmt::Debug for ModelError {
 impl StdError for ModelError {
     fn source(&self) -> Option<&(dyn StdError + 'static)> {
         self.0.source.as_deref().map(|source| source as _)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn errors_say_how_the_provider_is() {
+        let wait = Duration::from_secs(7);
+        for (kind, retry, verdict) in [
+            (ErrorKind::Upstream, Retry::Now, Verdict::Failing),
+            (ErrorKind::Timeout, Retry::No, Verdict::Failing),
+            (ErrorKind::Authentication, Retry::Exhausted, Verdict::Failing),
+            (ErrorKind::RateLimit, Retry::Now, Verdict::Failing),
+            (ErrorKind::RateLimit, Retry::After(wait), Verdict::Resting(Some(wait))),
+            (ErrorKind::Quota, Retry::After(wait), Verdict::Resting(Some(wait))),
+            (ErrorKind::Quota, Retry::Exhausted, Verdict::Resting(None)),
+            (ErrorKind::ContextLength, Retry::No, Verdict::Fine),
+            (ErrorKind::InvalidRequest, Retry::No, Verdict::Fine),
+            (ErrorKind::Cancelled, Retry::No, Verdict::Nothing),
+            (ErrorKind::Internal, Retry::No, Verdict::Nothing),
+        ] {
+            let error = ModelError::new(kind, Operation::Chat, "").with_retry(retry);
+            assert_eq!(error.verdict(), verdict, "{kind:?} {retry:?}");
+        }
+    }
+
+    #[test]
+    fn refusals_of_guards_are_errors_with_a_hint() {
+        let time = Duration::from_secs(7);
+        let resting = |cause| Rejection::Resting { left: time, cause };
+        for (rejection, kind, retry) in [
+            (Rejection::Deadline { limit: time }, ErrorKind::Timeout, Retry::No),
+            (Rejection::FirstEvent { limit: time }, ErrorKind::Timeout, Retry::Now),
+            (Rejection::Busy { limit: 1 }, ErrorKind::Overloaded, Retry::Now),
+            (Rejection::QueueTimeout { limit: time }, ErrorKind::Overloaded, Retry::Exhausted),
+            (resting(RestCause::Failures), ErrorKind::Overloaded, Retry::Exhausted),
+            (resting(RestCause::Asked), ErrorKind::RateLimit, Retry::After(time)),
+        ] {
+            let error = ModelError::from(rejection);
+            assert_eq!((error.kind(), error.retry()), (kind, retry), "{error}");
+        }
     }
 }

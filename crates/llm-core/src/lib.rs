@@ -65,7 +65,7 @@ pub use info::{Capabilities, Execution, Limits, ModelInfo, ModelKind, ModelName,
 pub use prices::{LongPrices, Prices};
 pub use rerank::{Ranked, RerankModel, RerankRequest, RerankResponse, SyncRerankModel};
 pub use response::{ChatFold, ChatResponse, Choice};
-pub use service_guards::{Hold, Rejection, Reply, Retry, RetryHint};
+pub use service_guards::{Hold, Judge, Rejection, Reply, Retry, RetryHint, Verdict};
 pub use source::ModelSource;
 pub use tool::{Tool, ToolCall, ToolChoice, ToolResult};
 pub use usage::Usage;

@@ -9,8 +9,9 @@
 //! |---|---|
 //! | [`MeterLayer`] | reports once how a call ended: completed, failed, or dropped half-way |
 //! | [`DeadlineLayer`] | the whole call, its stream included |
-//! | [`InFlightLayer`] | how many answers live at once, and how many callers wait |
+//! | [`InFlightLayer`] | how many answers live at once, and how many callers wait; urgent ones go first |
 //! | [`RetryLayer`] | tries again on a typed hint, within a budget, never after the answer has begun |
+//! | [`BreakerLayer`] | leaves a service alone that fails or asks for a rest, and probes whether it works again |
 //! | [`AttemptLimitsLayer`] | the time to the first event, and the silence between two |
 //!
 //! They are listed in the order in which they should stand, outermost first. All of them are ready at any time and
@@ -30,27 +31,39 @@
 //! assert_eq!(Arc::strong_count(&permit), 1, "released when it ended");
 //! ```
 
+mod admission;
 mod attempt_limits;
+mod breaker;
+mod breaker_layer;
 mod clock;
 mod deadline;
+mod health;
 #[cfg(feature = "http-body")]
 mod held_body;
 mod in_flight;
 mod meter;
 mod priority;
+mod recent;
 mod reply;
 mod retry;
 mod retry_budget;
 mod retry_hint;
+mod sync;
+mod verdict;
 
 pub use attempt_limits::{AttemptLimits, AttemptLimitsLayer, ChooseLimits, LimitedAttempt};
+pub use breaker::{Breaker, BreakerOptions, BreakerStatus, Pass};
+pub use breaker_layer::{BreakerLayer, BreakerService};
 pub use deadline::{Deadline, DeadlineLayer};
 #[cfg(feature = "http-body")]
 pub use held_body::{HeldBody, Shed, ShedLayer};
-pub use in_flight::{InFlight, InFlightLayer, InFlightService, Permit};
+pub use in_flight::{
+    ChoosePriority, InFlight, InFlightLayer, InFlightOptions, InFlightService, Permit,
+};
 pub use meter::{Meter, MeterLayer, Observer, Outcome, Summary};
 pub use priority::Priority;
 pub use reply::{Hold, Reply, Source};
 pub use retry::{ChooseRetry, RetryLayer, RetryOptions, Retrying};
 pub use retry_budget::RetryBudget;
-pub use retry_hint::{Rejection, Retry, RetryHint};
+pub use retry_hint::{Rejection, RestCause, Retry, RetryHint};
+pub use verdict::{Judge, Verdict};

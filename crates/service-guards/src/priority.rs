@@ -9,3 +9,8 @@ pub enum Priority {
     /// Work in the background, such as taking documents in. It goes when nobody waits, and never takes all places.
     Batch,
 }
+
+impl Priority {
+    /// All of them, the most urgent first.
+    pub const ALL: [Self; 2] = [Self::Interactive, Self::Batch];
+}

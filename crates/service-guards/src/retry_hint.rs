@@ -1,5 +1,6 @@
 //! What a failed call says about trying again, and what a guard says when it refuses a call itself.
 
+use std::fmt;
 use std::time::Duration;
 
 /// Whether trying again can help; decided where the failure was seen, asked by every layer above.
@@ -50,7 +51,40 @@ pub enum Rejection {
         /// The limit of live calls.
         limit: usize,
     },
+    /// The call waited for its turn for too long.
+    #[error("no turn came within {limit:?}")]
+    QueueTimeout {
+        /// The limit that was hit.
+        limit: Duration,
+    },
+    /// The service is not asked for now: it failed too often, or it asked for a rest.
+    #[error("{cause}, and is not asked for {left:?}")]
+    Resting {
+        /// How long the rest still takes.
+        left: Duration,
+        /// Why it rests.
+        cause: RestCause,
+    },
     /// The service is shutting down.
     #[error("the service is shutting down")]
     Closed,
+}
+
+/// Why a service is not asked for a while.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum RestCause {
+    /// It failed too often, or said that it cannot serve for a time that it does not know.
+    Failures,
+    /// It asked for a rest of a certain length, after which it expects to be asked again.
+    Asked,
+}
+
+impl fmt::Display for RestCause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            RestCause::Failures => "the service failed too often",
+            RestCause::Asked => "the service asked for a rest",
+        })
+    }
 }

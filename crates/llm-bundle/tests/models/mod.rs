@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use async_stream::try_stream;
 use futures::future::BoxFuture;
+use llm_bundle::InFlightOptions;
 use llm_core::{
     ChatEvent, ChatModel, ChatReply, ChatRequest, EmbeddingModel, EmbeddingRequest,
     EmbeddingResponse, ErrorKind, FinishReason, ModelError, ModelInfo, ModelKind, ModelName,
@@ -18,6 +19,11 @@ use llm_core::{
 
 pub fn info(name: &str, kind: ModelKind) -> ModelInfo {
     ModelInfo::new(name.parse::<ModelName>().unwrap(), kind)
+}
+
+/// At most so many live answers, and so many calls that wait.
+pub fn places(limit: usize, queue: usize) -> InFlightOptions {
+    InFlightOptions { limit, queue, ..InFlightOptions::default() }
 }
 
 /// Sees what a model does.

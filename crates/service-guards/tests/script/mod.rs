@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use async_stream::stream;
 use futures::future::BoxFuture;
-use service_guards::{Rejection, Reply, Retry, RetryHint};
+use service_guards::{Judge, Rejection, Reply, Retry, RetryHint, Verdict};
 use tokio::time::sleep;
 use tower::Service;
 
@@ -46,6 +46,22 @@ impl RetryHint for ScriptError {
             }
             ScriptError::Rejected(Rejection::FirstEvent { .. }) => Retry::Now,
             ScriptError::Rejected(_) => Retry::No,
+        }
+    }
+}
+
+impl Judge for ScriptError {
+    fn verdict(&self) -> Verdict {
+        match self {
+            ScriptError::Failed(Failure::No) => Verdict::Fine,
+            ScriptError::Failed(Failure::After(seconds)) => {
+                Verdict::Resting(Some(Duration::from_secs(*seconds)))
+            }
+            ScriptError::Failed(Failure::Now)
+            | ScriptError::Rejected(Rejection::FirstEvent { .. } | Rejection::Idle { .. }) => {
+                Verdict::Failing
+            }
+            ScriptError::Rejected(_) => Verdict::Nothing,
         }
     }
 }
