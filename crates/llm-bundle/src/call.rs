@@ -1,7 +1,7 @@
 //! [`Call`]: a model as a tower service.
 
-use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Arc, OnceLock};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -11,6 +11,7 @@ use tokio::time::Instant;
 use tower::Service;
 
 use crate::modality::{Asking, Modality, ModelReply};
+use crate::payee::Payee;
 
 /// What a call carries besides its request.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -47,6 +48,8 @@ pub struct Trail {
     started: Instant,
     first_attempt: OnceLock<Duration>,
     attempts: AtomicU32,
+    asked_last: Mutex<Option<Arc<Payee>>>,
+    cached: AtomicBool,
 }
 
 impl Trail {
@@ -55,15 +58,41 @@ impl Trail {
             started: Instant::now(),
             first_attempt: OnceLock::new(),
             attempts: AtomicU32::new(0),
+            asked_last: Mutex::new(None),
+            cached: AtomicBool::new(false),
         }
     }
 
-    fn attempt(&self) {
+    fn attempt(&self, payee: &Arc<Payee>) {
         self.attempts.fetch_add(1, Ordering::Relaxed);
         self.first_attempt.get_or_init(|| self.started.elapsed());
+        self.answered_by(payee);
     }
 
-    /// How often the model has been asked.
+    /// Says who gives the answer. Every attempt says so by itself; where several run at once, it has to be said again
+    /// of the one that wins.
+    pub(crate) fn answered_by(&self, payee: &Arc<Payee>) {
+        let mut last = self.asked_last.lock().unwrap_or_else(PoisonError::into_inner);
+        *last = Some(payee.clone());
+    }
+
+    /// Who gives the answer: the model that was asked last.
+    pub(crate) fn payee(&self) -> Option<Arc<Payee>> {
+        self.asked_last.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Says that the answer is one that was given before, or that another call is about to get: nothing of it is
+    /// billed to this call.
+    pub fn answered_from_cache(&self) {
+        self.cached.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether the answer was given before.
+    pub fn is_cached(&self) -> bool {
+        self.cached.load(Ordering::Relaxed)
+    }
+
+    /// How often a model has been asked.
     pub fn attempts(&self) -> u32 {
         self.attempts.load(Ordering::Relaxed)
     }
@@ -77,18 +106,27 @@ impl Trail {
 /// A model as a [`tower::Service`]: the innermost one of a stack of guards. It is always ready, and each call is one
 /// attempt. The request's model name is set to the one that the provider knows.
 #[derive(Debug)]
-pub struct Call<M: ?Sized>(Arc<M>);
+pub struct Call<M: ?Sized> {
+    model: Arc<M>,
+    payee: Arc<Payee>,
+}
 
 impl<M: Modality + ?Sized> Call<M> {
     /// Calls `model`.
     pub fn new(model: Arc<M>) -> Self {
-        Self(model)
+        let payee = Arc::new(Payee::of(model.model_info()));
+        Self { model, payee }
+    }
+
+    /// Who is paid for the attempts.
+    pub(crate) fn payee(&self) -> &Arc<Payee> {
+        &self.payee
     }
 }
 
 impl<M: ?Sized> Clone for Call<M> {
     fn clone(&self) -> Self {
-        Self(self.0.clone())
+        Self { model: self.model.clone(), payee: self.payee.clone() }
     }
 }
 
@@ -102,8 +140,8 @@ impl<M: Modality + ?Sized> Service<Asked<M::Request>> for Call<M> {
     }
 
     fn call(&mut self, mut asked: Asked<M::Request>) -> Self::Future {
-        asked.trail.attempt();
-        M::address(&mut asked.request, &self.0.model_info().name.model);
-        self.0.ask(asked.request)
+        asked.trail.attempt(&self.payee);
+        M::address(&mut asked.request, &self.model.model_info().name.model);
+        self.model.ask(asked.request)
     }
 }

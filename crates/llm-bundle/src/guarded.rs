@@ -93,12 +93,10 @@ impl<M: Modality + ?Sized> Guarded<M> {
     pub fn new(model: Arc<M>, options: &GuardOptions, records: Arc<dyn RecordSink>) -> Self {
         let info = model.model_info().clone();
         let in_flight = InFlight::new(options.in_flight, options.queue);
-        let ledger = Arc::new(Ledger {
-            model: Arc::new(info.name.clone()),
-            prices: info.prices.clone(),
-            records,
-        });
-        let service = stack(Call::new(model), options.clone(), in_flight.clone(), ledger);
+        let call = Call::new(model);
+        let route = info.name.to_string().into();
+        let ledger = Arc::new(Ledger { route, payee: call.payee().clone(), records });
+        let service = stack(call, options.clone(), in_flight.clone(), ledger);
         Self { shared: Arc::new(Shared { info, in_flight, service }) }
     }
 

@@ -7,10 +7,11 @@ use futures::future::BoxFuture;
 use llm_core::{
     ChatEvent, ChatModel, ChatRequest, Description, EmbeddingModel, EmbeddingRequest,
     EmbeddingResponse, ModelError, ModelInfo, ModelKind, ModelSource, Operation, Part, Reply,
-    RerankModel, RerankRequest, RerankResponse, SpeechModel, SpeechRequest, Transcript,
+    RerankModel, RerankRequest, RerankResponse, Role, SpeechModel, SpeechRequest, Transcript,
     TranscriptionModel, TranscriptionRequest, VisionModel, VisionRequest,
 };
 
+use crate::content::Page;
 use crate::registry::{Shelf, Shelves};
 use crate::tally::Tally;
 
@@ -51,6 +52,12 @@ pub trait Modality: sealed::Sealed + Send + Sync + 'static {
 
     /// Adds an event to what is known of the call.
     fn count(event: &Self::Event, tally: &mut Tally);
+
+    /// Writes the texts of a request on a page.
+    fn read(request: &Self::Request, page: &mut Page);
+
+    /// Writes the text of an event on a page.
+    fn read_answer(event: &Self::Event, page: &mut Page);
 }
 
 /// How the registry finds models of a kind.
@@ -71,6 +78,8 @@ macro_rules! modality {
         answers_at_once: $at_once:expr,
         input_bytes: $input_bytes:expr,
         count: $count:expr,
+        read: $read:expr,
+        read_answer: $read_answer:expr,
     ) => {
         impl sealed::Sealed for dyn $model {}
 
@@ -108,6 +117,18 @@ macro_rules! modality {
                 let count: fn(&$event, &mut Tally) = $count;
                 count(event, tally)
             }
+
+            fn read(request: &$request, page: &mut Page) {
+                let read: fn(&$request, &mut Page) = $read;
+                read(request, page)
+            }
+
+            fn read_answer(event: &$event, page: &mut Page) {
+                let read: fn(&$event) -> Option<&str> = $read_answer;
+                if let Some(text) = read(event) {
+                    page.add("assistant", text, true);
+                }
+            }
         }
 
         impl Registered for dyn $model {
@@ -131,6 +152,11 @@ modality! {
         request.messages.iter().flat_map(|message| &message.parts).map(text_bytes).sum()
     },
     count: |event, tally| tally.chat(event),
+    read: read_messages,
+    read_answer: |event| match event {
+        ChatEvent::Text { text, .. } | ChatEvent::Refusal { text, .. } => Some(text),
+        _ => None,
+    },
 }
 
 modality! {
@@ -140,6 +166,8 @@ modality! {
     answers_at_once: |_| true,
     input_bytes: |request| request.inputs.iter().map(String::len).sum(),
     count: |response, tally| tally.whole(&response.usage, 0),
+    read: |request, page| request.inputs.iter().for_each(|input| page.add("user", input, false)),
+    read_answer: |_| None,
 }
 
 modality! {
@@ -151,6 +179,11 @@ modality! {
         request.query.len() + request.documents.iter().map(String::len).sum::<usize>()
     },
     count: |response, tally| tally.whole(&response.usage, 0),
+    read: |request, page| {
+        let documents = request.documents.iter();
+        [&request.query].into_iter().chain(documents).for_each(|text| page.add("user", text, false));
+    },
+    read_answer: |_| None,
 }
 
 modality! {
@@ -160,6 +193,8 @@ modality! {
     answers_at_once: |_| false,
     input_bytes: |request| request.input.len(),
     count: |_, _| {},
+    read: |request, page| page.add("user", &request.input, false),
+    read_answer: |_| None,
 }
 
 modality! {
@@ -169,6 +204,8 @@ modality! {
     answers_at_once: |_| true,
     input_bytes: |_| 0,
     count: |transcript, tally| tally.whole(&transcript.usage, transcript.text.len()),
+    read: |_, _| {},
+    read_answer: |transcript| Some(&transcript.text),
 }
 
 modality! {
@@ -178,6 +215,8 @@ modality! {
     answers_at_once: |_| true,
     input_bytes: |request| request.prompt.as_ref().map_or(0, String::len),
     count: |description, tally| tally.whole(&description.usage, description.text.len()),
+    read: |request, page| page.add("user", request.prompt.as_deref().unwrap_or_default(), false),
+    read_answer: |description| Some(&description.text),
 }
 
 /// A whole answer as a reply of one item.
@@ -192,5 +231,30 @@ fn text_bytes(part: &Part) -> usize {
         Part::ToolCall(call) => call.arguments.len(),
         Part::ToolResult(result) => result.parts.iter().map(text_bytes).sum(),
         _ => 0,
+    }
+}
+
+fn read_messages(request: &ChatRequest, page: &mut Page) {
+    for message in &request.messages {
+        let role = match message.role {
+            Role::System | Role::Developer => "system",
+            Role::User => "user",
+            Role::Assistant => "assistant",
+            _ => "tool",
+        };
+        for part in &message.parts {
+            read_part(part, role, page);
+        }
+    }
+}
+
+fn read_part(part: &Part, role: &'static str, page: &mut Page) {
+    match part {
+        Part::Text(part) | Part::Refusal(part) => page.add(role, &part.text, false),
+        Part::ToolCall(call) => page.add(role, &call.arguments, false),
+        Part::ToolResult(result) => {
+            result.parts.iter().for_each(|part| read_part(part, role, page));
+        }
+        _ => {}
     }
 }
