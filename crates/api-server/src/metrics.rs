@@ -5,7 +5,7 @@ use std::sync::Mutex;
 use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
-use llm_bundle::{CallRecord, Outcome};
+use llm_bundle::CallRecord;
 use llm_core::ModelName;
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::encoding::text::encode;
@@ -76,14 +76,6 @@ struct IngestLabels {
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct PoolLabels {
     pool: &'static str,
-}
-
-fn outcome(outcome: Outcome) -> &'static str {
-    match outcome {
-        Outcome::Completed => "completed",
-        Outcome::Failed => "failed",
-        Outcome::Cancelled => "cancelled",
-    }
 }
 
 /// 1 ms to about 2 minutes.
@@ -175,12 +167,13 @@ impl Metrics {
 
     /// A model call ended.
     pub(crate) fn model_call(&self, record: &CallRecord) {
-        let (provider, model) = (record.model.provider.clone(), self.model_label(&record.model));
+        let target = &record.target;
+        let (provider, model) = (target.provider.clone(), self.model_label(target));
         let labels = CallLabels {
             provider: provider.clone(),
             model: model.clone(),
             operation: record.operation.to_string(),
-            outcome: outcome(record.outcome),
+            outcome: record.ending().as_str(),
         };
         self.model_calls.get_or_create(&labels).inc();
         let usage = &record.usage;

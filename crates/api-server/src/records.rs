@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use llm_bundle::{CallRecord, RecordSink};
+use llm_bundle::{CallRecord, Place, RecordSink};
 
 use crate::metrics::Metrics;
 
@@ -10,13 +10,13 @@ use crate::metrics::Metrics;
 pub(crate) struct CountedCalls(pub(crate) Arc<Metrics>);
 
 impl RecordSink for CountedCalls {
-    fn record(&self, record: CallRecord) {
+    fn record(&self, record: CallRecord, _: Place) {
         self.0.model_call(&record);
         tracing::info!(
             target: "calls",
-            model = %record.model,
+            model = %record.target,
             operation = %record.operation,
-            outcome = ?record.outcome,
+            outcome = record.ending().as_str(),
             error = record.error.map(|kind| kind.as_str()),
             input_tokens = record.usage.input_tokens,
             output_tokens = record.usage.output_tokens,

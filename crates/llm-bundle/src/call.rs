@@ -1,6 +1,6 @@
 //! [`Call`]: a model as a tower service.
 
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -11,7 +11,7 @@ use tokio::time::Instant;
 use tower::Service;
 
 use crate::modality::{Asking, Modality, ModelReply};
-use crate::target::Card;
+use crate::payee::Payee;
 
 /// What a call carries besides its request.
 #[derive(Clone, Debug, Default)]
@@ -54,7 +54,8 @@ pub struct Trail {
     started: Instant,
     first_attempt: OnceLock<Duration>,
     attempts: AtomicU32,
-    target: Mutex<Option<Arc<Card>>>,
+    asked_last: Mutex<Option<Arc<Payee>>>,
+    cached: AtomicBool,
 }
 
 impl Default for Trail {
@@ -70,31 +71,46 @@ impl Trail {
             started: Instant::now(),
             first_attempt: OnceLock::new(),
             attempts: AtomicU32::new(0),
-            target: Mutex::new(None),
+            asked_last: Mutex::new(None),
+            cached: AtomicBool::new(false),
         }
     }
 
-    fn attempt(&self, card: &Arc<Card>) {
+    fn attempt(&self, payee: &Arc<Payee>) {
         self.attempts.fetch_add(1, Ordering::Relaxed);
         self.first_attempt.get_or_init(|| self.started.elapsed());
-        self.answered_by(card);
+        self.answered_by(payee);
     }
 
-    /// Of several that were asked, this one answers.
-    pub(crate) fn answered_by(&self, card: &Arc<Card>) {
-        *self.target.lock().unwrap_or_else(PoisonError::into_inner) = Some(card.clone());
+    /// Says who gives the answer. Every attempt says so by itself; where several run at once, it has to be said again
+    /// of the one that wins.
+    pub(crate) fn answered_by(&self, payee: &Arc<Payee>) {
+        let mut last = self.asked_last.lock().unwrap_or_else(PoisonError::into_inner);
+        *last = Some(payee.clone());
     }
 
-    pub(crate) fn card(&self) -> Option<Arc<Card>> {
-        self.target.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    /// Who gives the answer: the model that was asked last.
+    pub(crate) fn payee(&self) -> Option<Arc<Payee>> {
+        self.asked_last.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// The model that was asked last, once there was one.
     pub fn target(&self) -> Option<Arc<ModelName>> {
-        self.card().map(|card| card.model.clone())
+        self.payee().map(|payee| payee.name.clone())
     }
 
-    /// How often the model has been asked.
+    /// Says that the answer is one that was given before, or that another call is about to get: nothing of it is
+    /// billed to this call.
+    pub fn answered_from_cache(&self) {
+        self.cached.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether the answer was given before.
+    pub fn is_cached(&self) -> bool {
+        self.cached.load(Ordering::Relaxed)
+    }
+
+    /// How often a model has been asked.
     pub fn attempts(&self) -> u32 {
         self.attempts.load(Ordering::Relaxed)
     }
@@ -110,18 +126,25 @@ impl Trail {
 #[derive(Debug)]
 pub struct Call<M: ?Sized> {
     model: Arc<M>,
-    card: Arc<Card>,
+    payee: Arc<Payee>,
 }
 
 impl<M: Modality + ?Sized> Call<M> {
-    pub(crate) fn new(model: Arc<M>, card: Arc<Card>) -> Self {
-        Self { model, card }
+    /// Calls `model`.
+    pub fn new(model: Arc<M>) -> Self {
+        let payee = Arc::new(Payee::of(model.model_info()));
+        Self { model, payee }
+    }
+
+    /// Who is paid for the attempts.
+    pub(crate) fn payee(&self) -> &Arc<Payee> {
+        &self.payee
     }
 }
 
 impl<M: ?Sized> Clone for Call<M> {
     fn clone(&self) -> Self {
-        Self { model: self.model.clone(), card: self.card.clone() }
+        Self { model: self.model.clone(), payee: self.payee.clone() }
     }
 }
 
@@ -135,8 +158,8 @@ impl<M: Modality + ?Sized> Service<Asked<M::Request>> for Call<M> {
     }
 
     fn call(&mut self, mut asked: Asked<M::Request>) -> Self::Future {
-        asked.trail.attempt(&self.card);
-        M::address(&mut asked.request, &self.card.model.model);
+        asked.trail.attempt(&self.payee);
+        M::address(&mut asked.request, &self.model.model_info().name.model);
         self.model.ask(asked.request)
     }
 }

@@ -19,6 +19,7 @@ use tower::{Service, ServiceBuilder};
 use crate::call::{Asked, CallContext};
 use crate::modality::{Asking, Modality};
 use crate::observe::{CallObserver, Ledger};
+use crate::payee::Payee;
 use crate::record::RecordSink;
 use crate::router::{Router, Targets};
 use crate::target::{Stack, Target};
@@ -76,22 +77,21 @@ impl<M: Modality + ?Sized> Guarded<M> {
     /// Puts the guards around `model`. Its calls end as records in `records`.
     pub fn new(model: Arc<M>, options: &GuardOptions, records: Arc<dyn RecordSink>) -> Self {
         let info = model.model_info().clone();
-        Self::over(info, Targets::one(Target::new(model, options)), options, records)
+        let route = info.name.to_string().into();
+        Self::over(route, info, Targets::one(Target::new(model, options)), options, records)
     }
 
-    /// Puts the guards of a route around its targets, of which `info` is known.
+    /// Puts the guards of the route of this name around its targets, of which `info` is known.
     pub(crate) fn over(
+        route: Arc<str>,
         info: ModelInfo,
         targets: Targets<M>,
         options: &GuardOptions,
         records: Arc<dyn RecordSink>,
     ) -> Self {
         let targets = Arc::new(targets);
-        let ledger = Arc::new(Ledger {
-            model: Arc::new(info.name.clone()),
-            prices: info.prices.clone(),
-            records,
-        });
+        let payee = Arc::new(Payee::of(&info));
+        let ledger = Arc::new(Ledger { route, payee, records });
         let service = stack(Router::new(targets.clone()), options, ledger);
         Self { shared: Arc::new(Shared { info, targets, service }) }
     }

@@ -10,6 +10,7 @@
 //! | [`Adapted`] | a synchronous model, run on a [`SyncPool`], as an async one |
 //! | [`Blocking`] | an async model for synchronous callers, from any thread that may wait |
 //! | [`CallRecord`] | what remains of a call: exactly one, completed, failed or cancelled |
+//! | [`RecordQueue`] | takes records to where they are kept, without making answers wait, and loses none |
 //!
 //! A synchronous, CPU-bound model is registered like any other, and then called without a difference:
 //!
@@ -52,17 +53,21 @@ mod adapted;
 mod blocking;
 mod bundle;
 mod call;
+mod content;
 mod continuation;
 mod embedder;
+mod genai;
 mod guarded;
 mod job_queue;
 mod latency;
 mod misuse;
 mod modality;
 mod observe;
+mod payee;
 mod pool;
 mod pool_error;
 mod record;
+mod record_queue;
 mod registry;
 mod requirements;
 mod reranker;
@@ -79,13 +84,18 @@ pub use adapted::Adapted;
 pub use blocking::{Blocking, BlockingChat, BlockingOptions};
 pub use bundle::{Bundle, Defaults};
 pub use call::{Asked, Call, CallContext, Trail};
+pub use content::{Capture, Page, Redact};
 pub use embedder::Embedder;
+pub use genai::{operation_name, provider_name};
 pub use guarded::{GuardOptions, Guarded};
 pub use misuse::Misuse;
 pub use modality::{Asking, Modality, ModelReply, Spoken};
 pub use pool::{Job, PoolStatus, SyncPool, SyncPoolBuilder};
 pub use pool_error::PoolError;
-pub use record::{CallRecord, RecordSink};
+pub use record::{CallRecord, Ending, Place, RecordSink, Reservation};
+pub use record_queue::{
+    RecordQueue, RecordQueueOptions, RecordQueueStatus, RecordWriter, Unwritten,
+};
 pub use registry::{ListedModel, Registry, RegistryBuilder};
 pub use reranker::Reranker;
 pub use route::{Fallback, HedgeOptions, RouteError, RouteOptions, RouteTarget, is_same_model};

@@ -7,11 +7,12 @@ use futures::future::BoxFuture;
 use llm_core::{
     ChatEvent, ChatModel, ChatRequest, Description, EmbeddingModel, EmbeddingRequest,
     EmbeddingResponse, FinishReason, Message, ModelError, ModelInfo, ModelKind, ModelSource,
-    Operation, Part, Reply, RerankModel, RerankRequest, RerankResponse, SpeechModel, SpeechRequest,
-    Transcript, TranscriptionModel, TranscriptionRequest, Usage, VisionModel, VisionRequest,
-    Warning,
+    Operation, Part, Reply, RerankModel, RerankRequest, RerankResponse, Role, SpeechModel,
+    SpeechRequest, Transcript, TranscriptionModel, TranscriptionRequest, Usage, VisionModel,
+    VisionRequest, Warning,
 };
 
+use crate::content::Page;
 use crate::registry::{Shelf, Shelves};
 use crate::requirements;
 use crate::tally::Tally;
@@ -62,6 +63,12 @@ pub trait Modality: sealed::Sealed + Send + Sync + 'static {
 
     /// Whether a model of which this is known can be expected to serve the request. What is unknown is no hindrance.
     fn fits(request: &Self::Request, info: &ModelInfo) -> bool;
+
+    /// Writes the texts of a request on a page.
+    fn read(request: &Self::Request, page: &mut Page);
+
+    /// Writes the text of an event on a page.
+    fn read_answer(event: &Self::Event, page: &mut Page);
 
     /// The most tokens that the request lets the answer have.
     fn output_limit(_request: &Self::Request) -> Option<u64> {
@@ -126,6 +133,8 @@ macro_rules! modality {
         commits: $commits:expr,
         is_filtered: $is_filtered:expr,
         fits: $fits:expr,
+        read: $read:expr,
+        read_answer: $read_answer:expr,
         $($more:item)*
     ) => {
         impl sealed::Sealed for dyn $model {}
@@ -180,6 +189,18 @@ macro_rules! modality {
                 fits(request, info)
             }
 
+            fn read(request: &$request, page: &mut Page) {
+                let read: fn(&$request, &mut Page) = $read;
+                read(request, page)
+            }
+
+            fn read_answer(event: &$event, page: &mut Page) {
+                let read: fn(&$event) -> Option<&str> = $read_answer;
+                if let Some(text) = read(event) {
+                    page.add("assistant", text, true);
+                }
+            }
+
             $($more)*
         }
 
@@ -211,6 +232,11 @@ modality! {
         matches!(event, ChatEvent::Finished { reason: FinishReason::ContentFilter, .. })
     },
     fits: requirements::are_met,
+    read: read_messages,
+    read_answer: |event| match event {
+        ChatEvent::Text { text, .. } | ChatEvent::Refusal { text, .. } => Some(text),
+        _ => None,
+    },
 
     fn output_limit(request: &ChatRequest) -> Option<u64> {
         request.max_output_tokens.map(u64::from)
@@ -264,6 +290,8 @@ modality! {
     commits: |_| true,
     is_filtered: |_| false,
     fits: |_, _| true,
+    read: |request, page| request.inputs.iter().for_each(|input| page.add("user", input, false)),
+    read_answer: |_| None,
 }
 
 modality! {
@@ -278,6 +306,11 @@ modality! {
     commits: |_| true,
     is_filtered: |_| false,
     fits: |_, _| true,
+    read: |request, page| {
+        let documents = request.documents.iter();
+        [&request.query].into_iter().chain(documents).for_each(|text| page.add("user", text, false));
+    },
+    read_answer: |_| None,
 }
 
 modality! {
@@ -290,6 +323,8 @@ modality! {
     commits: |_| true,
     is_filtered: |_| false,
     fits: |_, _| true,
+    read: |request, page| page.add("user", &request.input, false),
+    read_answer: |_| None,
 }
 
 modality! {
@@ -302,6 +337,8 @@ modality! {
     commits: |_| true,
     is_filtered: |_| false,
     fits: |_, _| true,
+    read: |_, _| {},
+    read_answer: |transcript| Some(&transcript.text),
 }
 
 modality! {
@@ -314,6 +351,8 @@ modality! {
     commits: |_| true,
     is_filtered: |_| false,
     fits: |_, _| true,
+    read: |request, page| page.add("user", request.prompt.as_deref().unwrap_or_default(), false),
+    read_answer: |description| Some(&description.text),
 }
 
 /// A whole answer as a reply of one item.
@@ -328,5 +367,30 @@ pub(crate) fn text_bytes(part: &Part) -> usize {
         Part::ToolCall(call) => call.arguments.len(),
         Part::ToolResult(result) => result.parts.iter().map(text_bytes).sum(),
         _ => 0,
+    }
+}
+
+fn read_messages(request: &ChatRequest, page: &mut Page) {
+    for message in &request.messages {
+        let role = match message.role {
+            Role::System | Role::Developer => "system",
+            Role::User => "user",
+            Role::Assistant => "assistant",
+            _ => "tool",
+        };
+        for part in &message.parts {
+            read_part(part, role, page);
+        }
+    }
+}
+
+fn read_part(part: &Part, role: &'static str, page: &mut Page) {
+    match part {
+        Part::Text(part) | Part::Refusal(part) => page.add(role, &part.text, false),
+        Part::ToolCall(call) => page.add(role, &call.arguments, false),
+        Part::ToolResult(result) => {
+            result.parts.iter().for_each(|part| read_part(part, role, page));
+        }
+        _ => {}
     }
 }

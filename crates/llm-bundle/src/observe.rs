@@ -3,19 +3,26 @@
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use llm_core::{ErrorKind, ModelError, ModelName, Prices, Usage};
+use futures::future::BoxFuture;
+use llm_core::{ErrorKind, ModelError, ModelName, Usage};
 use service_guards::{Observer, Outcome, Summary};
 use tracing::Span;
+use uuid::Uuid;
 
 use crate::call::{Asked, CallContext, Trail};
+use crate::content::Page;
+use crate::genai;
 use crate::modality::Modality;
-use crate::record::{CallRecord, RecordSink};
+use crate::payee::Payee;
+use crate::record::{CallRecord, Place, RecordSink, Reservation};
 use crate::tally::Tally;
 
-/// What the records of a model's calls have in common.
+/// What the records of the calls by one name have in common.
 pub(crate) struct Ledger {
-    pub(crate) model: Arc<ModelName>,
-    pub(crate) prices: Option<Prices>,
+    /// The name.
+    pub(crate) route: Arc<str>,
+    /// The model that is asked, or the first one of several.
+    pub(crate) payee: Arc<Payee>,
     pub(crate) records: Arc<dyn RecordSink>,
 }
 
@@ -24,41 +31,71 @@ pub(crate) struct CallObserver<M: Modality + ?Sized> {
     ledger: Arc<Ledger>,
     context: CallContext,
     trail: Arc<Trail>,
+    place: Option<Reservation>,
     span: Span,
     started: SystemTime,
     input_bytes: u64,
     tally: Tally,
+    content: Option<Content>,
     error: Option<ErrorKind>,
+    request_id: Option<Arc<str>>,
     kind: std::marker::PhantomData<fn() -> Box<M>>,
+}
+
+/// What was asked and answered so far, where that is kept.
+struct Content {
+    input: Page,
+    output: Page,
 }
 
 impl<M: Modality + ?Sized> CallObserver<M> {
     pub(crate) fn new(ledger: &Arc<Ledger>, asked: &Asked<M::Request>) -> Self {
-        let model = &ledger.model;
-        let span = tracing::info_span!(
-            "model.call",
-            operation = %M::OPERATION,
-            model = %model,
-            tenant = asked.context.tenant.as_deref(),
-        );
+        let span = genai::begin(M::OPERATION, &ledger.payee, &asked.context);
+        let capture = ledger.records.capture().filter(|_| !span.is_disabled());
+        let content = capture.map(|capture| {
+            let mut input = capture.page();
+            M::read(&asked.request, &mut input);
+            Content { input, output: capture.page() }
+        });
         Self {
             ledger: ledger.clone(),
             context: asked.context.clone(),
             trail: asked.trail.clone(),
+            place: Some(ledger.records.reserve()),
             span,
             started: SystemTime::now(),
             input_bytes: M::input_bytes(&asked.request),
             tally: Tally::default(),
+            content,
             error: None,
+            request_id: None,
             kind: std::marker::PhantomData,
         }
     }
 
     fn usage(&self, summary: &Summary) -> Usage {
-        // What was never asked, or failed before it answered, is not billed.
-        let unbilled = self.trail.attempts() == 0
-            || (summary.outcome == Outcome::Failed && summary.items == 0);
+        // What was never asked, or given before, consumed nothing.
+        if self.trail.attempts() == 0 || self.trail.is_cached() {
+            return Usage::default();
+        }
+        // What failed before it answered is not billed.
+        let unbilled = summary.outcome == Outcome::Failed && summary.items == 0;
         self.tally.usage(if unbilled { 0 } else { self.input_bytes })
+    }
+
+    /// Writes what was asked and answered into the span.
+    fn tell_content(&mut self) {
+        let (Some(capture), Some(content)) = (self.ledger.records.capture(), self.content.take())
+        else {
+            return;
+        };
+        tracing::event!(
+            name: "gen_ai.client.inference.operation.details",
+            target: "gen_ai",
+            tracing::Level::INFO,
+            gen_ai.input.messages = %capture.input(content.input),
+            gen_ai.output.messages = %capture.output(content.output, self.tally.finish()),
+        );
     }
 }
 
@@ -67,14 +104,33 @@ impl<M: Modality + ?Sized> Observer<M::Event, ModelError> for CallObserver<M> {
         self.span.clone()
     }
 
+    fn prepare(&mut self) -> Option<BoxFuture<'_, Result<(), ModelError>>> {
+        if !matches!(self.place, Some(Reservation::Waiting(_))) {
+            return None;
+        }
+        Some(Box::pin(async {
+            // Kept where it is while it waits, so that nothing is lost when the caller leaves.
+            if let Some(Reservation::Waiting(place)) = self.place.as_mut() {
+                let place = place.await;
+                self.place = None;
+                self.place = Some(Reservation::Ready(place?));
+            }
+            Ok(())
+        }))
+    }
+
     fn item(&mut self, event: &M::Event) {
         M::count(event, &mut self.tally);
+        if let Some(content) = self.content.as_mut() {
+            M::read_answer(event, &mut content.output);
+        }
     }
 
     fn failed(&mut self, error: ModelError) -> ModelError {
         self.error = Some(error.kind());
-        let target = self.trail.target();
-        let ModelName { provider, model } = &**target.as_ref().unwrap_or(&self.ledger.model);
+        self.request_id = error.request_id().map(Arc::from);
+        let payee = self.trail.payee();
+        let ModelName { provider, model } = &*payee.as_ref().unwrap_or(&self.ledger.payee).name;
         error.during(M::OPERATION).at_if_unknown(provider, model)
     }
 
@@ -82,21 +138,25 @@ impl<M: Modality + ?Sized> Observer<M::Event, ModelError> for CallObserver<M> {
         self.tally.is_whole()
     }
 
-    fn ended(self, summary: Summary) {
+    fn ended(mut self, summary: Summary) {
+        self.tell_content();
         let usage = self.usage(&summary);
-        let card = self.trail.card();
-        let (model, prices) = match &card {
-            Some(card) => (&card.model, &card.prices),
-            None => (&self.ledger.model, &self.ledger.prices),
-        };
+        let payee = self.trail.payee().unwrap_or_else(|| self.ledger.payee.clone());
+        let started = self.tally.started();
         let record = CallRecord {
+            id: Uuid::now_v7(),
+            trace: None,
             tenant: self.context.tenant,
-            model: model.clone(),
+            key: self.context.key,
+            priority: self.context.priority,
+            route: self.ledger.route.clone(),
+            target: payee.name.clone(),
             operation: M::OPERATION,
             outcome: summary.outcome,
+            cached: self.trail.is_cached(),
             finish: self.tally.finish(),
             error: self.error,
-            cost: prices.as_ref().map_or(usage.cost, |prices| prices.cost(&usage)),
+            cost: payee.cost(&usage),
             usage,
             attempts: self.trail.attempts(),
             events: summary.items,
@@ -104,15 +164,24 @@ impl<M: Modality + ?Sized> Observer<M::Event, ModelError> for CallObserver<M> {
             queued: self.trail.queued(),
             first_event: summary.first_event,
             total: summary.total,
+            request_id: self.request_id.or(started.request_id),
+            response_id: started.id,
+            response_model: started.model,
         };
+        genai::end(&self.span, &record);
         tracing::debug!(
-            outcome = ?record.outcome,
+            outcome = record.ending().as_str(),
             error = record.error.map(ErrorKind::as_str),
             attempts = record.attempts,
             events = record.events,
             total = ?record.total,
             "model call ended"
         );
-        self.ledger.records.record(record);
+        // A call that left or was refused while it waited for a place has none; there may be room for its record.
+        let place = match self.place {
+            Some(Reservation::Ready(place)) => place,
+            _ => Place::unlimited(),
+        };
+        self.ledger.records.record(record, place);
     }
 }

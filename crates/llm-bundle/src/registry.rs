@@ -336,7 +336,8 @@ impl Registry {
         let options = self.options_of(&first.target.info().name.provider);
         let targets = Targets::new(places, route.options);
         let info = targets.info().ok_or_else(|| self.not_found::<M>(name))?;
-        let guarded = Guarded::over(info, targets, options, self.inner.records.clone());
+        let records = self.inner.records.clone();
+        let guarded = Guarded::over(name.into(), info, targets, options, records);
         Ok(shelf.keep(name, guarded))
     }
 

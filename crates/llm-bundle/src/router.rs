@@ -112,7 +112,7 @@ impl<M: Modality + ?Sized> Targets<M> {
             Either::Right((answer, _)) => (second_at, answer),
         };
         if let Some(target) = self.target(winner) {
-            trail.answered_by(target.card());
+            trail.answered_by(target.payee());
         }
         answer
     }

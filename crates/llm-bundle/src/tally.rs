@@ -1,6 +1,8 @@
 //! [`Tally`]: what the events of a call tell about its cost.
 
-use llm_core::{ChatEvent, FinishReason, Usage};
+use std::sync::Arc;
+
+use llm_core::{ChatEvent, FinishReason, Started, Usage};
 
 /// Roughly how many bytes of text a token is, for calls that end before their provider has counted.
 const BYTES_PER_TOKEN: u64 = 4;
@@ -12,12 +14,36 @@ pub struct Tally {
     finish: Option<FinishReason>,
     output_bytes: u64,
     whole: bool,
+    started: Names,
+}
+
+/// What the provider called the answer.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Names {
+    pub(crate) id: Option<Arc<str>>,
+    pub(crate) model: Option<Arc<str>>,
+    pub(crate) request_id: Option<Arc<str>>,
+}
+
+impl Names {
+    fn of(started: &Started) -> Self {
+        let shared = |name: &Option<String>| name.as_deref().map(Arc::from);
+        Self {
+            id: shared(&started.id),
+            model: shared(&started.model),
+            request_id: shared(&started.request_id),
+        }
+    }
 }
 
 impl Tally {
     /// Takes an event of a chat.
     pub(crate) fn chat(&mut self, event: &ChatEvent) {
         let bytes = match event {
+            ChatEvent::Started(started) => {
+                self.started = Names::of(started);
+                0
+            }
             ChatEvent::Usage(usage) => {
                 self.usage.merge(usage.clone());
                 0
@@ -51,6 +77,11 @@ impl Tally {
     /// Why the answer ended, where it says.
     pub(crate) fn finish(&self) -> Option<FinishReason> {
         self.finish
+    }
+
+    /// What the provider called the answer, as far as it said.
+    pub(crate) fn started(&self) -> Names {
+        self.started.clone()
     }
 
     /// The provider's count; estimated from the text and marked so where the provider has not told.

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use llm_core::{ModelError, ModelInfo, ModelName, Prices};
+use llm_core::{ModelError, ModelInfo};
 use service_guards::{
     AttemptLimits, AttemptLimitsLayer, Breaker, BreakerLayer, BreakerStatus, InFlight,
     InFlightLayer, RetryBudget, RetryLayer, RetryOptions,
@@ -15,6 +15,7 @@ use crate::call::{Asked, Call};
 use crate::guarded::GuardOptions;
 use crate::latency::Latency;
 use crate::modality::{Asking, Modality, ModelReply};
+use crate::payee::Payee;
 
 /// A model behind guards that hold for all who ask it, by whatever name. Clones share them.
 ///
@@ -25,7 +26,7 @@ pub struct Target<M: Modality + ?Sized> {
 
 struct Shared<M: Modality + ?Sized> {
     info: ModelInfo,
-    card: Arc<Card>,
+    payee: Arc<Payee>,
     in_flight: InFlight,
     breaker: Breaker,
     latency: Latency,
@@ -39,25 +40,17 @@ pub(crate) type Stack<M> = BoxCloneSyncService<
     ModelError,
 >;
 
-/// What records need to know of the model that answered.
-#[derive(Debug)]
-pub(crate) struct Card {
-    pub(crate) model: Arc<ModelName>,
-    pub(crate) prices: Option<Prices>,
-}
-
 impl<M: Modality + ?Sized> Target<M> {
     /// Puts its guards around `model`.
     pub fn new(model: Arc<M>, options: &GuardOptions) -> Self {
         let info = model.model_info().clone();
-        let card =
-            Arc::new(Card { model: Arc::new(info.name.clone()), prices: info.prices.clone() });
         let in_flight = InFlight::with(options.in_flight);
         let breaker = Breaker::new(options.breaker);
-        let call = Call::new(model, card.clone());
+        let call = Call::new(model);
+        let payee = call.payee().clone();
         let service = stack(call, options.clone(), in_flight.clone(), breaker.clone());
         let latency = Latency::default();
-        Self { shared: Arc::new(Shared { info, card, in_flight, breaker, latency, service }) }
+        Self { shared: Arc::new(Shared { info, payee, in_flight, breaker, latency, service }) }
     }
 
     /// What the model is and can do.
@@ -85,8 +78,9 @@ impl<M: Modality + ?Sized> Target<M> {
         &self.shared.latency
     }
 
-    pub(crate) fn card(&self) -> &Arc<Card> {
-        &self.shared.card
+    /// Who is paid for its answers.
+    pub(crate) fn payee(&self) -> &Arc<Payee> {
+        &self.shared.payee
     }
 
     /// Asks. The future resolves when the answer has begun.

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use futures::TryStreamExt;
 use futures::future::join_all;
-use llm_bundle::{CallContext, CallRecord, GuardOptions, Guarded, Outcome};
+use llm_bundle::{CallContext, CallRecord, Ending, GuardOptions, Guarded, Outcome, Priority};
 use llm_core::{
     ChatModel, ChatReply, ChatRequest, ChatResponse, EmbeddingModel, EmbeddingRequest, ErrorKind,
     FinishReason, Message, Operation, Prices,
@@ -58,7 +58,8 @@ async fn a_completed_call_is_recorded_in_full() {
 
     let record = only(&records);
     assert_eq!(record.tenant.as_deref(), Some("acme"));
-    assert_eq!(record.model.to_string(), "test/counting");
+    assert_eq!(record.target.to_string(), "test/counting");
+    assert_eq!((&*record.route, record.cached), ("test/counting", false));
     assert_eq!((record.operation, record.outcome), (Operation::Chat, Outcome::Completed));
     assert_eq!((record.finish, record.error), (Some(FinishReason::Stop), None));
     let usage = (record.usage.input_tokens, record.usage.output_tokens, record.usage.estimated);
@@ -211,4 +212,27 @@ async fn an_answer_in_one_piece_is_a_model_call_like_any_other() {
     let record = only(&records);
     assert_eq!((record.operation, record.outcome), (Operation::Embed, Outcome::Completed));
     assert_eq!((record.usage.input_tokens, record.tenant), (Some(1), None));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_record_tells_who_asked_and_how_it_ended() {
+    let options = GuardOptions { in_flight: places(1, 0), ..GuardOptions::default() };
+    let (model, records) = guarded(Counting::new(1, &Probe::default()), options);
+    let context = CallContext {
+        tenant: Some("acme".into()),
+        key: Some("key-7".into()),
+        priority: Priority::Batch,
+        trail: None,
+    };
+    let live = model.ask(question(), context.clone()).await.unwrap();
+    model.ask(question(), context.clone()).await.unwrap_err();
+    drop(live);
+    drain(model.ask(question(), context).await.unwrap()).await.unwrap();
+    let records = records.lock().unwrap();
+    let endings: Vec<_> = records.iter().map(CallRecord::ending).collect();
+    assert_eq!(endings, [Ending::Refused, Ending::Cancelled, Ending::Completed]);
+    for record in &*records {
+        assert_eq!((record.key.as_deref(), record.priority), (Some("key-7"), Priority::Batch));
+    }
+    assert!(records[0].id != records[1].id);
 }

@@ -106,7 +106,7 @@ async fn the_next_one_is_asked_when_that_can_help() {
         let records = route.records.lock().unwrap();
         assert_eq!(records.len(), 1, "{described}");
         let answered_by = if calls[1] > 0 { "b/m" } else { "a/m" };
-        assert_eq!(records[0].model.to_string(), answered_by, "{described}");
+        assert_eq!(records[0].target.to_string(), answered_by, "{described}");
         assert_eq!(records[0].attempts as usize, calls.iter().sum::<usize>(), "{described}");
     }
 }
@@ -186,7 +186,7 @@ async fn a_slow_answer_is_overtaken_and_cancelled() {
     assert!(begun.elapsed() <= 2 * SECOND, "{:?}", begun.elapsed());
     assert_eq!(route.models[0].probe.live(), 0, "the slow one is cancelled");
     let last = route.records.lock().unwrap().last().cloned().unwrap();
-    assert_eq!((last.model.to_string(), last.attempts), ("b/m".into(), 2));
+    assert_eq!((last.target.to_string(), last.attempts), ("b/m".into(), 2));
 }
 
 #[tokio::test(start_paused = true)]

@@ -45,6 +45,13 @@ pub trait Observer<T, E>: Send + 'static {
         Span::none()
     }
 
+    /// What has to be there before the call goes in and must be waited for: a place for what will be recorded of it,
+    /// say. `None` when nothing is missing, which costs nothing. An error ends the call as failed. The wait is part of
+    /// the call's time, and to leave during it is a cancellation.
+    fn prepare(&mut self) -> Option<BoxFuture<'_, Result<(), E>>> {
+        None
+    }
+
     /// An event is handed out.
     fn item(&mut self, _item: &T) {}
 
@@ -112,6 +119,9 @@ where
         let mut run = Run::new((self.observe)(&request));
         let inner = self.inner.clone();
         Box::pin(async move {
+            if let Err(error) = run.prepare().await {
+                return Err(run.failed(error));
+            }
             let head = inner.oneshot(request).instrument(run.span.clone()).await;
             match head {
                 Ok(reply) => Ok(reply.map_source(move |source| Metered { source, run })),
@@ -144,6 +154,13 @@ impl<O: Observer<T, E>, T, E> Run<O, T, E> {
             first_event: None,
             items: 0,
             _event: std::marker::PhantomData,
+        }
+    }
+
+    async fn prepare(&mut self) -> Result<(), E> {
+        match self.observer.as_mut().and_then(Observer::prepare) {
+            Some(missing) => missing.await,
+            None => Ok(()),
         }
     }
 

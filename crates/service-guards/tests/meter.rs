@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use futures::StreamExt;
+use futures::future::BoxFuture;
 use proptest::prelude::*;
 use service_guards::{Deadline, DeadlineLayer, MeterLayer, Observer, Outcome, Summary};
 use tower::{Layer, Service, ServiceExt};
@@ -160,5 +161,48 @@ proptest! {
                 assert!(summary.items <= events.into());
             }
         });
+    }
+}
+
+/// Wants a second before the call goes in; then lets it, or not.
+struct Slow {
+    reports: Reports,
+    refuses: bool,
+}
+
+impl Observer<u32, ScriptError> for Slow {
+    fn prepare(&mut self) -> Option<BoxFuture<'_, Result<(), ScriptError>>> {
+        Some(Box::pin(async {
+            tokio::time::sleep(SECOND).await;
+            if self.refuses { Err(ScriptError::Failed(Failure::No)) } else { Ok(()) }
+        }))
+    }
+
+    fn ended(self, summary: Summary) {
+        self.reports.lock().unwrap().push((summary, None, false));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_call_goes_in_when_what_its_observer_wants_is_there() {
+    for (refuses, patience, outcome, calls) in [
+        (false, 9, Outcome::Completed, 1),
+        (true, 9, Outcome::Failed, 0),
+        // Left while it waited.
+        (false, 0, Outcome::Cancelled, 0),
+    ] {
+        let (reports, probe) = (Reports::default(), Probe::default());
+        let copy = reports.clone();
+        let observe = move |(): &()| Slow { reports: copy.clone(), refuses };
+        let service = MeterLayer::new(observe).layer(service(Script::events(2), &probe));
+        let asked = tokio::time::timeout(patience * SECOND, service.oneshot(())).await;
+        if let Ok(Ok(reply)) = asked {
+            assert_eq!(reply.count().await, 2);
+        }
+        let reports = reports.lock().unwrap();
+        let summaries: Vec<_> = reports.iter().map(|(summary, ..)| summary).collect();
+        assert_eq!(summaries.len(), 1, "exactly once");
+        assert_eq!((summaries[0].outcome, probe.calls()), (outcome, calls));
+        assert_eq!(summaries[0].total, if patience > 0 { SECOND } else { Duration::ZERO });
     }
 }
