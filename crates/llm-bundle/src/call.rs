@@ -1,17 +1,19 @@
 //! [`Call`]: a model as a tower service.
 
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use llm_core::{ModelError, ModelName};
+use llm_core::{ModelError, ModelName, Usage};
 use service_guards::Priority;
 use tokio::time::Instant;
 use tower::Service;
 
+use crate::attempt::Attempt;
 use crate::modality::{Asking, Modality, ModelReply};
 use crate::payee::Payee;
+use crate::tally::{add, sum};
 
 /// What a call carries besides its request.
 #[derive(Clone, Debug, Default)]
@@ -42,20 +44,30 @@ pub struct Asked<R> {
 impl<R> Asked<R> {
     /// A request that sets out now.
     pub fn new(request: R, context: CallContext) -> Self {
-        let trail = context.trail.clone().unwrap_or_default();
+        let trail = Arc::new(Trail::within(context.trail.clone()));
         Self { request, context, trail, has_alternative: false }
     }
 }
 
-/// Where a call has been. A trail that several calls share (the batches of one request, say) adds up their attempts and
-/// names the target of the last.
+/// Where a call has been. Each call has its own; a trail that a caller gives along ([`CallContext::trail`]) is told of all
+/// calls that are made with it: it adds up their attempts, and names the target of the last.
 #[derive(Debug)]
 pub struct Trail {
     started: Instant,
     first_attempt: OnceLock<Duration>,
     attempts: AtomicU32,
     asked_last: Mutex<Option<Arc<Payee>>>,
+    spent: Mutex<Spent>,
     cached: AtomicBool,
+    /// The caller's.
+    outer: Option<Arc<Trail>>,
+}
+
+/// What has been consumed so far.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Spent {
+    pub(crate) usage: Usage,
+    pub(crate) cost: Option<f64>,
 }
 
 impl Default for Trail {
@@ -67,31 +79,46 @@ impl Default for Trail {
 impl Trail {
     /// A trail that begins now.
     pub fn new() -> Self {
+        Self::within(None)
+    }
+
+    /// A trail that begins now, of a call that is told of to `outer` too.
+    fn within(outer: Option<Arc<Trail>>) -> Self {
         Self {
             started: Instant::now(),
             first_attempt: OnceLock::new(),
             attempts: AtomicU32::new(0),
             asked_last: Mutex::new(None),
+            spent: Mutex::default(),
             cached: AtomicBool::new(false),
+            outer,
         }
     }
 
-    fn attempt(&self, payee: &Arc<Payee>) {
-        self.attempts.fetch_add(1, Ordering::Relaxed);
-        self.first_attempt.get_or_init(|| self.started.elapsed());
+    /// This trail, and those around it.
+    fn all(&self) -> impl Iterator<Item = &Trail> {
+        std::iter::successors(Some(self), |trail| trail.outer.as_deref())
+    }
+
+    pub(crate) fn attempt(&self, payee: &Arc<Payee>) {
+        for trail in self.all() {
+            trail.attempts.fetch_add(1, Ordering::Relaxed);
+            trail.first_attempt.get_or_init(|| trail.started.elapsed());
+        }
         self.answered_by(payee);
     }
 
     /// Says who gives the answer. Every attempt says so by itself; where several run at once, it has to be said again
     /// of the one that wins.
     pub(crate) fn answered_by(&self, payee: &Arc<Payee>) {
-        let mut last = self.asked_last.lock().unwrap_or_else(PoisonError::into_inner);
-        *last = Some(payee.clone());
+        for trail in self.all() {
+            *lock(&trail.asked_last) = Some(payee.clone());
+        }
     }
 
     /// Who gives the answer: the model that was asked last.
     pub(crate) fn payee(&self) -> Option<Arc<Payee>> {
-        self.asked_last.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        lock(&self.asked_last).clone()
     }
 
     /// The model that was asked last, once there was one.
@@ -99,10 +126,26 @@ impl Trail {
         self.payee().map(|payee| payee.name.clone())
     }
 
+    /// An attempt is over that consumed this.
+    pub(crate) fn spend(&self, payee: &Payee, usage: Usage) {
+        let cost = payee.cost(&usage);
+        let mut spent = lock(&self.spent);
+        let before = std::mem::take(&mut *spent);
+        *spent = Spent {
+            usage: if before.usage == Usage::default() { usage } else { sum(before.usage, usage) },
+            cost: add(before.cost, cost),
+        };
+    }
+
+    /// What all attempts that are over have consumed, answered or not, each at its target's prices.
+    pub(crate) fn spent(&self) -> Spent {
+        lock(&self.spent).clone()
+    }
+
     /// Says that the answer is one that was given before, or that another call is about to get: nothing of it is
     /// billed to this call.
     pub fn answered_from_cache(&self) {
-        self.cached.store(true, Ordering::Relaxed);
+        self.all().for_each(|trail| trail.cached.store(true, Ordering::Relaxed));
     }
 
     /// Whether the answer was given before.
@@ -158,8 +201,21 @@ impl<M: Modality + ?Sized> Service<Asked<M::Request>> for Call<M> {
     }
 
     fn call(&mut self, mut asked: Asked<M::Request>) -> Self::Future {
-        asked.trail.attempt(&self.payee);
-        M::address(&mut asked.request, &self.model.model_info().name.model);
-        self.model.ask(asked.request)
+        let mut attempt = Attempt::<M>::begin(&asked, &self.payee);
+        M::address(&mut asked.request, &self.payee.name.model);
+        let asking = self.model.ask(asked.request);
+        Box::pin(async move {
+            match asking.await {
+                Ok(reply) => Ok(attempt.watch(reply)),
+                Err(error) => {
+                    attempt.failed();
+                    Err(error)
+                }
+            }
+        })
     }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -50,6 +50,7 @@
 //! ```
 
 mod adapted;
+mod attempt;
 mod blocking;
 mod bundle;
 mod call;

@@ -4,12 +4,12 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use futures::future::BoxFuture;
-use llm_core::{ErrorKind, ModelError, ModelName, Usage};
-use service_guards::{Observer, Outcome, Summary};
+use llm_core::{ErrorKind, ModelError, ModelName};
+use service_guards::{Observer, Summary};
 use tracing::Span;
 use uuid::Uuid;
 
-use crate::call::{Asked, CallContext, Trail};
+use crate::call::{Asked, CallContext, Spent, Trail};
 use crate::content::Page;
 use crate::genai;
 use crate::modality::Modality;
@@ -34,7 +34,6 @@ pub(crate) struct CallObserver<M: Modality + ?Sized> {
     place: Option<Reservation>,
     span: Span,
     started: SystemTime,
-    input_bytes: u64,
     tally: Tally,
     content: Option<Content>,
     error: Option<ErrorKind>,
@@ -64,23 +63,12 @@ impl<M: Modality + ?Sized> CallObserver<M> {
             place: Some(ledger.records.reserve()),
             span,
             started: SystemTime::now(),
-            input_bytes: M::input_bytes(&asked.request),
             tally: Tally::default(),
             content,
             error: None,
             request_id: None,
             kind: std::marker::PhantomData,
         }
-    }
-
-    fn usage(&self, summary: &Summary) -> Usage {
-        // What was never asked, or given before, consumed nothing.
-        if self.trail.attempts() == 0 || self.trail.is_cached() {
-            return Usage::default();
-        }
-        // What failed before it answered is not billed.
-        let unbilled = summary.outcome == Outcome::Failed && summary.items == 0;
-        self.tally.usage(if unbilled { 0 } else { self.input_bytes })
     }
 
     /// Writes what was asked and answered into the span.
@@ -140,7 +128,7 @@ impl<M: Modality + ?Sized> Observer<M::Event, ModelError> for CallObserver<M> {
 
     fn ended(mut self, summary: Summary) {
         self.tell_content();
-        let usage = self.usage(&summary);
+        let Spent { usage, cost } = self.trail.spent();
         let payee = self.trail.payee().unwrap_or_else(|| self.ledger.payee.clone());
         let started = self.tally.started();
         let record = CallRecord {
@@ -156,7 +144,7 @@ impl<M: Modality + ?Sized> Observer<M::Event, ModelError> for CallObserver<M> {
             cached: self.trail.is_cached(),
             finish: self.tally.finish(),
             error: self.error,
-            cost: payee.cost(&usage),
+            cost,
             usage,
             attempts: self.trail.attempts(),
             events: summary.items,

@@ -102,12 +102,6 @@ impl Tally {
 
 /// What two calls consumed together.
 pub(crate) fn sum(a: Usage, b: Usage) -> Usage {
-    fn add<T: std::ops::Add<Output = T>>(a: Option<T>, b: Option<T>) -> Option<T> {
-        match (a, b) {
-            (Some(a), Some(b)) => Some(a + b),
-            (a, b) => a.or(b),
-        }
-    }
     Usage {
         input_tokens: add(a.input_tokens, b.input_tokens),
         output_tokens: add(a.output_tokens, b.output_tokens),
@@ -120,6 +114,14 @@ pub(crate) fn sum(a: Usage, b: Usage) -> Usage {
         audio_output_tokens: add(a.audio_output_tokens, b.audio_output_tokens),
         estimated: a.estimated || b.estimated,
         raw: None,
+    }
+}
+
+/// Both together, where both are known.
+pub(crate) fn add<T: std::ops::Add<Output = T>>(a: Option<T>, b: Option<T>) -> Option<T> {
+    match (a, b) {
+        (Some(a), Some(b)) => Some(a + b),
+        (a, b) => a.or(b),
     }
 }
 
