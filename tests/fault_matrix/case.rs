@@ -5,11 +5,13 @@ use std::time::Duration;
 
 use anyhow::{Result, ensure};
 use futures::StreamExt;
-use llm_bundle::{Bundle, CallRecord, GuardOptions, Outcome, Registry, RetryOptions};
-use llm_core::{ChatEvent, ChatRequest, ErrorKind, Message, ModelError};
+use llm_bundle::{Bundle, CallRecord, GuardOptions, Outcome, Registry, RetryOptions, RouteOptions};
+use llm_core::{ChatEvent, ChatRequest, ErrorKind, Message, ModelError, ModelKind};
 
 use crate::target::Target;
 
+/// The name that is asked, and the providers behind it.
+const NAME: &str = "any";
 const PROVIDERS: [&str; 2] = ["first", "second"];
 
 /// Whether the answer is asked for as a stream.
@@ -56,13 +58,13 @@ pub(crate) fn options() -> GuardOptions {
     }
 }
 
-/// Asks these targets once.
+/// Asks a name over these targets once.
 ///
 /// # Errors
 /// When the call does not end as exactly one record, or something of the case cannot be set up.
-pub(crate) async fn run(targets: &[Target], asked: Asked) -> Result<Seen> {
+pub(crate) async fn run(targets: &[Target], route: RouteOptions, asked: Asked) -> Result<Seen> {
     let records = Arc::new(Mutex::new(Vec::new()));
-    let bundle = bundle(targets, records.clone())?;
+    let bundle = bundle(targets, route, records.clone())?;
     let caller = ask(&bundle, asked).await;
     let mut records = records.lock().unwrap_or_else(PoisonError::into_inner);
     ensure!(records.len() == 1, "one call, {} records: {records:?}", records.len());
@@ -73,19 +75,27 @@ pub(crate) async fn run(targets: &[Target], asked: Asked) -> Result<Seen> {
     })
 }
 
-fn bundle(targets: &[Target], records: Arc<Mutex<Vec<CallRecord>>>) -> Result<Bundle> {
+fn bundle(
+    targets: &[Target],
+    route: RouteOptions,
+    records: Arc<Mutex<Vec<CallRecord>>>,
+) -> Result<Bundle> {
     let keep = move |record| records.lock().unwrap_or_else(PoisonError::into_inner).push(record);
     let mut registry = Registry::builder().guards(options()).records(Arc::new(keep));
+    let mut names = Vec::new();
     for (provider, target) in PROVIDERS.into_iter().zip(targets) {
-        registry = registry.chat(target.model(provider)?);
+        let model = target.model(provider)?;
+        names.push(model.info().name.clone().into());
+        registry = registry.chat(model);
     }
+    let registry = registry.route(ModelKind::Chat, NAME, names, route)?;
     Ok(Bundle::new(registry.build()))
 }
 
 /// Asks, and says what came.
 async fn ask(bundle: &Bundle, asked: Asked) -> String {
     let mut request = ChatRequest::new(vec![Message::user("is it so?")]);
-    request.model = "first/m".into();
+    request.model = NAME.into();
     match asked {
         Asked::Whole => match bundle.chat(request).await {
             Ok(response) => answered(&response.text()),

@@ -15,6 +15,13 @@ pub(crate) struct Fault {
     pub(crate) place: Place,
 }
 
+impl Fault {
+    /// Whether it comes in the middle of an answer.
+    pub(crate) fn is_half_way(&self) -> bool {
+        self.name.contains(" after 2 words")
+    }
+}
+
 /// Where it happens.
 pub(crate) enum Place {
     /// In an upstream that behaves so.

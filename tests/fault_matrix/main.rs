@@ -7,20 +7,23 @@ mod target;
 mod untrusted;
 
 use anyhow::Result;
-use futures::future::BoxFuture;
+use futures::future::{BoxFuture, try_join_all};
 use futures::{FutureExt, StreamExt, stream};
+use llm_bundle::RouteOptions;
+use testkit::Behaviour;
 
 use crate::case::{Asked, Seen, recorded, run};
 use crate::faults::{FAULTS, Fault, answer};
 use crate::target::Target;
 
-/// Cases at once: most of their time is waiting.
-const AT_ONCE: usize = 16;
+/// Faults at once, in each part: most of their time is waiting.
+const AT_ONCE: usize = 8;
 
 /// One part of the matrix.
 struct Section {
     title: &'static str,
     text: &'static str,
+    continuation: bool,
     /// The targets of a row; none when the fault has no place in this part.
     targets: fn(&'static Fault) -> BoxFuture<'static, Result<Vec<Target>>>,
 }
@@ -29,13 +32,48 @@ const SECTIONS: &[Section] = &[
     Section {
         title: "One target that always fails",
         text: "A call to it is tried again where that may help, and fails in the end.",
+        continuation: false,
         targets: |fault| async { Ok(vec![Target::failing(fault).await?]) }.boxed(),
     },
     Section {
         title: "One target whose first call fails",
         text: "Its later calls succeed. Faults of an address are not here: they do not pass with a call.",
+        continuation: false,
         targets: |fault| {
             async { Ok(Target::recovering(fault, answer()).await?.into_iter().collect()) }.boxed()
+        },
+    },
+    Section {
+        title: "Two targets, of which the first always fails",
+        text: "Where another target is left, a failed call goes there at once instead of being tried again.",
+        continuation: false,
+        targets: |fault| {
+            let second = || Target::behaving(Behaviour::text("The second says so."));
+            async move { Ok(vec![Target::failing(fault).await?, second().await?]) }.boxed()
+        },
+    },
+    Section {
+        title: "Two targets that always fail",
+        text: "The last failure is told.",
+        continuation: false,
+        targets: |fault| {
+            let both = || Target::failing(fault);
+            async move { Ok(vec![both().await?, both().await?]) }.boxed()
+        },
+    },
+    Section {
+        title: "Two targets, of which the second goes on where the first breaks off",
+        text: "With `continuation`, which is off by default: faults in the middle of an answer.",
+        continuation: true,
+        targets: |fault| {
+            let second = || Target::behaving(Behaviour::text("as the second says."));
+            async move {
+                match fault.is_half_way() {
+                    true => Ok(vec![Target::failing(fault).await?, second().await?]),
+                    false => Ok(Vec::new()),
+                }
+            }
+            .boxed()
         },
     },
 ];
@@ -44,8 +82,8 @@ const SECTIONS: &[Section] = &[
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_table_in_the_docs_is_what_happens() -> Result<()> {
     let mut page = String::from(HEAD);
-    for section in SECTIONS {
-        page.push_str(&part(section).await?);
+    for part in try_join_all(SECTIONS.iter().map(part)).await? {
+        page.push_str(&part);
     }
     let file = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/faults.md");
     expect_test::expect_file![file].assert_eq(&page);
@@ -75,7 +113,8 @@ async fn cells(section: &Section, fault: &'static Fault, asked: Asked) -> Result
     if targets.is_empty() {
         return Ok(None);
     }
-    let Seen { caller, calls, record } = run(&targets, asked).await?;
+    let route = RouteOptions { continuation: section.continuation, ..RouteOptions::default() };
+    let Seen { caller, calls, record } = run(&targets, route, asked).await?;
     let calls: Vec<String> = calls.iter().map(usize::to_string).collect();
     Ok(Some(format!("{caller} | {} | {}", calls.join(" + "), recorded(&record))))
 }

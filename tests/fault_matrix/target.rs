@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use anyhow::Result;
-use llm_core::ChatModel;
+use llm_core::{ChatModel, ModelInfo, ModelKind, ModelName};
 use llm_providers::OpenAi;
 use testkit::unreachable::{RefusingPort, unknown_host};
 use testkit::{Behaviour, FakeUpstream};
@@ -64,9 +64,11 @@ impl Target {
         Ok(Some(target))
     }
 
-    /// Its model, through the real client.
+    /// Its model, through the real client. It can go on with a text that another began.
     pub(crate) fn model(&self, provider: &str) -> Result<Arc<dyn ChatModel>> {
-        Ok(OpenAi::builder(provider, &self.base_url).build()?.chat("m"))
+        let mut info = ModelInfo::new(ModelName::new(provider, "m"), ModelKind::Chat);
+        info.capabilities.prefix = Some(true);
+        Ok(OpenAi::builder(provider, &self.base_url).build()?.chat_with(info))
     }
 
     /// How many calls have reached it.
