@@ -30,7 +30,7 @@ pub struct GuardOptions {
     /// A whole call, with its waiting, its retries and its stream. Default 10 minutes.
     pub deadline: Duration,
     /// One attempt's time to its first event, when the answer is streamed. An answer in one piece has the whole
-    /// deadline, since it may take as long to make as a stream. Default 60 s.
+    /// deadline, since it may take as long to make as a stream; half of it where another target is left. Default 60 s.
     pub first_event: Duration,
     /// The longest silence between two events. Default 60 s.
     pub idle: Duration,

@@ -120,7 +120,12 @@ fn limits_of<M: Modality + ?Sized>(
     options: &GuardOptions,
 ) -> AttemptLimits {
     let at_once = M::answers_at_once(&asked.request);
-    let first_event = if at_once { options.deadline } else { options.first_event };
+    let first_event = match (at_once, asked.has_alternative) {
+        (false, _) => options.first_event,
+        (true, false) => options.deadline,
+        // Half, so that there is time left to ask the other.
+        (true, true) => options.deadline / 2,
+    };
     AttemptLimits { first_event, idle: options.idle }
 }
 

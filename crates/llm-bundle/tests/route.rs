@@ -112,6 +112,23 @@ async fn the_next_one_is_asked_when_that_can_help() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_target_that_never_answers_leaves_time_for_the_next() {
+    for streamed in [true, false] {
+        let mut route = Route::new(&[1, 2]);
+        route.models[0].pause = 3_600 * SECOND;
+        let bundle = route.bundle();
+        let answer = match streamed {
+            true => ask(&bundle).await,
+            false => {
+                let answer = bundle.chat(question()).await;
+                answer.map(|answer| answer.text()).map_err(|error| error.kind())
+            }
+        };
+        assert_eq!((answer.as_deref(), route.calls()), (Ok("0 1 "), vec![1, 1]), "{streamed}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn fallbacks_can_be_switched_off() {
     let mut route = Route::new(&[1, 2]).refusing(0, &[ErrorKind::RateLimit]);
     route.options.fallback = Fallback { rate_limit: false, ..Fallback::default() };

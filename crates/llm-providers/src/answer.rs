@@ -6,7 +6,7 @@ use http::header::{ACCEPT, CONTENT_TYPE, HeaderValue};
 use llm_core::{ChatEvent, ChatReply, ChatRequest, ModelError, Operation};
 use reqwest::Response;
 
-use crate::stream::{EventDecoder, begins_as_json, reply};
+use crate::stream::{EventDecoder, is_one_piece, reply};
 use crate::transport::{Transport, body_stream, extra_headers};
 
 /// A decoder that reads answers in one piece, too.
@@ -41,8 +41,8 @@ pub(crate) async fn read_answer(
         let body = transport.read_stream(OPERATION, body).await?;
         return whole(decoder, &body, first);
     }
-    let (is_json, body) = begins_as_json(body).await?;
-    if !is_json {
+    let (is_one_piece, body) = is_one_piece(body).await?;
+    if !is_one_piece {
         return Ok(reply(first, body, decoder, limit));
     }
     let body = transport.read_stream(OPERATION, body).await?;

@@ -227,11 +227,12 @@ where
     }))
 }
 
-/// Looks at the first byte that says something, and gives the body back whole.
+/// Whether the body is one piece and no stream of events, by the first byte that says something: an object, a list, or
+/// a web page, which is no answer but tells what is wrong. Gives the body back whole.
 ///
 /// # Errors
 /// The body's own, when it fails before that.
-pub(crate) async fn begins_as_json<S>(
+pub(crate) async fn is_one_piece<S>(
     body: S,
 ) -> Result<(bool, impl Stream<Item = Result<Bytes, ModelError>> + Send + 'static), ModelError>
 where
@@ -248,8 +249,8 @@ where
         first = chunk.iter().find(|byte| !byte.is_ascii_whitespace()).copied();
         seen = Some(Ok(chunk));
     }
-    let is_json = matches!(first, Some(b'{' | b'['));
-    Ok((is_json, futures::stream::iter(seen).chain(body)))
+    let is_one_piece = matches!(first, Some(b'{' | b'[' | b'<'));
+    Ok((is_one_piece, futures::stream::iter(seen).chain(body)))
 }
 
 fn push_bytes(

@@ -18,7 +18,7 @@ use bytes::{Bytes, BytesMut};
 use futures::{Stream, StreamExt, stream};
 use http::header::{ACCEPT, AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE};
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
-use llm_core::{ErrorKind, ModelError, Operation};
+use llm_core::{ErrorKind, ModelError, Operation, Retry};
 use reqwest::dns::Resolve;
 use reqwest::{Body, Client, RequestBuilder, Response};
 use secrecy::{ExposeSecret, SecretString};
@@ -470,6 +470,11 @@ fn transport_error(operation: Operation, error: reqwest::Error) -> ModelError {
         return ModelError::new(ErrorKind::Permission, operation, refused.to_string())
             .with_param("base_url");
     }
+    if let Some(message) = cause(&error).and_then(no_tls) {
+        return ModelError::new(ErrorKind::Connection, operation, message)
+            .with_retry(Retry::Exhausted)
+            .with_source(error.without_url());
+    }
     let (kind, message) = if error.is_connect() && error.is_timeout() {
         (ErrorKind::Timeout, "the connection was not made in time")
     } else if error.is_connect() {
@@ -484,6 +489,15 @@ fn transport_error(operation: Operation, error: reqwest::Error) -> ModelError {
     ModelError::new(kind, operation, message).with_source(error.without_url())
 }
 
+/// What is wrong with the other side's TLS, where that will not be better a moment later.
+fn no_tls(error: &rustls::Error) -> Option<&'static str> {
+    match error {
+        rustls::Error::InvalidCertificate(_) => Some("the provider's certificate is not trusted"),
+        rustls::Error::InvalidMessage(_) => Some("the provider does not speak TLS at this address"),
+        _ => None,
+    }
+}
+
 /// The cause of this type, however deep.
 fn cause<'a, E: std::error::Error + 'static>(
     error: &'a (dyn std::error::Error + 'static),
@@ -493,7 +507,12 @@ fn cause<'a, E: std::error::Error + 'static>(
         if let Some(found) = error.downcast_ref() {
             return Some(found);
         }
-        next = error.source();
+        // What an I/O error wraps is not its source.
+        let wrapped = error.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
+        next = match wrapped {
+            Some(wrapped) => Some(wrapped),
+            None => error.source(),
+        };
     }
     None
 }

@@ -102,6 +102,17 @@ async fn faults_in_a_stream_come_after_what_was_said() {
 }
 
 #[tokio::test]
+async fn a_web_page_is_shown_whatever_was_asked_for() {
+    let upstream = FakeUpstream::start().await.unwrap();
+    upstream.always(Behaviour::page("\n<html>sign in</html>"));
+    for request in [question(), question().streamed()] {
+        let error = ask(&upstream, request).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Malformed);
+        assert!(error.message().contains("<html>sign in"), "{error}");
+    }
+}
+
+#[tokio::test]
 async fn an_answer_without_done_is_complete() {
     let upstream = FakeUpstream::start().await.unwrap();
     upstream.always(Behaviour::text("as you say").without_done());

@@ -10,10 +10,11 @@ use futures::TryStreamExt;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use hyper_util::server::conn::auto::Builder;
 use hyper_util::service::TowerToHyperService;
-use llm_core::{ChatRequest, ErrorKind, Message};
+use llm_core::{ChatRequest, ErrorKind, Message, Retry, RetryHint};
 use llm_providers::{OpenAi, TransportOptions};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use testkit::FakeUpstream;
 use tokio::net::TcpListener;
 use tokio_rustls::TlsAcceptor;
 
@@ -79,5 +80,15 @@ async fn speaks_http2_to_an_authority_of_the_operator() {
 async fn refuses_an_authority_that_nobody_named() {
     let port = start().await;
     let error = ask(port, b"").await.unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::Connection);
+    assert_eq!((error.kind(), error.retry()), (ErrorKind::Connection, Retry::Exhausted));
+    assert_eq!(error.message(), "the provider's certificate is not trusted");
+}
+
+#[tokio::test]
+async fn a_server_without_tls_is_told_from_one_that_is_down() {
+    let upstream = FakeUpstream::start().await.unwrap();
+    let port = upstream.base_url().trim_end_matches("/v1").rsplit(':').next().unwrap().parse();
+    let error = ask(port.unwrap(), AUTHORITY).await.unwrap_err();
+    assert_eq!((error.kind(), error.retry()), (ErrorKind::Connection, Retry::Exhausted));
+    assert_eq!(error.message(), "the provider does not speak TLS at this address");
 }

@@ -2,6 +2,7 @@
 //!
 //! - [`FakeUpstream`]: an HTTP server that speaks the OpenAI dialect, with latency and faults on demand; it records
 //!   requests and notices when a client leaves.
+//! - [`unreachable`](mod@unreachable): addresses where no connection can be made.
 //! - [`ReplayServer`]: serves recorded exchanges ([`Exchange`]) over HTTP, cut into network chunks at will.
 //! - [`scripted`]: models, asynchronous and synchronous, that answer by a script.
 //! - [`store_suite`]: what every store must do, whatever its engine.
@@ -24,6 +25,7 @@ mod fake_upstream;
 mod replay;
 pub mod scripted;
 pub mod store_suite;
+pub mod unreachable;
 
 pub use fake_upstream::{Behaviour, FakeUpstream, SeenRequest, StreamEnd};
 pub use llm_replay::{

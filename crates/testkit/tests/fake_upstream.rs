@@ -75,6 +75,30 @@ async fn breaks_in_every_way_it_is_told() {
 }
 
 #[tokio::test]
+async fn answers_with_the_headers_it_is_told() {
+    let upstream = FakeUpstream::start().await.unwrap();
+    upstream.next(Behaviour::page("<html>sign in</html>"));
+    upstream.next(Behaviour::tokens(1).header("content-type", "text/plain"));
+    let text = read_until(&mut ask(&upstream, STREAM).await, "</html>").await;
+    assert!(text.starts_with("HTTP/1.1 200") && text.contains("text/html"), "{text}");
+    let text = read_until(&mut ask(&upstream, STREAM).await, "[DONE]").await;
+    assert!(text.contains("text/plain") && text.contains("t0"), "{text}");
+}
+
+#[tokio::test]
+async fn holds_calls_until_it_releases_them() {
+    let upstream = FakeUpstream::start().await.unwrap();
+    upstream.always(Behaviour::tokens(1).held());
+    let (mut first, mut second) = (ask(&upstream, STREAM).await, ask(&upstream, STREAM).await);
+    upstream.requested(2).await;
+    assert_eq!((upstream.calls(), upstream.live_streams()), (2, 0));
+    upstream.release();
+    for socket in [&mut first, &mut second] {
+        assert!(read_until(socket, "[DONE]").await.contains("t0"));
+    }
+}
+
+#[tokio::test]
 async fn stops_with_its_handle() {
     let upstream = FakeUpstream::start().await.unwrap();
     upstream.next(Behaviour::tokens(1).silent_after(0));

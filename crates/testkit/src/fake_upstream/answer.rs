@@ -19,11 +19,20 @@ use crate::scripted::vector_of;
 
 const REQUEST_ID: &str = "req-fake";
 
+/// Adds to a response what its behaviour says of its headers.
+pub(super) fn with_headers(mut response: Response, headers: &[(String, String)]) -> Response {
+    for (name, value) in headers {
+        if let (Ok(name), Ok(value)) = (HeaderName::try_from(name), HeaderValue::try_from(value)) {
+            response.headers_mut().insert(name, value);
+        }
+    }
+    response
+}
+
 /// Answers `chat/completions`.
 pub(super) async fn chat(state: Arc<Shared>, behaviour: Behaviour, request: &Value) -> Response {
-    pause(behaviour.head_delay).await;
-    if let Answer::Status { status, headers, body } = behaviour.answer {
-        return refusal(status, headers, body);
+    if let Answer::Status { status, body } = behaviour.answer {
+        return refusal(status, body);
     }
     let model = request.get("model").cloned().unwrap_or_default();
     let usage = usage(request, &behaviour.answer);
@@ -36,10 +45,9 @@ pub(super) async fn chat(state: Arc<Shared>, behaviour: Behaviour, request: &Val
 }
 
 /// Answers `embeddings`, with vectors that depend on the texts alone.
-pub(super) async fn embeddings(behaviour: Behaviour, request: &Value) -> Response {
-    pause(behaviour.head_delay).await;
-    if let Answer::Status { status, headers, body } = behaviour.answer {
-        return refusal(status, headers, body);
+pub(super) fn embeddings(behaviour: Behaviour, request: &Value) -> Response {
+    if let Answer::Status { status, body } = behaviour.answer {
+        return refusal(status, body);
     }
     let texts: Vec<&str> = match request.get("input") {
         Some(Value::Array(texts)) => texts.iter().filter_map(Value::as_str).collect(),
@@ -68,10 +76,9 @@ pub(super) async fn embeddings(behaviour: Behaviour, request: &Value) -> Respons
 }
 
 /// Answers `models`.
-pub(super) async fn models(behaviour: Behaviour) -> Response {
-    pause(behaviour.head_delay).await;
-    if let Answer::Status { status, headers, body } = behaviour.answer {
-        return refusal(status, headers, body);
+pub(super) fn models(behaviour: Behaviour) -> Response {
+    if let Answer::Status { status, body } = behaviour.answer {
+        return refusal(status, body);
     }
     let model = |id| json!({ "id": id, "object": "model", "created": 1, "owned_by": "testkit" });
     json_response(
@@ -80,7 +87,7 @@ pub(super) async fn models(behaviour: Behaviour) -> Response {
 }
 
 pub(super) fn broken_request() -> Response {
-    refusal(400, Vec::new(), r#"{"error":{"message":"the request broke off"}}"#.into())
+    refusal(400, r#"{"error":{"message":"the request broke off"}}"#.into())
 }
 
 /// The events of a streamed answer. Dropped by the server when the client leaves.
@@ -257,15 +264,10 @@ fn json_response(body: Value) -> Response {
     with_type(Response::new(Body::from(body.to_string())), "application/json")
 }
 
-fn refusal(status: u16, headers: Vec<(String, String)>, body: String) -> Response {
+fn refusal(status: u16, body: String) -> Response {
     let mut response = with_type(Response::new(Body::from(body)), "application/json");
     *response.status_mut() =
         StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-    for (name, value) in headers {
-        if let (Ok(name), Ok(value)) = (HeaderName::try_from(name), HeaderValue::try_from(value)) {
-            response.headers_mut().insert(name, value);
-        }
-    }
     response
 }
 
@@ -277,7 +279,7 @@ fn with_type(mut response: Response, content_type: &'static str) -> Response {
 }
 
 /// Waits; no time at all is not even a turn of the timer, which is a millisecond.
-async fn pause(delay: std::time::Duration) {
+pub(super) async fn pause(delay: std::time::Duration) {
     if !delay.is_zero() {
         tokio::time::sleep(delay).await;
     }

@@ -8,6 +8,9 @@ use serde_json::Value;
 #[derive(Clone, Debug, PartialEq)]
 pub struct Behaviour {
     pub(super) answer: Answer,
+    /// Of the response, over those that the answer has by itself.
+    pub(super) headers: Vec<(String, String)>,
+    pub(super) is_held: bool,
     pub(super) head_delay: Duration,
     pub(super) token_delay: Duration,
     pub(super) fault: Option<Fault>,
@@ -18,7 +21,7 @@ pub struct Behaviour {
 pub(super) enum Answer {
     Tokens(Vec<String>),
     ToolCall { name: String, arguments: String },
-    Status { status: u16, headers: Vec<(String, String)>, body: String },
+    Status { status: u16, body: String },
 }
 
 /// What goes wrong after so many tokens.
@@ -59,14 +62,17 @@ impl Behaviour {
         let body = format!(
             r#"{{"error":{{"message":"refused with {status}","type":null,"param":null,"code":null}}}}"#
         );
-        Self::answer(Answer::Status { status, headers: Vec::new(), body })
+        Self::answer(Answer::Status { status, body })
     }
 
-    /// Adds a header to a refusal.
+    /// Answers with a web page and status 200, as a captive portal or a wrong address does.
+    pub fn page(html: &str) -> Self {
+        Self::status(200).body(html).header("content-type", "text/html; charset=utf-8")
+    }
+
+    /// Sets a header of the response, its `content-type` too.
     pub fn header(mut self, name: &str, value: &str) -> Self {
-        if let Answer::Status { headers, .. } = &mut self.answer {
-            headers.push((name.into(), value.into()));
-        }
+        self.headers.push((name.into(), value.into()));
         self
     }
 
@@ -81,6 +87,12 @@ impl Behaviour {
     /// Waits before the head of the response.
     pub fn after(mut self, delay: Duration) -> Self {
         self.head_delay = delay;
+        self
+    }
+
+    /// Waits until [`FakeUpstream::release`](super::FakeUpstream::release), before any other wait.
+    pub fn held(mut self) -> Self {
+        self.is_held = true;
         self
     }
 
@@ -124,6 +136,8 @@ impl Behaviour {
     fn answer(answer: Answer) -> Self {
         Self {
             answer,
+            headers: Vec::new(),
+            is_held: false,
             head_delay: Duration::ZERO,
             token_delay: Duration::ZERO,
             fault: None,

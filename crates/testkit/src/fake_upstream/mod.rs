@@ -16,7 +16,7 @@ use bytes::Bytes;
 use http::{HeaderMap, Method};
 use llm_replay::{FormPart, LocalServer, read_form};
 use serde_json::Value;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, watch};
 
 pub use behaviour::Behaviour;
 
@@ -104,6 +104,8 @@ struct Shared {
     inner: Mutex<Inner>,
     /// Told whenever a stream ends or a request arrives.
     changed: Notify,
+    /// Whether calls that are held may go on.
+    released: watch::Sender<bool>,
 }
 
 #[derive(Debug, Default)]
@@ -157,6 +159,16 @@ impl FakeUpstream {
         self.state.lock().requests.clone()
     }
 
+    /// How many requests have arrived.
+    pub fn calls(&self) -> usize {
+        self.state.lock().requests.len()
+    }
+
+    /// Lets calls go on that are held ([`Behaviour::held`]), those to come too.
+    pub fn release(&self) {
+        self.state.released.send_replace(true);
+    }
+
     /// Waits until this many requests have arrived.
     pub async fn requested(&self, count: usize) {
         self.until(|inner| (inner.requests.len() >= count).then_some(())).await;
@@ -199,6 +211,12 @@ impl Shared {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Waits until calls that are held may go on.
+    async fn held(&self) {
+        // The sender lives as long as `self`, so this ends by the value alone.
+        let _ = self.released.subscribe().wait_for(|released| *released).await;
+    }
+
     /// Notes a request and decides what to do about it.
     fn take(&self, seen: SeenRequest) -> (Behaviour, Value) {
         let body = seen.json();
@@ -217,33 +235,36 @@ impl Shared {
 }
 
 async fn chat(State(state): State<Arc<Shared>>, request: Request) -> Response {
-    match SeenRequest::read(request).await {
-        Ok(seen) => {
-            let (behaviour, body) = state.take(seen);
-            answer::chat(state, behaviour, &body).await
-        }
-        Err(_) => answer::broken_request(),
-    }
+    respond(state, request, async |state, behaviour, body| {
+        answer::chat(state, behaviour, &body).await
+    })
+    .await
 }
 
 async fn embeddings(State(state): State<Arc<Shared>>, request: Request) -> Response {
-    match SeenRequest::read(request).await {
-        Ok(seen) => {
-            let (behaviour, body) = state.take(seen);
-            answer::embeddings(behaviour, &body).await
-        }
-        Err(_) => answer::broken_request(),
-    }
+    respond(state, request, async |_, behaviour, body| answer::embeddings(behaviour, &body)).await
 }
 
 async fn models(State(state): State<Arc<Shared>>, request: Request) -> Response {
-    match SeenRequest::read(request).await {
-        Ok(seen) => {
-            let (behaviour, _) = state.take(seen);
-            answer::models(behaviour).await
-        }
-        Err(_) => answer::broken_request(),
+    respond(state, request, async |_, behaviour, _| answer::models(behaviour)).await
+}
+
+/// What all answers have in common: the request is kept, waits come first, headers last.
+async fn respond(
+    state: Arc<Shared>,
+    request: Request,
+    answer: impl AsyncFnOnce(Arc<Shared>, Behaviour, Value) -> Response,
+) -> Response {
+    let Ok(seen) = SeenRequest::read(request).await else {
+        return answer::broken_request();
+    };
+    let (behaviour, body) = state.take(seen);
+    if behaviour.is_held {
+        state.held().await;
     }
+    answer::pause(behaviour.head_delay).await;
+    let headers = behaviour.headers.clone();
+    answer::with_headers(answer(state, behaviour, body).await, &headers)
 }
 
 /// Counts a streamed answer while it is under way, and tells when and how it ended.
