@@ -104,7 +104,7 @@ fn stack<M: Modality + ?Sized>(
     let service = ServiceBuilder::new()
         .layer(InFlightLayer::new(in_flight).by(|asked: &Asked<M::Request>| asked.context.priority))
         .layer(RetryLayer::new(retry, budget).until(M::commits))
-        .layer(BreakerLayer::new(breaker))
+        .layer(BreakerLayer::new(breaker).until(M::commits))
         .layer(AttemptLimitsLayer::new(limits))
         .service(call);
     BoxCloneSyncService::new(service)

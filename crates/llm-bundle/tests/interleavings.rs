@@ -73,11 +73,13 @@ fn every_job_is_done_once_and_the_threads_end() {
             let pool = Pool::new(threads);
             let callers = [[Batch, Interactive], [Batch, Batch]].map(|jobs| {
                 let queue = pool.queue.clone();
-                thread::spawn(move || jobs.map(|priority| queue.push(priority, ()).unwrap()))
+                thread::spawn(move || {
+                    for priority in jobs {
+                        queue.push(priority, ()).unwrap();
+                    }
+                })
             });
-            for caller in callers {
-                caller.join().unwrap();
-            }
+            callers.into_iter().for_each(|caller| caller.join().unwrap());
             assert_eq!(pool.end(), 4);
         });
     }

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::future::Future;
-use std::mem;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
@@ -247,7 +246,7 @@ impl Future for Waiter {
             drop(waker);
             return Poll::Ready(Err(Rejection::Closed));
         }
-        let old = mem::replace(waker, Some(cx.waker().clone()));
+        let old = waker.replace(cx.waker().clone());
         drop(state);
         // Dropping a waker may run foreign code, so it happens without the lock.
         drop(old);

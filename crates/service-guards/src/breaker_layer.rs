@@ -1,5 +1,6 @@
 //! [`BreakerLayer`]: a [`Breaker`] in front of a service, which learns from its answers.
 
+use std::fmt;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
@@ -10,35 +11,62 @@ use tower::{Layer, Service, ServiceExt};
 use crate::reply::Source;
 use crate::{Breaker, Judge, Pass, Rejection, Reply};
 
-/// Puts a [`Breaker`] before a service. An answer counts as a success at its first event (or when it ends without
-/// one), and as a failure if an error of the service ([`Judge`]) ends it, then or later. Stands inside the retries,
-/// so that each attempt counts, and outside the limits of an attempt, so that silence counts.
-#[derive(Clone, Debug)]
-pub struct BreakerLayer(Breaker);
+/// Puts a [`Breaker`] before a service. An answer counts as a success when it begins (at its first event, or when it
+/// ends without one), and as a failure if an error of the service ([`Judge`]) ends it, then or later. Stands inside the
+/// retries, so that each attempt counts, and outside the limits of an attempt, so that silence counts.
+pub struct BreakerLayer<T> {
+    breaker: Breaker,
+    commits: fn(&T) -> bool,
+}
 
-impl BreakerLayer {
-    /// All services made by this layer share `breaker`.
+impl<T> BreakerLayer<T> {
+    /// All services made by this layer share `breaker`. Any event is the beginning of an answer.
     pub fn new(breaker: Breaker) -> Self {
-        Self(breaker)
+        Self { breaker, commits: |_| true }
+    }
+
+    /// The same, where only events that `commits` accepts are the beginning of an answer; a notice that the call was
+    /// accepted is none, for example.
+    pub fn until(mut self, commits: fn(&T) -> bool) -> Self {
+        self.commits = commits;
+        self
     }
 }
 
-impl<S> Layer<S> for BreakerLayer {
-    type Service = BreakerService<S>;
+impl<T> Clone for BreakerLayer<T> {
+    fn clone(&self) -> Self {
+        Self { breaker: self.breaker.clone(), commits: self.commits }
+    }
+}
+
+impl<T> fmt::Debug for BreakerLayer<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("BreakerLayer").field("breaker", &self.breaker).finish_non_exhaustive()
+    }
+}
+
+impl<S, T> Layer<S> for BreakerLayer<T> {
+    type Service = BreakerService<S, T>;
 
     fn layer(&self, inner: S) -> Self::Service {
-        BreakerService { inner, breaker: self.0.clone() }
+        BreakerService { inner, layer: self.clone() }
     }
 }
 
 /// A service behind a [`Breaker`].
-#[derive(Clone, Debug)]
-pub struct BreakerService<S> {
+#[derive(Debug)]
+pub struct BreakerService<S, T> {
     inner: S,
-    breaker: Breaker,
+    layer: BreakerLayer<T>,
 }
 
-impl<S, R, T, E> Service<R> for BreakerService<S>
+impl<S: Clone, T> Clone for BreakerService<S, T> {
+    fn clone(&self) -> Self {
+        Self { inner: self.inner.clone(), layer: self.layer.clone() }
+    }
+}
+
+impl<S, R, T, E> Service<R> for BreakerService<S, T>
 where
     S: Service<R, Response = Reply<T, E>, Error = E> + Clone + Send + 'static,
     S::Future: Send,
@@ -55,11 +83,14 @@ where
     }
 
     fn call(&mut self, request: R) -> Self::Future {
-        let Self { inner, breaker } = self.clone();
+        let inner = self.inner.clone();
+        let BreakerLayer { breaker, commits } = self.layer.clone();
         Box::pin(async move {
             let pass = breaker.pass()?;
             match inner.oneshot(request).await {
-                Ok(reply) => Ok(reply.map_source(|source| Judged { source, pass: Some(pass) })),
+                Ok(reply) => {
+                    Ok(reply.map_source(move |source| Judged { source, commits, pass: Some(pass) }))
+                }
                 Err(error) => {
                     pass.failed(error.verdict());
                     Err(error)
@@ -72,6 +103,7 @@ where
 /// A stream whose beginning and failure are reported.
 struct Judged<T, E> {
     source: Source<T, E>,
+    commits: fn(&T) -> bool,
     /// `None` once it has failed.
     pass: Option<Pass>,
 }
@@ -82,17 +114,18 @@ impl<T, E: Judge> Stream for Judged<T, E> {
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         let this = &mut *self;
         let item = std::task::ready!(Pin::new(&mut this.source).poll_next(cx));
-        match &item {
+        let has_begun = match &item {
+            Some(Ok(event)) => (this.commits)(event),
             Some(Err(error)) => {
                 if let Some(pass) = this.pass.take() {
                     pass.failed(error.verdict());
                 }
+                false
             }
-            Some(Ok(_)) | None => {
-                if let Some(pass) = &mut this.pass {
-                    pass.began();
-                }
-            }
+            None => true,
+        };
+        if has_begun && let Some(pass) = &mut this.pass {
+            pass.began();
         }
         Poll::Ready(item)
     }

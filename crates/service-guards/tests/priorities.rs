@@ -257,7 +257,8 @@ proptest! {
                 poll_woken(&mut waiting, &mut inside)?;
                 let mut expected: Vec<_> = rules.inside.iter().map(|(number, _)| *number).collect();
                 let mut actual: Vec<_> = inside.iter().map(|(number, _)| *number).collect();
-                (expected.sort_unstable(), actual.sort_unstable());
+                expected.sort_unstable();
+                actual.sort_unstable();
                 prop_assert_eq!(actual, expected);
             }
         }
