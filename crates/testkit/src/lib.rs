@@ -4,6 +4,7 @@
 //!   requests and notices when a client leaves.
 //! - [`ReplayServer`]: serves recorded exchanges ([`Exchange`]) over HTTP, cut into network chunks at will.
 //! - [`scripted`]: models, asynchronous and synchronous, that answer by a script.
+//! - [`RedisServer`]: a real Redis of a test's own.
 //! - [`store_suite`]: what every store must do, whatever its engine.
 //! - [`conformance`]: compares what a client made of a recorded exchange with what an independent reader made of it.
 //!
@@ -21,6 +22,7 @@
 
 pub mod conformance;
 mod fake_upstream;
+mod redis;
 mod replay;
 pub mod scripted;
 pub mod store_suite;
@@ -30,4 +32,5 @@ pub use llm_replay::{
     Chunking, Exchange, ExchangeError, Expectation, ExpectedCall, FormPart, RecordedRequest,
     RecordedResponse, read_form, split,
 };
+pub use redis::RedisServer;
 pub use replay::ReplayServer;
