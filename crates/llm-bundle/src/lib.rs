@@ -9,6 +9,7 @@
 //! | [`RouteOptions`], [`Strategy`] | a name over several models: which is asked first, and which when it fails |
 //! | [`Adapted`] | a synchronous model, run on a [`SyncPool`], as an async one |
 //! | [`Blocking`] | an async model for synchronous callers, from any thread that may wait |
+//! | [`Quotas`] | how much tenants, keys and providers may use |
 //! | [`CallRecord`] | what remains of a call: exactly one, completed, failed or cancelled |
 //!
 //! A synchronous, CPU-bound model is registered like any other, and then called without a difference:
@@ -62,6 +63,7 @@ mod modality;
 mod observe;
 mod pool;
 mod pool_error;
+pub mod quota;
 mod record;
 mod registry;
 mod requirements;
@@ -85,6 +87,7 @@ pub use misuse::Misuse;
 pub use modality::{Asking, Modality, ModelReply, Spoken};
 pub use pool::{Job, PoolStatus, SyncPool, SyncPoolBuilder};
 pub use pool_error::PoolError;
+pub use quota::{Limits, QuotaLayer, Quotas};
 pub use record::{CallRecord, RecordSink};
 pub use registry::{ListedModel, Registry, RegistryBuilder};
 pub use reranker::Reranker;
