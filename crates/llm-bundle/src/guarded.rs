@@ -19,6 +19,7 @@ use tower::{Service, ServiceBuilder};
 use crate::call::{Asked, CallContext};
 use crate::modality::{Asking, Modality};
 use crate::observe::{CallObserver, Ledger};
+use crate::quota::{QuotaLayer, Quotas};
 use crate::record::RecordSink;
 use crate::router::{Router, Targets};
 use crate::target::{Stack, Target};
@@ -60,7 +61,7 @@ impl Default for GuardOptions {
 /// A model, or several behind one name, with all guards, as a model again: `Guarded<dyn ChatModel>` is a [`ChatModel`].
 /// Clones share the guards.
 ///
-/// From the outside in: trace and meter, total deadline, the choice of a [`Target`], and its guards. A reply carries its
+/// From the outside in: trace and meter, total deadline, quotas, the choice of a [`Target`], and its guards. A reply carries its
 /// guards until it ends or is dropped, and every call ends as one [`CallRecord`](crate::CallRecord).
 pub struct Guarded<M: Modality + ?Sized> {
     shared: Arc<Shared<M>>,
@@ -76,7 +77,7 @@ impl<M: Modality + ?Sized> Guarded<M> {
     /// Puts the guards around `model`. Its calls end as records in `records`.
     pub fn new(model: Arc<M>, options: &GuardOptions, records: Arc<dyn RecordSink>) -> Self {
         let info = model.model_info().clone();
-        Self::over(info, Targets::one(Target::new(model, options)), options, records)
+        Self::over(info, Targets::one(Target::new(model, options, None)), options, None, records)
     }
 
     /// Puts the guards of a route around its targets, of which `info` is known.
@@ -84,6 +85,7 @@ impl<M: Modality + ?Sized> Guarded<M> {
         info: ModelInfo,
         targets: Targets<M>,
         options: &GuardOptions,
+        quotas: Option<Quotas>,
         records: Arc<dyn RecordSink>,
     ) -> Self {
         let targets = Arc::new(targets);
@@ -92,7 +94,8 @@ impl<M: Modality + ?Sized> Guarded<M> {
             prices: info.prices.clone(),
             records,
         });
-        let service = stack(Router::new(targets.clone()), options, ledger);
+        let quotas = quotas.map(|quotas| QuotaLayer::new(quotas, info.prices.clone()));
+        let service = stack(Router::new(targets.clone()), options, quotas, ledger);
         Self { shared: Arc::new(Shared { info, targets, service }) }
     }
 
@@ -139,6 +142,7 @@ impl<M: Modality + ?Sized> Guarded<M> {
 fn stack<M: Modality + ?Sized>(
     router: Router<M>,
     options: &GuardOptions,
+    quotas: Option<QuotaLayer<M>>,
     ledger: Arc<Ledger>,
 ) -> Stack<M> {
     let service = ServiceBuilder::new()
@@ -146,6 +150,7 @@ fn stack<M: Modality + ?Sized>(
             CallObserver::<M>::new(&ledger, asked)
         }))
         .layer(DeadlineLayer::new(options.deadline))
+        .option_layer(quotas)
         .service(router);
     BoxCloneSyncService::new(service)
 }

@@ -51,9 +51,6 @@ pub trait Modality: sealed::Sealed + Send + Sync + 'static {
     /// Roughly how many bytes of text the request has.
     fn input_bytes(request: &Self::Request) -> u64;
 
-    /// The most tokens that the answer may have, where the request says.
-    fn max_output_tokens(request: &Self::Request) -> Option<u64>;
-
     /// Adds an event to what is known of the call.
     fn count(event: &Self::Event, tally: &mut Tally);
 
@@ -125,7 +122,6 @@ macro_rules! modality {
         ask: $ask:expr,
         answers_at_once: $at_once:expr,
         input_bytes: $input_bytes:expr,
-        max_output_tokens: $max_output_tokens:expr,
         count: $count:expr,
         commits: $commits:expr,
         is_filtered: $is_filtered:expr,
@@ -162,11 +158,6 @@ macro_rules! modality {
             fn input_bytes(request: &$request) -> u64 {
                 let input_bytes: fn(&$request) -> usize = $input_bytes;
                 input_bytes(request) as u64
-            }
-
-            fn max_output_tokens(request: &$request) -> Option<u64> {
-                let max_output_tokens: fn(&$request) -> Option<u64> = $max_output_tokens;
-                max_output_tokens(request)
             }
 
             fn count(event: &$event, tally: &mut Tally) {
@@ -212,10 +203,6 @@ modality! {
     input_bytes: |request| {
         request.messages.iter().flat_map(|message| &message.parts).map(text_bytes).sum()
     },
-    max_output_tokens: |request| {
-        let answers = u64::from(request.n.unwrap_or(1).max(1));
-        request.max_output_tokens.map(|most| u64::from(most) * answers)
-    },
     count: |event, tally| tally.chat(event),
     commits: |event| {
         !matches!(event, ChatEvent::Started(_) | ChatEvent::Warning(_) | ChatEvent::Usage(_))
@@ -226,7 +213,8 @@ modality! {
     fits: requirements::are_met,
 
     fn output_limit(request: &ChatRequest) -> Option<u64> {
-        request.max_output_tokens.map(u64::from)
+        let answers = u64::from(request.n.unwrap_or(1).max(1));
+        request.max_output_tokens.map(|most| u64::from(most) * answers)
     }
 
     fn spoken(event: &mut ChatEvent) -> Spoken<'_> {
@@ -273,7 +261,6 @@ modality! {
     ask: |model, request| one(model.embed(request)),
     answers_at_once: |_| true,
     input_bytes: |request| request.inputs.iter().map(String::len).sum(),
-    max_output_tokens: |_| None,
     count: |response, tally| tally.whole(&response.usage, 0),
     commits: |_| true,
     is_filtered: |_| false,
@@ -288,7 +275,6 @@ modality! {
     input_bytes: |request| {
         request.query.len() + request.documents.iter().map(String::len).sum::<usize>()
     },
-    max_output_tokens: |_| None,
     count: |response, tally| tally.whole(&response.usage, 0),
     commits: |_| true,
     is_filtered: |_| false,
@@ -301,7 +287,6 @@ modality! {
     ask: |model, request| model.speak(request),
     answers_at_once: |_| false,
     input_bytes: |request| request.input.len(),
-    max_output_tokens: |_| None,
     count: |_, _| {},
     commits: |_| true,
     is_filtered: |_| false,
@@ -314,7 +299,6 @@ modality! {
     ask: |model, request| one(model.transcribe(request)),
     answers_at_once: |_| true,
     input_bytes: |_| 0,
-    max_output_tokens: |_| None,
     count: |transcript, tally| tally.whole(&transcript.usage, transcript.text.len()),
     commits: |_| true,
     is_filtered: |_| false,
@@ -327,7 +311,6 @@ modality! {
     ask: |model, request| one(model.describe(request)),
     answers_at_once: |_| true,
     input_bytes: |request| request.prompt.as_ref().map_or(0, String::len),
-    max_output_tokens: |_| None,
     count: |description, tally| tally.whole(&description.usage, description.text.len()),
     commits: |_| true,
     is_filtered: |_| false,

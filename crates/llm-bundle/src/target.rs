@@ -15,10 +15,11 @@ use crate::call::{Asked, Call};
 use crate::guarded::GuardOptions;
 use crate::latency::Latency;
 use crate::modality::{Asking, Modality, ModelReply};
+use crate::quota::{QuotaLayer, Quotas};
 
 /// A model behind guards that hold for all who ask it, by whatever name. Clones share them.
 ///
-/// From the outside in: in-flight limit, retries, breaker, limits of one attempt, the model.
+/// From the outside in: quotas, in-flight limit, retries, breaker, limits of one attempt, the model.
 pub struct Target<M: Modality + ?Sized> {
     shared: Arc<Shared<M>>,
 }
@@ -47,15 +48,16 @@ pub(crate) struct Card {
 }
 
 impl<M: Modality + ?Sized> Target<M> {
-    /// Puts its guards around `model`.
-    pub fn new(model: Arc<M>, options: &GuardOptions) -> Self {
+    /// Puts its guards around `model`, with the quotas of its provider's account.
+    pub fn new(model: Arc<M>, options: &GuardOptions, quotas: Option<Quotas>) -> Self {
         let info = model.model_info().clone();
         let card =
             Arc::new(Card { model: Arc::new(info.name.clone()), prices: info.prices.clone() });
         let in_flight = InFlight::with(options.in_flight);
         let breaker = Breaker::new(options.breaker);
         let call = Call::new(model, card.clone());
-        let service = stack(call, options.clone(), in_flight.clone(), breaker.clone());
+        let quotas = quotas.map(|quotas| QuotaLayer::new(quotas, info.prices.clone()));
+        let service = stack(call, options.clone(), quotas, in_flight.clone(), breaker.clone());
         let latency = Latency::default();
         Self { shared: Arc::new(Shared { info, card, in_flight, breaker, latency, service }) }
     }
@@ -100,6 +102,7 @@ impl<M: Modality + ?Sized> Target<M> {
 fn stack<M: Modality + ?Sized>(
     call: Call<M>,
     options: GuardOptions,
+    quotas: Option<QuotaLayer<M>>,
     in_flight: InFlight,
     breaker: Breaker,
 ) -> Stack<M> {
@@ -108,6 +111,7 @@ fn stack<M: Modality + ?Sized>(
     let retry = move |asked: &Asked<M::Request>| retries_of(asked, retry);
     let limits = move |asked: &Asked<M::Request>| limits_of::<M>(asked, &options);
     let service = ServiceBuilder::new()
+        .option_layer(quotas)
         .layer(InFlightLayer::new(in_flight).by(|asked: &Asked<M::Request>| asked.context.priority))
         .layer(RetryLayer::new(retry, budget).until(M::commits))
         .layer(BreakerLayer::new(breaker))

@@ -8,14 +8,13 @@ use std::time::Duration;
 use futures::future::join_all;
 use futures::{StreamExt, TryStreamExt};
 use llm_bundle::quota::{LimitStore, Measure, MemoryLimits, Scope};
-use llm_bundle::{Asked, Call, CallContext, Limits, Priority, QuotaLayer, Quotas};
+use llm_bundle::{CallContext, Guarded, Limits, Priority, Quotas, Registry};
 use llm_core::{
     ChatEvent, ChatModel, ChatReply, ChatRequest, ErrorKind, Message, ModelError, Prices, Retry,
     RetryHint,
 };
 use models::{Counting, Probe};
 use tokio::time::{Instant, advance};
-use tower::{Layer, ServiceExt};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -27,22 +26,28 @@ async fn memory_counts_as_every_store_must() {
 /// A chat model behind quotas.
 #[derive(Clone)]
 struct Limited {
-    model: Arc<dyn ChatModel>,
+    model: Guarded<dyn ChatModel>,
     quotas: Quotas,
-    prices: Option<Prices>,
     context: CallContext,
 }
 
 impl Limited {
     fn new(model: Counting, quotas: Quotas) -> Self {
+        Self::with_provider(model, quotas, Limits::default())
+    }
+
+    fn with_provider(model: Counting, quotas: Quotas, provider: Limits) -> Self {
+        let registry = Registry::builder()
+            .chat(Arc::new(model))
+            .quotas(quotas.clone())
+            .limits_of("test", provider)
+            .build();
         let context = CallContext { tenant: Some("acme".into()), ..CallContext::default() };
-        Self { model: Arc::new(model), quotas, prices: None, context }
+        Self { model: registry.chat("test/counting").unwrap(), quotas, context }
     }
 
     async fn ask(&self, request: ChatRequest) -> Result<ChatReply, ModelError> {
-        let layer = QuotaLayer::<dyn ChatModel>::new(self.quotas.clone(), self.prices.clone());
-        let service = layer.layer(Call::new(self.model.clone()));
-        service.oneshot(Asked::new(request, self.context.clone())).await
+        self.model.ask(request, self.context.clone()).await
     }
 
     async fn used(&self, measure: Measure) -> u64 {
@@ -177,8 +182,10 @@ async fn tenants_and_keys_are_limited_each_for_itself() {
 #[tokio::test(start_paused = true)]
 async fn money_is_estimated_then_counted_and_begins_anew_each_day() {
     let limits = Limits { dollars_per_day: Some(1.0), ..Limits::default() };
-    let mut model = Limited::new(Counting::new(3, &Probe::default()), tenant(limits));
-    model.prices = Some(Prices { input: Some(0.001), output: Some(0.01), ..Prices::default() });
+    let mut model = Counting::new(3, &Probe::default());
+    model.info.prices =
+        Some(Prices { input: Some(0.001), output: Some(0.01), ..Prices::default() });
+    let model = Limited::new(model, tenant(limits));
     let reply = model.ask(question(50)).await.unwrap();
     assert_eq!(model.used(Measure::Money).await, 510_000_000, "10 × 0.001 + 50 × 0.01 dollars");
     drain(reply).await.unwrap();
@@ -228,11 +235,19 @@ async fn what_fails_before_it_answers_costs_no_tokens() {
         ..Limits::default()
     };
     let broken = Counting::new(1, &Probe::default());
-    broken.refusals.lock().unwrap().push_back(ErrorKind::Upstream);
-    let model = Limited::new(broken, tenant(limits));
+    broken.refusals.lock().unwrap().extend([ErrorKind::Upstream; 3]);
+    let model = Limited::with_provider(broken, tenant(limits.clone()), limits);
     model.ask(question(1)).await.unwrap_err();
-    assert_eq!(model.used(Measure::Tokens).await, 0);
-    assert_eq!(model.used(Measure::Requests).await, 1, "the provider was asked");
+    let provider = Scope::provider("test");
+    for (scope, measure, expected) in [
+        (Scope::tenant("acme"), Measure::Tokens, 0),
+        (Scope::tenant("acme"), Measure::Requests, 1),
+        (provider.clone(), Measure::Tokens, 0),
+        (provider, Measure::Requests, 3),
+    ] {
+        let used = model.quotas.used(scope.clone(), measure).await;
+        assert_eq!(used, expected, "{scope} {measure:?}");
+    }
 }
 
 #[tokio::test(start_paused = true)]
@@ -241,17 +256,14 @@ async fn refusals_are_told() {
     let log = told.clone();
     let quotas = Quotas::builder()
         .every_tenant(Limits { requests_per_minute: Some(1), ..Limits::default() })
-        .scope(
-            Scope::provider("openai"),
-            Limits { tokens_per_minute: Some(20), ..Limits::default() },
-        )
         .on_refusal(move |scope, kind| log.lock().unwrap().push(format!("{scope} {kind}")))
         .build();
-    let model = Limited::new(Counting::new(1, &Probe::default()), quotas);
+    let provider = Limits { tokens_per_minute: Some(20), ..Limits::default() };
+    let model = Limited::with_provider(Counting::new(1, &Probe::default()), quotas, provider);
     model.ask(question(50)).await.unwrap_err();
     model.ask(question(1)).await.unwrap();
     model.ask(question(1)).await.unwrap_err();
-    assert_eq!(*told.lock().unwrap(), ["provider `openai` tokens", "tenant `acme` requests"]);
+    assert_eq!(*told.lock().unwrap(), ["provider `test` tokens", "tenant `acme` requests"]);
 }
 
 #[tokio::test]

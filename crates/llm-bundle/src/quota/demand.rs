@@ -23,7 +23,7 @@ pub(super) struct Demand {
 impl Demand {
     pub(super) fn of<M: Modality + ?Sized>(request: &M::Request) -> Self {
         let input = M::input_bytes(request).div_ceil(BYTES_PER_TOKEN);
-        let asked = M::max_output_tokens(request);
+        let asked = M::output_limit(request);
         let likely = match M::KIND {
             ModelKind::Chat | ModelKind::Vision => LIKELY_ANSWER,
             _ => 0,

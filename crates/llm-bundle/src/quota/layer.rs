@@ -21,7 +21,8 @@ use crate::modality::{Asking, Modality, ModelReply};
 /// half-way what had come by then. Neither costs more than a microsecond in memory; a call that nothing limits
 /// passes at once.
 ///
-/// It stands outside the retries: a refused call is not tried again by us.
+/// It stands outside the retries: a refused call is not tried again by us. Where another target can be asked instead,
+/// a call does not wait.
 ///
 /// # Errors
 /// [`ErrorKind::RateLimit`](llm_core::ErrorKind::RateLimit) with the time to wait, and
@@ -33,7 +34,8 @@ pub struct QuotaLayer<M: ?Sized> {
 }
 
 impl<M: Modality + ?Sized> QuotaLayer<M> {
-    /// Calls within `quotas`, for a model with these prices.
+    /// Calls within `quotas`, for a model with these prices: what a call may cost. What it did cost is told by the prices
+    /// of the target that answered.
     pub fn new(quotas: Quotas, prices: Option<Prices>) -> Self {
         Self { quotas, prices: prices.map(Arc::new), kind: PhantomData }
     }
@@ -100,9 +102,10 @@ where
         if charges.is_empty() {
             return Box::pin(inner.oneshot(asked));
         }
+        let (priority, patience) = (asked.context.priority, quotas.patience(&asked));
         Box::pin(async move {
-            let reserved = quotas.reserve::<M>(charges, &asked.context).await?;
-            let mut spending = Spending::<M>::new(reserved, &asked, prices);
+            let reserved = quotas.reserve::<M>(charges, priority, patience).await?;
+            let mut spending = Spending::<M>::new(reserved, &asked);
             match inner.oneshot(asked).await {
                 Ok(reply) => Ok(reply.map_source(|source| Spent::new(source, spending))),
                 Err(error) => {

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use llm_core::{ModelError, Prices};
 use lru::LruCache;
-use service_guards::{Attempt, LeftLine, Line};
+use service_guards::{Attempt, LeftLine, Line, Priority};
 
 use super::demand::Demand;
 use super::refused::{Refused, too_many_wait};
@@ -189,6 +189,18 @@ impl Quotas {
         self.inner.rules.limit_nothing()
     }
 
+    /// Other limits, of this scope and for all calls, which are counted in the same place and refused in the same way.
+    pub fn only(&self, scope: Scope, limits: Limits) -> Self {
+        let inner = Inner {
+            rules: Rules { always: vec![(scope, limits)], ..Rules::default() },
+            lines: Mutex::new(LruCache::new(NonZeroUsize::MIN)),
+            store: self.inner.store.clone(),
+            on_refusal: self.inner.on_refusal.clone(),
+            ..*self.inner
+        };
+        Self { inner: Arc::new(inner) }
+    }
+
     /// Where it is counted.
     pub fn store(&self) -> &Arc<dyn LimitStore> {
         &self.inner.store
@@ -214,13 +226,19 @@ impl Quotas {
             .collect()
     }
 
+    /// How long a call may wait: where somebody else can be asked, that is quicker.
+    pub(super) fn patience<R>(&self, asked: &Asked<R>) -> Duration {
+        if asked.has_alternative { Duration::ZERO } else { self.inner.longest_wait }
+    }
+
     /// Reserves all of it, now or within the longest wait.
     pub(super) async fn reserve<M: Modality + ?Sized>(
         &self,
         charges: Vec<Charge>,
-        context: &CallContext,
+        priority: Priority,
+        longest_wait: Duration,
     ) -> Result<Reserved, ModelError> {
-        let Inner { store, longest_wait, .. } = &*self.inner;
+        let store = &self.inner.store;
         let line = self.line(&charges);
         let attempt = || async {
             match store.reserve(&charges).await {
@@ -231,24 +249,20 @@ impl Quotas {
                 },
             }
         };
-        match line.pass(context.priority, *longest_wait, attempt).await {
+        match line.pass(priority, longest_wait, attempt).await {
             Ok(reservation) => Ok(Reserved { reservation, line }),
             Err(LeftLine::Refused { reason, .. }) => {
                 let charge = charges.get(reason.charge).or(charges.first());
-                let refused = charge.map(|charge| Refused {
-                    charge,
-                    wait: reason.wait,
-                    priority: context.priority,
-                });
+                let refused = charge.map(|charge| Refused { charge, wait: reason.wait, priority });
                 self.tell(charge, charge.map_or("queue", |charge| charge.measure.as_str()));
                 Err(match refused {
                     Some(refused) => refused.error(M::OPERATION),
-                    None => too_many_wait(&charges, *longest_wait, M::OPERATION),
+                    None => too_many_wait(&charges, longest_wait, M::OPERATION),
                 })
             }
             Err(LeftLine::TimedOut | LeftLine::Full) => {
                 self.tell(charges.first(), "queue");
-                Err(too_many_wait(&charges, *longest_wait, M::OPERATION))
+                Err(too_many_wait(&charges, longest_wait, M::OPERATION))
             }
         }
     }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use futures::Stream;
-use llm_core::{ModelError, Prices};
+use llm_core::ModelError;
 use service_guards::Source;
 
 use super::Consumed;
@@ -19,7 +19,6 @@ use crate::tally::Tally;
 /// What a call has reserved and what it has used so far. Its `Drop` settles.
 pub(super) struct Spending<M: Modality + ?Sized> {
     reserved: Option<Reserved>,
-    prices: Option<Arc<Prices>>,
     trail: Arc<Trail>,
     attempts_before: u32,
     input_bytes: u64,
@@ -30,14 +29,9 @@ pub(super) struct Spending<M: Modality + ?Sized> {
 }
 
 impl<M: Modality + ?Sized> Spending<M> {
-    pub(super) fn new(
-        reserved: Reserved,
-        asked: &Asked<M::Request>,
-        prices: Option<Arc<Prices>>,
-    ) -> Self {
+    pub(super) fn new(reserved: Reserved, asked: &Asked<M::Request>) -> Self {
         Self {
             reserved: Some(reserved),
-            prices,
             trail: asked.trail.clone(),
             attempts_before: asked.trail.attempts(),
             input_bytes: M::input_bytes(&asked.request),
@@ -63,9 +57,11 @@ impl<M: Modality + ?Sized> Spending<M> {
         let is_billed = attempts > 0 && (self.has_events || !self.has_failed);
         let usage = self.tally.usage(if is_billed { self.input_bytes } else { 0 });
         let tokens = usage.total_tokens();
-        let cost = self.prices.as_ref().map_or(usage.cost, |prices| prices.cost(&usage));
-        let cost = cost.map(nanodollars);
-        let is_priced = self.prices.is_some() && tokens.is_some();
+        let card = self.trail.card();
+        let prices = card.as_ref().and_then(|card| card.prices.as_ref());
+        let cost = prices.map_or(usage.cost, |prices| prices.cost(&usage)).map(nanodollars);
+        // Something was used that has a price, but nobody knows how much of it.
+        let is_priced = prices.is_some() && tokens.is_some();
         Consumed {
             requests: u64::from(attempts.min(1)),
             attempts: u64::from(attempts),
