@@ -98,7 +98,7 @@ const RULES: &[Rule] = &[
     },
     Rule {
         name: "testkit",
-        may: &["service-guards", "llm-core", "llm-replay", "rag-core"],
+        may: &["service-guards", "llm-core", "llm-bundle", "llm-replay", "rag-core"],
         never: ENGINES,
     },
 ];

@@ -57,17 +57,38 @@ pub struct Trail {
     first_attempt: OnceLock<Duration>,
     attempts: AtomicU32,
     asked_last: Mutex<Option<Arc<Payee>>>,
-    spent: Mutex<Spent>,
+    bills: Mutex<Vec<(Arc<Payee>, Bill)>>,
     cached: AtomicBool,
     /// The caller's.
     outer: Option<Arc<Trail>>,
 }
 
-/// What has been consumed so far.
+/// What has been asked of somebody, and what that consumed as far as it is over.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Spent {
+pub(crate) struct Bill {
+    pub(crate) attempts: u32,
     pub(crate) usage: Usage,
+    /// In US dollars, as far as it is known.
     pub(crate) cost: Option<f64>,
+    /// Whether something was consumed whose price is known, but not how much of it.
+    pub(crate) has_unknown_cost: bool,
+}
+
+impl Bill {
+    fn add(&mut self, other: Bill) {
+        let before = std::mem::take(self);
+        *self = Bill {
+            attempts: before.attempts + other.attempts,
+            // The provider's own words stay where they are all there is.
+            usage: if before.usage == Usage::default() {
+                other.usage
+            } else {
+                sum(before.usage, other.usage)
+            },
+            cost: add(before.cost, other.cost),
+            has_unknown_cost: before.has_unknown_cost || other.has_unknown_cost,
+        };
+    }
 }
 
 impl Default for Trail {
@@ -89,7 +110,7 @@ impl Trail {
             first_attempt: OnceLock::new(),
             attempts: AtomicU32::new(0),
             asked_last: Mutex::new(None),
-            spent: Mutex::default(),
+            bills: Mutex::default(),
             cached: AtomicBool::new(false),
             outer,
         }
@@ -105,6 +126,7 @@ impl Trail {
             trail.attempts.fetch_add(1, Ordering::Relaxed);
             trail.first_attempt.get_or_init(|| trail.started.elapsed());
         }
+        self.charge(payee, Bill { attempts: 1, ..Bill::default() });
         self.answered_by(payee);
     }
 
@@ -127,19 +149,28 @@ impl Trail {
     }
 
     /// An attempt is over that consumed this.
-    pub(crate) fn spend(&self, payee: &Payee, usage: Usage) {
+    pub(crate) fn spend(&self, payee: &Arc<Payee>, usage: Usage) {
         let cost = payee.cost(&usage);
-        let mut spent = lock(&self.spent);
-        let before = std::mem::take(&mut *spent);
-        *spent = Spent {
-            usage: if before.usage == Usage::default() { usage } else { sum(before.usage, usage) },
-            cost: add(before.cost, cost),
-        };
+        let has_unknown_cost = cost.is_none() && payee.has_prices() && usage != Usage::default();
+        self.charge(payee, Bill { attempts: 0, usage, cost, has_unknown_cost });
     }
 
-    /// What all attempts that are over have consumed, answered or not, each at its target's prices.
-    pub(crate) fn spent(&self) -> Spent {
-        lock(&self.spent).clone()
+    fn charge(&self, payee: &Arc<Payee>, bill: Bill) {
+        let mut bills = lock(&self.bills);
+        match bills.iter_mut().find(|(known, _)| Arc::ptr_eq(known, payee)) {
+            Some((_, known)) => known.add(bill),
+            None => bills.push((payee.clone(), bill)),
+        }
+    }
+
+    /// What all attempts at this target, or at all, have consumed as far as they are over, answered or not, each at its
+    /// target's prices.
+    pub(crate) fn bill(&self, payee: Option<&Payee>) -> Bill {
+        let bills = lock(&self.bills);
+        let counts = |of: &Arc<Payee>| payee.is_none_or(|payee| std::ptr::eq(&**of, payee));
+        let mut whole = Bill::default();
+        bills.iter().filter(|(of, _)| counts(of)).for_each(|(_, bill)| whole.add(bill.clone()));
+        whole
     }
 
     /// Says that the answer is one that was given before, or that another call is about to get: nothing of it is

@@ -20,6 +20,7 @@ use crate::call::{Asked, CallContext};
 use crate::modality::{Asking, Modality};
 use crate::observe::{CallObserver, Ledger};
 use crate::payee::Payee;
+use crate::quota::{QuotaLayer, Quotas};
 use crate::record::RecordSink;
 use crate::router::{Router, Targets};
 use crate::target::{Stack, Target};
@@ -61,7 +62,7 @@ impl Default for GuardOptions {
 /// A model, or several behind one name, with all guards, as a model again: `Guarded<dyn ChatModel>` is a [`ChatModel`].
 /// Clones share the guards.
 ///
-/// From the outside in: trace and meter, total deadline, the choice of a [`Target`], and its guards. A reply carries its
+/// From the outside in: trace and meter, total deadline, quotas, the choice of a [`Target`], and its guards. A reply carries its
 /// guards until it ends or is dropped, and every call ends as one [`CallRecord`](crate::CallRecord).
 pub struct Guarded<M: Modality + ?Sized> {
     shared: Arc<Shared<M>>,
@@ -78,7 +79,8 @@ impl<M: Modality + ?Sized> Guarded<M> {
     pub fn new(model: Arc<M>, options: &GuardOptions, records: Arc<dyn RecordSink>) -> Self {
         let info = model.model_info().clone();
         let route = info.name.to_string().into();
-        Self::over(route, info, Targets::one(Target::new(model, options)), options, records)
+        let targets = Targets::one(Target::new(model, options, None));
+        Self::over(route, info, targets, options, None, records)
     }
 
     /// Puts the guards of the route of this name around its targets, of which `info` is known.
@@ -87,12 +89,14 @@ impl<M: Modality + ?Sized> Guarded<M> {
         info: ModelInfo,
         targets: Targets<M>,
         options: &GuardOptions,
+        quotas: Option<Quotas>,
         records: Arc<dyn RecordSink>,
     ) -> Self {
         let targets = Arc::new(targets);
         let payee = Arc::new(Payee::of(&info));
         let ledger = Arc::new(Ledger { route, payee, records });
-        let service = stack(Router::new(targets.clone()), options, ledger);
+        let quotas = quotas.map(|quotas| QuotaLayer::new(quotas, info.prices.clone()));
+        let service = stack(Router::new(targets.clone()), options, quotas, ledger);
         Self { shared: Arc::new(Shared { info, targets, service }) }
     }
 
@@ -139,6 +143,7 @@ impl<M: Modality + ?Sized> Guarded<M> {
 fn stack<M: Modality + ?Sized>(
     router: Router<M>,
     options: &GuardOptions,
+    quotas: Option<QuotaLayer<M>>,
     ledger: Arc<Ledger>,
 ) -> Stack<M> {
     let service = ServiceBuilder::new()
@@ -146,6 +151,7 @@ fn stack<M: Modality + ?Sized>(
             CallObserver::<M>::new(&ledger, asked)
         }))
         .layer(DeadlineLayer::new(options.deadline))
+        .option_layer(quotas)
         .service(router);
     BoxCloneSyncService::new(service)
 }

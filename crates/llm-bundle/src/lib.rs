@@ -9,6 +9,7 @@
 //! | [`RouteOptions`], [`Strategy`] | a name over several models: which is asked first, and which when it fails |
 //! | [`Adapted`] | a synchronous model, run on a [`SyncPool`], as an async one |
 //! | [`Blocking`] | an async model for synchronous callers, from any thread that may wait |
+//! | [`Quotas`] | how much tenants, keys and providers may use |
 //! | [`CallRecord`] | what remains of a call: exactly one, completed, failed or cancelled |
 //! | [`RecordQueue`] | takes records to where they are kept, without making answers wait, and loses none |
 //!
@@ -67,6 +68,7 @@ mod observe;
 mod payee;
 mod pool;
 mod pool_error;
+pub mod quota;
 mod record;
 mod record_queue;
 mod registry;
@@ -93,6 +95,7 @@ pub use misuse::Misuse;
 pub use modality::{Asking, Modality, ModelReply, Spoken};
 pub use pool::{Job, PoolStatus, SyncPool, SyncPoolBuilder};
 pub use pool_error::PoolError;
+pub use quota::{Limits, QuotaLayer, Quotas};
 pub use record::{CallRecord, Ending, Place, RecordSink, Reservation};
 pub use record_queue::{
     RecordQueue, RecordQueueOptions, RecordQueueStatus, RecordWriter, Unwritten,

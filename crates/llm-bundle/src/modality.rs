@@ -239,7 +239,8 @@ modality! {
     },
 
     fn output_limit(request: &ChatRequest) -> Option<u64> {
-        request.max_output_tokens.map(u64::from)
+        let answers = u64::from(request.n.unwrap_or(1).max(1));
+        request.max_output_tokens.map(|most| u64::from(most) * answers)
     }
 
     fn spoken(event: &mut ChatEvent) -> Spoken<'_> {

@@ -9,7 +9,7 @@ use service_guards::{Observer, Summary};
 use tracing::Span;
 use uuid::Uuid;
 
-use crate::call::{Asked, CallContext, Spent, Trail};
+use crate::call::{Asked, Bill, CallContext, Trail};
 use crate::content::Page;
 use crate::genai;
 use crate::modality::Modality;
@@ -128,7 +128,7 @@ impl<M: Modality + ?Sized> Observer<M::Event, ModelError> for CallObserver<M> {
 
     fn ended(mut self, summary: Summary) {
         self.tell_content();
-        let Spent { usage, cost } = self.trail.spent();
+        let Bill { usage, cost, .. } = self.trail.bill(None);
         let payee = self.trail.payee().unwrap_or_else(|| self.ledger.payee.clone());
         let started = self.tally.started();
         let record = CallRecord {

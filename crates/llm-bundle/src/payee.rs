@@ -22,6 +22,11 @@ impl Payee {
         }
     }
 
+    /// Whether anything of it has a price that is known.
+    pub(crate) fn has_prices(&self) -> bool {
+        self.prices.is_some()
+    }
+
     /// What it asks for this, in US dollars: what the provider says, else by the price list; `None` where neither
     /// tells.
     pub(crate) fn cost(&self, usage: &Usage) -> Option<f64> {

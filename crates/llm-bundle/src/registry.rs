@@ -13,6 +13,7 @@ use lru::LruCache;
 
 use crate::guarded::{GuardOptions, Guarded};
 use crate::modality::{Modality, Registered};
+use crate::quota::{Limits, Quotas, Scope};
 use crate::record::RecordSink;
 use crate::route::{self, RouteError, RouteOptions, RouteTarget};
 use crate::router::{Place, Targets};
@@ -55,6 +56,10 @@ struct Inner {
     sources: BTreeMap<String, Vec<Arc<dyn ModelSource>>>,
     options: GuardOptions,
     options_of: BTreeMap<String, GuardOptions>,
+    quotas: Option<Quotas>,
+    limits_of: BTreeMap<String, Limits>,
+    /// Those of the providers with limits, by the number of the key.
+    quotas_of: BTreeMap<(String, usize), Quotas>,
     records: Arc<dyn RecordSink>,
 }
 
@@ -117,6 +122,9 @@ impl Default for RegistryBuilder {
             sources: BTreeMap::new(),
             options: GuardOptions::default(),
             options_of: BTreeMap::new(),
+            quotas: None,
+            limits_of: BTreeMap::new(),
+            quotas_of: BTreeMap::new(),
             records: Arc::new(()),
         };
         Self { inner }
@@ -214,6 +222,19 @@ impl RegistryBuilder {
         self
     }
 
+    /// How much tenants and API keys may use. Default: as much as they like.
+    pub fn quotas(mut self, quotas: Quotas) -> Self {
+        self.inner.quotas = Some(quotas);
+        self
+    }
+
+    /// How much the calls to all models of one provider may use together; with several keys, so much with each. It is
+    /// counted where [`quotas`](Self::quotas) are.
+    pub fn limits_of(mut self, provider: impl Into<String>, limits: Limits) -> Self {
+        self.inner.limits_of.insert(provider.into(), limits);
+        self
+    }
+
     /// Where the records of all calls go. Default: nowhere.
     pub fn records(mut self, records: Arc<dyn RecordSink>) -> Self {
         self.inner.records = records;
@@ -221,8 +242,28 @@ impl RegistryBuilder {
     }
 
     /// The registry.
-    pub fn build(self) -> Registry {
+    pub fn build(mut self) -> Registry {
+        self.inner.quotas_of = self.inner.provider_quotas();
+        self.inner.quotas.take_if(|quotas| quotas.limit_nothing());
         Registry { inner: Arc::new(self.inner) }
+    }
+}
+
+impl Inner {
+    /// The quotas of each account that has some: of each key of a provider with limits.
+    fn provider_quotas(&self) -> BTreeMap<(String, usize), Quotas> {
+        let limited = self.limits_of.iter().filter(|(_, limits)| limits.is_limited());
+        let mut quotas_of = BTreeMap::new();
+        for (provider, limits) in limited {
+            let shared = self.quotas.clone().unwrap_or_else(|| Quotas::builder().build());
+            let keys = self.sources.get(provider).map_or(1, Vec::len);
+            for key in 0..keys {
+                let account = if key == 0 { provider.clone() } else { format!("{provider}#{key}") };
+                let quotas = shared.only(Scope::provider(account), limits.clone());
+                quotas_of.insert((provider.clone(), key), quotas);
+            }
+        }
+        quotas_of
     }
 }
 
@@ -336,8 +377,8 @@ impl Registry {
         let options = self.options_of(&first.target.info().name.provider);
         let targets = Targets::new(places, route.options);
         let info = targets.info().ok_or_else(|| self.not_found::<M>(name))?;
-        let records = self.inner.records.clone();
-        let guarded = Guarded::over(name.into(), info, targets, options, records);
+        let (quotas, records) = (self.inner.quotas.clone(), self.inner.records.clone());
+        let guarded = Guarded::over(name.into(), info, targets, options, quotas, records);
         Ok(shelf.keep(name, guarded))
     }
 
@@ -349,7 +390,9 @@ impl Registry {
     fn targets<M: Registered + ?Sized>(&self, name: &ModelName) -> Vec<Target<M>> {
         let shelf = M::shelf(&self.inner.shelves);
         let guarded = |key: usize, model: &dyn Fn() -> Option<Arc<M>>| {
-            shelf.target(name, key, || Some(Target::new(model()?, self.options_of(&name.provider))))
+            let quotas = self.inner.quotas_of.get(&(name.provider.clone(), key)).cloned();
+            let options = self.options_of(&name.provider);
+            shelf.target(name, key, || Some(Target::new(model()?, options, quotas)))
         };
         if let Some(model) = shelf.exact.get(name) {
             return guarded(0, &|| Some(model.clone())).into_iter().collect();

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use llm_core::{ChatEvent, FinishReason, Started, Usage};
 
 /// Roughly how many bytes of text a token is, for calls that end before their provider has counted.
-const BYTES_PER_TOKEN: u64 = 4;
+pub(crate) const BYTES_PER_TOKEN: u64 = 4;
 
 /// What is known of a call so far.
 #[derive(Clone, Debug, Default)]

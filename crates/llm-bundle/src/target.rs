@@ -16,10 +16,11 @@ use crate::guarded::GuardOptions;
 use crate::latency::Latency;
 use crate::modality::{Asking, Modality, ModelReply};
 use crate::payee::Payee;
+use crate::quota::{QuotaLayer, Quotas};
 
 /// A model behind guards that hold for all who ask it, by whatever name. Clones share them.
 ///
-/// From the outside in: in-flight limit, retries, breaker, limits of one attempt, the model.
+/// From the outside in: quotas, in-flight limit, retries, breaker, limits of one attempt, the model.
 pub struct Target<M: Modality + ?Sized> {
     shared: Arc<Shared<M>>,
 }
@@ -41,14 +42,16 @@ pub(crate) type Stack<M> = BoxCloneSyncService<
 >;
 
 impl<M: Modality + ?Sized> Target<M> {
-    /// Puts its guards around `model`.
-    pub fn new(model: Arc<M>, options: &GuardOptions) -> Self {
+    /// Puts its guards around `model`, with the quotas of its provider's account.
+    pub fn new(model: Arc<M>, options: &GuardOptions, quotas: Option<Quotas>) -> Self {
         let info = model.model_info().clone();
         let in_flight = InFlight::with(options.in_flight);
         let breaker = Breaker::new(options.breaker);
         let call = Call::new(model);
         let payee = call.payee().clone();
-        let service = stack(call, options.clone(), in_flight.clone(), breaker.clone());
+        let quotas = quotas
+            .map(|quotas| QuotaLayer::new(quotas, info.prices.clone()).paid_to(payee.clone()));
+        let service = stack(call, options.clone(), quotas, in_flight.clone(), breaker.clone());
         let latency = Latency::default();
         Self { shared: Arc::new(Shared { info, payee, in_flight, breaker, latency, service }) }
     }
@@ -94,6 +97,7 @@ impl<M: Modality + ?Sized> Target<M> {
 fn stack<M: Modality + ?Sized>(
     call: Call<M>,
     options: GuardOptions,
+    quotas: Option<QuotaLayer<M>>,
     in_flight: InFlight,
     breaker: Breaker,
 ) -> Stack<M> {
@@ -102,6 +106,7 @@ fn stack<M: Modality + ?Sized>(
     let retry = move |asked: &Asked<M::Request>| retries_of(asked, retry);
     let limits = move |asked: &Asked<M::Request>| limits_of::<M>(asked, &options);
     let service = ServiceBuilder::new()
+        .option_layer(quotas)
         .layer(InFlightLayer::new(in_flight).by(|asked: &Asked<M::Request>| asked.context.priority))
         .layer(RetryLayer::new(retry, budget).until(M::commits))
         .layer(BreakerLayer::new(breaker).until(M::commits))

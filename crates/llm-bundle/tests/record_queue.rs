@@ -11,8 +11,8 @@ use async_stream::try_stream;
 use futures::future::{BoxFuture, join_all};
 use futures::{StreamExt, TryStreamExt};
 use llm_bundle::{
-    CallRecord, Ending, GuardOptions, Guarded, RecordQueue, RecordQueueOptions, RecordSink,
-    RecordWriter, Reservation,
+    BreakerOptions, CallRecord, Ending, GuardOptions, Guarded, RecordQueue, RecordQueueOptions,
+    RecordSink, RecordWriter, Reservation,
 };
 use llm_core::{
     BoxError, ChatEvent, ChatModel, ChatReply, ChatRequest, ErrorKind, FinishReason, ModelError,
@@ -71,7 +71,14 @@ fn start(capacity: usize) -> (Shelf, RecordQueue) {
 }
 
 fn guarded(model: impl ChatModel + 'static, queue: &RecordQueue) -> Arc<dyn ChatModel> {
-    let options = GuardOptions { in_flight: places(100_000, 0), ..GuardOptions::default() };
+    // Failures are meant to go on, so nobody is left alone because of them.
+    let breaker = BreakerOptions {
+        failures_in_a_row: u32::MAX,
+        failing_percent_of: u32::MAX,
+        ..BreakerOptions::default()
+    };
+    let in_flight = places(100_000, 0);
+    let options = GuardOptions { in_flight, breaker, ..GuardOptions::default() };
     let model: Arc<dyn ChatModel> = Arc::new(model);
     Arc::new(Guarded::new(model, &options, Arc::new(queue.clone())))
 }

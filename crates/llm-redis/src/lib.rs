@@ -1,1 +1,8 @@
-//! State of `llm-bundle` that replicas share through Redis or Valkey.
+//! What replicas share through Redis or Valkey: limits and budgets.
+//!
+//! Redis is a help, never a condition: a question to it takes no longer than a short timeout, and while it does not
+//! answer it is asked about once a second ([`RedisConnection`]). What happens then is decided by who asked.
+
+mod connection;
+
+pub use connection::{RedisConnection, RedisOptions, Unavailable};

@@ -14,7 +14,10 @@
 //! | [`BreakerLayer`] | leaves a service alone that fails or asks for a rest, and probes whether it works again |
 //! | [`AttemptLimitsLayer`] | the time to the first event, and the silence between two |
 //!
-//! They are listed in the order in which they should stand, outermost first. All of them are ready at any time and
+//! Below the layers stand parts that others build on: [`SlidingWindow`] counts what was taken in any minute, [`Line`]
+//! is who waits for something to fit, and [`Rate`] is both together.
+//!
+//! The layers are listed in the order in which they should stand, outermost first. All of them are ready at any time and
 //! wait inside the call, so a call that is dropped leaves nothing behind.
 //!
 //! ```
@@ -41,13 +44,16 @@ mod health;
 #[cfg(feature = "http-body")]
 mod held_body;
 mod in_flight;
+mod line;
 mod meter;
 mod priority;
+mod rate;
 mod recent;
 mod reply;
 mod retry;
 mod retry_budget;
 mod retry_hint;
+mod sliding_window;
 mod sync;
 mod verdict;
 
@@ -60,10 +66,13 @@ pub use held_body::{HeldBody, Shed, ShedLayer};
 pub use in_flight::{
     ChoosePriority, InFlight, InFlightLayer, InFlightOptions, InFlightService, Permit,
 };
+pub use line::{Attempt, LeftLine, Line};
 pub use meter::{Meter, MeterLayer, Observer, Outcome, Summary};
 pub use priority::Priority;
+pub use rate::{Rate, RateTicket, batch_share};
 pub use reply::{Hold, Reply, Source};
 pub use retry::{ChooseRetry, RetryLayer, RetryOptions, Retrying};
 pub use retry_budget::RetryBudget;
 pub use retry_hint::{Rejection, RestCause, Retry, RetryHint};
+pub use sliding_window::{Misfit, SlidingWindow, Taken};
 pub use verdict::{Judge, Verdict};

@@ -5,6 +5,8 @@
 //! - [`unreachable`](mod@unreachable): addresses where no connection can be made.
 //! - [`ReplayServer`]: serves recorded exchanges ([`Exchange`]) over HTTP, cut into network chunks at will.
 //! - [`scripted`]: models, asynchronous and synchronous, that answer by a script.
+//! - [`RedisServer`]: a real Redis of a test's own.
+//! - [`limit_suite`]: what every store of limits must do.
 //! - [`store_suite`]: what every store must do, whatever its engine.
 //! - [`conformance`]: compares what a client made of a recorded exchange with what an independent reader made of it.
 //!
@@ -22,6 +24,8 @@
 
 pub mod conformance;
 mod fake_upstream;
+pub mod limit_suite;
+mod redis;
 mod replay;
 pub mod scripted;
 pub mod store_suite;
@@ -32,4 +36,5 @@ pub use llm_replay::{
     Chunking, Exchange, ExchangeError, Expectation, ExpectedCall, FormPart, RecordedRequest,
     RecordedResponse, read_form, split,
 };
+pub use redis::RedisServer;
 pub use replay::ReplayServer;
