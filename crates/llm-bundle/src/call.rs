@@ -10,6 +10,7 @@ use service_guards::Priority;
 use tokio::time::Instant;
 use tower::Service;
 
+use crate::caller::on_behalf_of;
 use crate::modality::{Asking, Modality, ModelReply};
 use crate::target::Card;
 
@@ -137,6 +138,6 @@ impl<M: Modality + ?Sized> Service<Asked<M::Request>> for Call<M> {
     fn call(&mut self, mut asked: Asked<M::Request>) -> Self::Future {
         asked.trail.attempt(&self.card);
         M::address(&mut asked.request, &self.card.model.model);
-        self.model.ask(asked.request)
+        on_behalf_of(asked.context, || self.model.ask(asked.request))
     }
 }

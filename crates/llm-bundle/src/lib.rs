@@ -49,9 +49,11 @@
 //! ```
 
 mod adapted;
+mod batcher;
 mod blocking;
 mod bundle;
 mod call;
+mod caller;
 mod continuation;
 mod embedder;
 mod guarded;
@@ -60,6 +62,7 @@ mod latency;
 mod misuse;
 mod modality;
 mod observe;
+mod pace;
 mod pool;
 mod pool_error;
 mod record;
@@ -76,6 +79,7 @@ mod target;
 mod wait;
 
 pub use adapted::Adapted;
+pub use batcher::{BatchOptions, BatchStatus, Batched, Joins};
 pub use blocking::{Blocking, BlockingChat, BlockingOptions};
 pub use bundle::{Bundle, Defaults};
 pub use call::{Asked, Call, CallContext, Trail};
@@ -83,6 +87,7 @@ pub use embedder::Embedder;
 pub use guarded::{GuardOptions, Guarded};
 pub use misuse::Misuse;
 pub use modality::{Asking, Modality, ModelReply, Spoken};
+pub use pace::{Attempt, Pace, PaceLayer, PaceOptions, PaceStatus, Paced, Paces};
 pub use pool::{Job, PoolStatus, SyncPool, SyncPoolBuilder};
 pub use pool_error::PoolError;
 pub use record::{CallRecord, RecordSink};
