@@ -65,6 +65,7 @@ mod observe;
 mod pace;
 mod pool;
 mod pool_error;
+mod ranking;
 mod record;
 mod registry;
 mod requirements;
