@@ -11,6 +11,7 @@ use tokio::time::Instant;
 use tower::Service;
 
 use crate::attempt::Attempt;
+use crate::caller::on_behalf_of;
 use crate::modality::{Asking, Modality, ModelReply};
 use crate::payee::Payee;
 use crate::tally::{add, sum};
@@ -234,7 +235,7 @@ impl<M: Modality + ?Sized> Service<Asked<M::Request>> for Call<M> {
     fn call(&mut self, mut asked: Asked<M::Request>) -> Self::Future {
         let mut attempt = Attempt::<M>::begin(&asked, &self.payee);
         M::address(&mut asked.request, &self.payee.name.model);
-        let asking = self.model.ask(asked.request);
+        let asking = on_behalf_of(asked.context, || self.model.ask(asked.request));
         Box::pin(async move {
             match asking.await {
                 Ok(reply) => Ok(attempt.watch(reply)),

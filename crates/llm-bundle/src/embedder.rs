@@ -30,7 +30,9 @@ const SHORTENINGS: u32 = 3;
 
 /// A guarded embedding model that takes any texts: any number of them (batched to what the model takes, in order),
 /// blank ones (a stand-in is embedded), and over-long ones (cut between characters, with the warning `truncated_input`,
-/// where the model's limit is known or the model says so; by the model's own tokens where these are known). The vectors are checked: as many as texts, of one length, finite.
+/// where the model's limit is known or the model says so; by the model's own tokens where these are known).
+/// The vectors are checked: as many as texts, finite, all of the length that was asked for, else of the one that the model is
+/// known for, else of the one that came before.
 #[derive(Clone, Debug)]
 pub struct Embedder {
     model: Guarded<dyn EmbeddingModel>,
@@ -48,6 +50,7 @@ impl Embedder {
             return Ok(EmbeddingResponse::default());
         }
         let (request, mut warnings) = self.prepare(request).await?;
+        let expected = self.expected_length(&request);
         let size = self.info().limits.batch.map_or(DEFAULT_BATCH, |batch| batch.max(1) as usize);
         let embedder = Arc::new(self);
         let parts: Vec<EmbeddingResponse> = stream::iter(batches(request, size))
@@ -58,7 +61,7 @@ impl Embedder {
         let mut whole = join(parts);
         warnings.append(&mut whole.warnings);
         whole.warnings = warnings;
-        embedder.check_lengths(&whole)?;
+        embedder.check_lengths(&whole, expected)?;
         Ok(whole)
     }
 
@@ -140,13 +143,39 @@ impl Embedder {
         (*cut > 0).then(|| warning("truncated_input", message())).into_iter().collect()
     }
 
-    fn check_lengths(&self, response: &EmbeddingResponse) -> Result<(), ModelError> {
+    /// How long the vectors have to be, where that can be known. Fields of the request that only the provider understands
+    /// may ask for any length.
+    fn expected_length(&self, request: &EmbeddingRequest) -> Expected {
+        match (request.dimensions, self.info().limits.dimensions) {
+            (Some(asked), _) => Expected::Asked(asked as usize),
+            (None, _) if !request.extra_body.is_empty() => Expected::Unknown,
+            (None, Some(declared)) => Expected::Declared(declared as usize),
+            (None, None) => Expected::AsBefore,
+        }
+    }
+
+    fn check_lengths(
+        &self,
+        response: &EmbeddingResponse,
+        expected: Expected,
+    ) -> Result<(), ModelError> {
         let mut lengths = response.vectors.iter().map(Vec::len);
-        let first = lengths.next();
-        if lengths.any(|length| Some(length) != first) {
+        let Some(length) = lengths.next() else {
+            return Ok(());
+        };
+        if lengths.any(|other| other != length) {
             return Err(self.malformed("the vectors differ in length"));
         }
-        Ok(())
+        let (expected, why) = match expected {
+            Expected::Unknown => return Ok(()),
+            Expected::Asked(asked) => (asked, "were asked for"),
+            Expected::Declared(declared) => (declared, "are what the model is known for"),
+            Expected::AsBefore => (self.model.vector_length(length), "came before"),
+        };
+        if length == expected {
+            return Ok(());
+        }
+        Err(self.malformed(format!("the vectors have {length} dimensions, {expected} {why}")))
     }
 
     fn malformed(&self, message: impl Into<String>) -> ModelError {
@@ -167,6 +196,18 @@ impl EmbeddingModel for Embedder {
     ) -> BoxFuture<'static, Result<EmbeddingResponse, ModelError>> {
         Box::pin(self.clone().embed_all(request))
     }
+}
+
+/// How long vectors have to be.
+#[derive(Clone, Copy)]
+enum Expected {
+    /// The request asks for it.
+    Asked(usize),
+    /// The model's own length.
+    Declared(usize),
+    /// As long as those that came before, so that nobody stores vectors that cannot be compared.
+    AsBefore,
+    Unknown,
 }
 
 /// The request in parts of at most `size` texts, in order.

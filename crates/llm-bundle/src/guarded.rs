@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use futures::StreamExt;
@@ -71,6 +72,8 @@ pub struct Guarded<M: Modality + ?Sized> {
 struct Shared<M: Modality + ?Sized> {
     info: ModelInfo,
     targets: Arc<Targets<M>>,
+    /// The length of the first vectors that came; 0 before.
+    vector_length: AtomicUsize,
     service: Stack<M>,
 }
 
@@ -97,7 +100,9 @@ impl<M: Modality + ?Sized> Guarded<M> {
         let ledger = Arc::new(Ledger { route, payee, records });
         let quotas = quotas.map(|quotas| QuotaLayer::new(quotas, info.prices.clone()));
         let service = stack(Router::new(targets.clone()), options, quotas, ledger);
-        Self { shared: Arc::new(Shared { info, targets, service }) }
+        Self {
+            shared: Arc::new(Shared { info, targets, vector_length: AtomicUsize::new(0), service }),
+        }
     }
 
     /// What the model is and can do. Of several targets it is what is known of the first, with the longest context of all.
@@ -109,6 +114,17 @@ impl<M: Modality + ?Sized> Guarded<M> {
     pub fn load(&self) -> (usize, usize) {
         let loads = self.shared.targets.iter().map(Target::load);
         loads.fold((0, 0), |(live, waiting), load| (live + load.0, waiting + load.1))
+    }
+
+    /// The length that its vectors had the first time, which is `length` if that is now.
+    pub(crate) fn vector_length(&self, length: usize) -> usize {
+        let before = self.shared.vector_length.compare_exchange(
+            0,
+            length,
+            Ordering::Relaxed,
+            Ordering::Relaxed,
+        );
+        before.err().unwrap_or(length)
     }
 
     /// Asks, on behalf of `context`. The future resolves with the first event at hand; the rest is the reply. Dropping

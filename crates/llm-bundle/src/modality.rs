@@ -298,7 +298,13 @@ modality! {
 modality! {
     RerankModel Rerank Rerank rerank
     RerankRequest -> RerankResponse
-    ask: |model, request| one(model.rerank(request)),
+    ask: |model, request| {
+        let (scores, answer) = (model.info().scores, model.rerank(request));
+        one(Box::pin(async move {
+            let response = answer.await?;
+            Ok(RerankResponse { scores: response.scores.or(scores), ..response })
+        }))
+    },
     answers_at_once: |_| true,
     input_bytes: |request| {
         request.query.len() + request.documents.iter().map(String::len).sum::<usize>()

@@ -139,10 +139,12 @@ pub(crate) fn check(
 }
 
 /// Whether two names are those of one model at two providers: the last part of the name decides, since resellers put the
-/// maker's name before it, in whatever case.
+/// maker's name before it, in whatever case. The tag `:latest`, which goes without saying, is no part of it; any other tag
+/// is another size or precision, and so another model.
 pub fn is_same_model(a: &ModelName, b: &ModelName) -> bool {
     fn own_name(name: &ModelName) -> &str {
-        name.model.rsplit('/').next().unwrap_or(&name.model)
+        let own = name.model.rsplit('/').next().unwrap_or(&name.model);
+        own.strip_suffix(":latest").unwrap_or(own)
     }
     own_name(a).eq_ignore_ascii_case(own_name(b))
 }
@@ -161,6 +163,9 @@ mod tests {
             (ModelKind::Chat, &[], false),
             (ModelKind::Embedding, &["a/x", "b/y"], false),
             (ModelKind::Embedding, &["a/bge-m3", "b/BAAI/BGE-M3", "a/bge-m3"], true),
+            (ModelKind::Embedding, &["a/bge-m3:latest", "b/@cf/baai/bge-m3"], true),
+            (ModelKind::Embedding, &["a/qwen3-embedding:8b", "b/qwen3-embedding"], false),
+            (ModelKind::Embedding, &["a/bge-m3", "b/bge-m3/"], false),
             (ModelKind::Rerank, &["a/x", "b/y"], true),
         ] {
             let checked = check(kind, "name", &targets(names));

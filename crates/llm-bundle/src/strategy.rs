@@ -48,7 +48,7 @@ impl Strategy {
             .filter(|(_, candidate)| candidate.fits || !any_fits)
             .map(|(at, candidate)| (self.rank(candidate), at, candidate))
             .collect();
-        order.sort_by(|a, b| compare(a, b));
+        order.sort_by(compare);
         order.into_iter().map(|(_, at, _)| at).collect()
     }
 

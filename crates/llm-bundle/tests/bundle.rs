@@ -193,7 +193,11 @@ async fn passages_are_scored_in_batches_and_ranked_as_a_whole() {
         ..RerankRequest::default()
     };
     let response = bundle.rerank(request).await.unwrap();
-    let ranked = |index, score| Ranked { index, score };
+    // From the blank passage's 1 to 11, the best of all seven.
+    let ranked = |index, score| Ranked {
+        relevance: Some((score - 1.0) / 10.0),
+        ..Ranked::new(index, score)
+    };
     assert_eq!(response.results, [ranked(4, 11.0), ranked(2, 7.0), ranked(6, 5.0), ranked(0, 4.0)]);
     assert_eq!(probe.calls(), 3);
     assert_eq!(probe.inputs()[0][1], "-");

@@ -2,6 +2,7 @@
 
 use std::error::Error as StdError;
 use std::fmt;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use service_guards::{Judge, Rejection, RestCause, Retry, RetryHint, Verdict};
@@ -153,9 +154,12 @@ impl ErrorKind {
 /// A failed model call: what was done, to which model, why it failed, and whether trying again can help.
 ///
 /// `Display` is one line without the cause; the cause, if any, is [`source`](StdError::source). It never holds a
-/// secret or a whole prompt. Boxed inside, so that a `Result` stays two words.
+/// secret or a whole prompt. Boxed inside, so that a `Result` stays two words. A clone, for a further caller who waited for
+/// the same call, shares the cause.
+#[derive(Clone)]
 pub struct ModelError(Box<Details>);
 
+#[derive(Clone)]
 struct Details {
     kind: ErrorKind,
     retry: Retry,
@@ -167,7 +171,7 @@ struct Details {
     code: Option<String>,
     param: Option<String>,
     request_id: Option<String>,
-    source: Option<BoxError>,
+    source: Option<Arc<dyn StdError + Send + Sync>>,
 }
 
 impl ModelError {
@@ -238,7 +242,7 @@ impl ModelError {
 
     /// Adds the cause.
     pub fn with_source(mut self, source: impl Into<BoxError>) -> Self {
-        self.0.source = Some(source.into());
+        self.0.source = Some(Arc::from(source.into()));
         self
     }
 

@@ -36,6 +36,7 @@ mod error;
 mod event;
 mod info;
 mod prices;
+mod rate_limits;
 mod rerank;
 mod response;
 mod source;
@@ -63,6 +64,7 @@ pub use event::{
 };
 pub use info::{Capabilities, Execution, Limits, ModelInfo, ModelKind, ModelName, ScoreType};
 pub use prices::{LongPrices, Prices};
+pub use rate_limits::{RateLimit, RateLimitSink, RateLimits, Refill};
 pub use rerank::{Ranked, RerankModel, RerankRequest, RerankResponse, SyncRerankModel};
 pub use response::{ChatFold, ChatResponse, Choice};
 pub use service_guards::{Hold, Judge, Rejection, Reply, Retry, RetryHint, Verdict};

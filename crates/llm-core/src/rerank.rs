@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use futures::future::BoxFuture;
 use serde::{Deserialize, Serialize};
 
-use crate::{Extra, ModelError, ModelInfo, Usage};
+use crate::{Extra, ModelError, ModelInfo, ScoreType, Usage};
 
 /// A model that scores passages for a question, without blocking.
 pub trait RerankModel: Send + Sync {
@@ -57,8 +57,19 @@ pub struct RerankRequest {
 pub struct Ranked {
     /// Which of the request's documents.
     pub index: usize,
-    /// Its score; higher is better. See [`ScoreType`](crate::ScoreType).
+    /// Its score as the model gave it; higher is better. [`RerankResponse::scores`] tells how to read it.
     pub score: f32,
+    /// Its score in 0 to 1, comparable with those of other models as far as that goes
+    /// ([`ScoreType::normalise`]). Models leave it out; whoever knows all scores of a request fills it in.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub relevance: Option<f32>,
+}
+
+impl Ranked {
+    /// A document and its score, as a model gives it.
+    pub fn new(index: usize, score: f32) -> Self {
+        Self { index, score, relevance: None }
+    }
 }
 
 /// Scores, best first; ties by index.
@@ -69,6 +80,9 @@ pub struct RerankResponse {
     /// The model that answered, as the provider names it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub model: Option<String>,
+    /// How to read the scores; `None` for as [`ModelInfo::scores`] of the model that was asked says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub scores: Option<ScoreType>,
     /// What was consumed.
     pub usage: Usage,
 }

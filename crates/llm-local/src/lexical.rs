@@ -70,8 +70,11 @@ impl SyncRerankModel for Lexical {
             .with_source(error.clone())
         })?;
         let scores = scores(&request.query, &request.documents, table);
-        let mut results: Vec<Ranked> =
-            scores.into_iter().enumerate().map(|(index, score)| Ranked { index, score }).collect();
+        let mut results: Vec<Ranked> = scores
+            .into_iter()
+            .enumerate()
+            .map(|(index, score)| Ranked::new(index, score))
+            .collect();
         results.sort_by(|left, right| right.score.total_cmp(&left.score));
         results.truncate(request.top.unwrap_or(usize::MAX));
 
@@ -80,6 +83,7 @@ impl SyncRerankModel for Lexical {
         Ok(RerankResponse {
             results,
             model: Some(self.info.name.model.clone()),
+            scores: self.info.scores,
             usage: Usage {
                 input_tokens: Some(tokens(&request.query) + of_documents),
                 ..Usage::default()

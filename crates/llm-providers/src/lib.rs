@@ -46,6 +46,7 @@ mod address_guard;
 mod answer;
 #[cfg(feature = "anthropic")]
 pub mod anthropic;
+mod asking;
 mod batches;
 #[cfg(feature = "bedrock")]
 pub mod bedrock;
@@ -82,6 +83,7 @@ mod path_segment;
 mod proxy;
 mod quirks;
 mod ranking;
+pub mod rate_limits;
 mod raw;
 mod remote;
 pub mod rerank;

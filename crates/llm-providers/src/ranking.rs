@@ -21,7 +21,7 @@ pub(crate) fn rank(
                 return Err(ModelError::new(ErrorKind::Malformed, Operation::Rerank, message));
             }
         }
-        results.push(Ranked { index, score });
+        results.push(Ranked::new(index, score));
     }
     results.sort_by(|a, b| b.score.total_cmp(&a.score).then(a.index.cmp(&b.index)));
     Ok(results)

@@ -10,6 +10,8 @@ use llm_core::{
     SpeechRequest, Transcript, TranscriptionModel, TranscriptionRequest,
 };
 
+use crate::asking::asking;
+
 type Ask<Q, R> = dyn Fn(Q) -> BoxFuture<'static, Result<R, ModelError>> + Send + Sync;
 
 /// A model that is asked by a function. Requests go out under the model's own name, and failures that do not say whose
@@ -46,6 +48,7 @@ impl<Q: Addressed, R: Send + 'static> Remote<Q, R> {
     fn call(&self, mut request: Q) -> BoxFuture<'static, Result<R, ModelError>> {
         request.model_mut().clone_from(&self.info.name.model);
         let (info, answer) = (self.info.clone(), (self.ask)(request));
+        let answer = asking(self.info.clone(), answer);
         Box::pin(async move { answer.await.map_err(|error| named(error, &info)) })
     }
 }

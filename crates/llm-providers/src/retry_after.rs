@@ -13,9 +13,12 @@ use http::HeaderMap;
 ///
 /// `now` stands in for a missing `date`. `None` when no header tells.
 pub fn retry_after(headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
-    from_milliseconds(headers)
-        .or_else(|| from_seconds_or_date(headers, now))
-        .or_else(|| from_exhausted_limits(headers))
+    asked_wait(headers, now).or_else(|| from_exhausted_limits(headers))
+}
+
+/// How long the provider asks in so many words not to be called, whatever its limits: the first two forms.
+pub(crate) fn asked_wait(headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
+    from_milliseconds(headers).or_else(|| from_seconds_or_date(headers, now))
 }
 
 /// How long to wait, as the message of a refusal tells: "try again in 6.5s", "retry after 7 seconds". For providers that
@@ -46,7 +49,7 @@ pub fn should_retry(headers: &HeaderMap) -> Option<bool> {
     }
 }
 
-fn text<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
+pub(crate) fn text<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
     headers.get(name)?.to_str().ok().map(str::trim)
 }
 
@@ -75,12 +78,15 @@ fn from_exhausted_limits(headers: &HeaderMap) -> Option<Duration> {
 }
 
 /// `1h2m3.5s`, `120ms`, or a plain number of seconds.
-fn parse_duration(text: &str) -> Option<Duration> {
+pub(crate) fn parse_duration(text: &str) -> Option<Duration> {
     if let Ok(number) = text.parse::<f64>() {
         return seconds(number);
     }
     let mut rest = text;
     let mut total = Duration::ZERO;
+    if text.is_empty() {
+        return None;
+    }
     while !rest.is_empty() {
         let digits = rest.find(|c: char| !c.is_ascii_digit() && c != '.')?;
         let (number, tail) = rest.split_at(digits);

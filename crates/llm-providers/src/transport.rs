@@ -25,8 +25,10 @@ use secrecy::{ExposeSecret, SecretString};
 use url::Url;
 
 use crate::address_guard::{self, AddressPolicy, NoPublicAddress, PublicAddresses, SystemNames};
+use crate::asking::with_asked;
 use crate::form::Form;
 use crate::proxy::Proxy;
+use crate::rate_limits::rate_limits;
 use crate::raw::{RawBody, RawRequest, RawResponse};
 use crate::tls;
 
@@ -122,7 +124,25 @@ impl Transport {
             .header(CONTENT_TYPE, HeaderValue::from_static("application/json"))
             .headers(headers)
             .body(body);
-        request.send().await.map_err(|error| transport_error(operation, error))
+        self.sent(operation, request).await
+    }
+
+    /// Sends a request and tells what the response's head says of limits.
+    async fn sent(
+        &self,
+        operation: Operation,
+        request: RequestBuilder,
+    ) -> Result<Response, ModelError> {
+        let response = request.send().await.map_err(|error| transport_error(operation, error))?;
+        if let Some(sink) = &self.options.rate_limits {
+            with_asked(|model| {
+                let limits = rate_limits(response.headers(), now());
+                if !limits.is_unknown() {
+                    sink.seen(&model.name.provider, &model.name.model, &limits);
+                }
+            });
+        }
+        Ok(response)
     }
 
     /// Sends a form to `path` below the base URL and returns the response's head, whatever its status. Its files are
@@ -140,7 +160,7 @@ impl Transport {
         let request = self.client.request(Method::POST, self.url(path));
         let request = request.headers(self.headers.clone()).headers(headers);
         let request = self.with_form(operation, request, form)?;
-        request.send().await.map_err(|error| transport_error(operation, error))
+        self.sent(operation, request).await
     }
 
     /// The same request with a form for body.
@@ -200,7 +220,7 @@ impl Transport {
                 request.headers(headers).body(data)
             }
         };
-        request.send().await.map_err(|error| transport_error(operation, error))
+        self.sent(operation, request).await
     }
 
     /// The URL of a raw request, which never leaves the host.
@@ -233,7 +253,7 @@ impl Transport {
             .request(Method::GET, self.url(path))
             .headers(self.headers.clone())
             .header(ACCEPT, HeaderValue::from_static("application/json"));
-        request.send().await.map_err(|error| transport_error(operation, error))
+        self.sent(operation, request).await
     }
 
     /// Sends a request without a body to `path` below the base URL, with a query besides the base URL's own, and returns
@@ -255,7 +275,7 @@ impl Transport {
         }
         let request =
             self.client.request(method, url).headers(self.headers.clone()).headers(headers);
-        request.send().await.map_err(|error| transport_error(operation, error))
+        self.sent(operation, request).await
     }
 
     /// The whole body of a successful response.

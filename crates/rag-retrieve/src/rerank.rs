@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use llm_core::{ModelError, RerankRequest, ScoreType};
+use llm_core::{ModelError, RerankRequest, RerankResponse, ScoreType};
 
 use crate::{Reranker, Retrieval, RetrievedChunk};
 
@@ -49,8 +49,7 @@ fn scores(
         ..RerankRequest::default()
     };
     let response = reranker.model.rerank(&request)?;
-    let mut values: Vec<f32> = response.results.iter().map(|ranked| ranked.score).collect();
-    reranker.model.info().scores.unwrap_or(ScoreType::Unbounded).normalise(&mut values);
+    let values = relevances(&response, reranker.model.info().scores);
     let mut scores = vec![None; hits.len()];
     for (ranked, value) in response.results.iter().zip(values) {
         if let Some(score) = scores.get_mut(ranked.index).filter(|_| value.is_finite()) {
@@ -58,4 +57,15 @@ fn scores(
         }
     }
     Ok(scores)
+}
+
+/// Each result's score in 0 to 1: what the answer says, else by how it or the model declares its scores.
+fn relevances(response: &RerankResponse, declared: Option<ScoreType>) -> Vec<f32> {
+    let told: Option<Vec<f32>> = response.results.iter().map(|ranked| ranked.relevance).collect();
+    told.unwrap_or_else(|| {
+        let mut values: Vec<f32> = response.results.iter().map(|ranked| ranked.score).collect();
+        let scores = response.scores.or(declared).unwrap_or(ScoreType::Unbounded);
+        scores.normalise(&mut values);
+        values
+    })
 }

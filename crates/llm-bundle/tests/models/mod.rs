@@ -191,7 +191,7 @@ impl RerankModel for ByLength {
             let _alive = alive;
             let results = request.documents.iter().enumerate();
             let results =
-                results.map(|(index, text)| Ranked { index, score: text.len() as f32 }).collect();
+                results.map(|(index, text)| Ranked::new(index, text.len() as f32)).collect();
             Ok(RerankResponse { results, ..RerankResponse::default() })
         })
     }

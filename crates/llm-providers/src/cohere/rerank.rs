@@ -92,7 +92,7 @@ pub fn parse_rerank_response(body: &[u8], count: usize) -> Result<RerankResponse
     })?;
     let entries = body.results.into_iter().map(|entry| (entry.index, entry.score));
     let results = rank(entries, count)?;
-    Ok(RerankResponse { results, model: None, usage: billed(body.meta) })
+    Ok(RerankResponse { results, usage: billed(body.meta), ..RerankResponse::default() })
 }
 
 /// What a call without an answer in text consumed; its own object is what was billed.

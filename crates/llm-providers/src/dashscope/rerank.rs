@@ -96,7 +96,8 @@ pub fn parse_rerank_response(
     let entries = output.results.into_iter().map(|entry| (entry.index, entry.relevance_score));
     let mut results = rank(entries, count)?;
     results.truncate(top.unwrap_or(usize::MAX));
-    Ok(RerankResponse { results, model: None, usage: parse_usage(usage).unwrap_or_default() })
+    let usage = parse_usage(usage).unwrap_or_default();
+    Ok(RerankResponse { results, usage, ..RerankResponse::default() })
 }
 
 #[cfg(test)]

@@ -33,7 +33,7 @@ pub fn parse_rerank_response(
     };
     results.truncate(top.unwrap_or(usize::MAX));
     let model = body.get("model").and_then(Value::as_str).map(str::to_owned);
-    Ok(RerankResponse { results, model, usage: usage(&body) })
+    Ok(RerankResponse { results, model, usage: usage(&body), ..RerankResponse::default() })
 }
 
 /// The list with the scores. Servers of one shape do not agree on its name.

@@ -1,6 +1,9 @@
 //! [`TransportOptions`]: how a transport connects, and what it takes at most.
 
+use std::sync::Arc;
 use std::time::Duration;
+
+use llm_core::RateLimitSink;
 
 use crate::address_guard::AddressPolicy;
 use crate::proxy::Proxy;
@@ -37,6 +40,9 @@ pub struct TransportOptions {
     pub ca_certificates: Vec<u8>,
     /// What to show to servers that ask for a certificate.
     pub client_certificate: Option<ClientCertificate>,
+    /// Who hears what the heads of responses tell of the provider's limits
+    /// ([`rate_limits`](crate::rate_limits::rate_limits)). Told for each response to a call of a model, failures too.
+    pub rate_limits: Option<Arc<dyn RateLimitSink>>,
 }
 
 impl Default for TransportOptions {
@@ -55,6 +61,7 @@ impl Default for TransportOptions {
             system_proxy: false,
             ca_certificates: Vec::new(),
             client_certificate: None,
+            rate_limits: None,
         }
     }
 }

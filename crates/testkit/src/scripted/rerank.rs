@@ -64,7 +64,7 @@ impl ScriptedRerank {
             .documents
             .iter()
             .enumerate()
-            .map(|(index, document)| Ranked { index, score: overlap(&request.query, document) })
+            .map(|(index, document)| Ranked::new(index, overlap(&request.query, document)))
             .collect();
         // The sort is stable, so ties stay in the order of their index.
         results.sort_by(|a, b| b.score.total_cmp(&a.score));
@@ -76,6 +76,7 @@ impl ScriptedRerank {
             None => Ok(RerankResponse {
                 results,
                 model: Some(self.shared.info.name.model.clone()),
+                scores: None,
                 usage: Usage { search_units: Some(1), ..Usage::default() },
             }),
         }
