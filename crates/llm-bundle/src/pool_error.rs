@@ -66,6 +66,10 @@ impl PoolError {
             PoolError::Misuse(_) => (ErrorKind::Misuse, Retry::No),
             _ => (ErrorKind::Internal, Retry::No),
         };
-        ModelError::new(kind, operation, self.to_string()).with_retry(retry)
+        let error = ModelError::new(kind, operation, self.to_string()).with_retry(retry);
+        match self {
+            PoolError::Busy { .. } | PoolError::Closed { .. } => error.as_refusal(),
+            _ => error,
+        }
     }
 }

@@ -13,6 +13,7 @@ use lru::LruCache;
 
 use crate::guarded::{GuardOptions, Guarded};
 use crate::modality::{Modality, Registered};
+use crate::pace::Paces;
 use crate::quota::{Limits, Quotas, Scope};
 use crate::record::RecordSink;
 use crate::route::{self, RouteError, RouteOptions, RouteTarget};
@@ -57,6 +58,7 @@ struct Inner {
     options: GuardOptions,
     options_of: BTreeMap<String, GuardOptions>,
     quotas: Option<Quotas>,
+    paces: Paces,
     limits_of: BTreeMap<String, Limits>,
     /// Those of the providers with limits, by the number of the key.
     quotas_of: BTreeMap<(String, usize), Quotas>,
@@ -123,6 +125,7 @@ impl Default for RegistryBuilder {
             options: GuardOptions::default(),
             options_of: BTreeMap::new(),
             quotas: None,
+            paces: Paces::default(),
             limits_of: BTreeMap::new(),
             quotas_of: BTreeMap::new(),
             records: Arc::new(()),
@@ -225,6 +228,13 @@ impl RegistryBuilder {
     /// How much tenants and API keys may use. Default: as much as they like.
     pub fn quotas(mut self, quotas: Quotas) -> Self {
         self.inner.quotas = Some(quotas);
+        self
+    }
+
+    /// Where what providers tell of their limits finds the models it is about: give [`Paces::of_key`] of the same paces to
+    /// the providers' transports.
+    pub fn paces(mut self, paces: Paces) -> Self {
+        self.inner.paces = paces;
         self
     }
 
@@ -392,7 +402,11 @@ impl Registry {
         let guarded = |key: usize, model: &dyn Fn() -> Option<Arc<M>>| {
             let quotas = self.inner.quotas_of.get(&(name.provider.clone(), key)).cloned();
             let options = self.options_of(&name.provider);
-            shelf.target(name, key, || Some(Target::new(model()?, options, quotas)))
+            shelf.target(name, key, || {
+                let target = Target::new(model()?, options, quotas);
+                self.inner.paces.add(name.clone(), key, target.pace());
+                Some(target)
+            })
         };
         if let Some(model) = shelf.exact.get(name) {
             return guarded(0, &|| Some(model.clone())).into_iter().collect();

@@ -77,9 +77,9 @@ impl<M: Modality + ?Sized> Targets<M> {
     }
 
     /// In which order to ask for this request.
-    fn plan(&self, request: &M::Request) -> Plan {
+    fn plan(&self, asked: &Asked<M::Request>) -> Plan {
         let candidates: Vec<Candidate> =
-            self.places.iter().map(|place| place.candidate(request)).collect();
+            self.places.iter().map(|place| place.candidate(asked)).collect();
         self.options.strategy.order(&candidates).into()
     }
 
@@ -154,7 +154,8 @@ impl<M: Modality + ?Sized> Targets<M> {
 }
 
 impl<M: Modality + ?Sized> Place<M> {
-    fn candidate(&self, request: &M::Request) -> Candidate {
+    fn candidate(&self, asked: &Asked<M::Request>) -> Candidate {
+        let request = &asked.request;
         let info = self.target.info();
         let (live, waiting) = self.target.load();
         Candidate {
@@ -164,7 +165,7 @@ impl<M: Modality + ?Sized> Place<M> {
             latency: self.target.latency().estimate(),
             cost: cost::<M>(request, info),
             fits: M::fits(request, info),
-            rests: self.target.rests(),
+            rests: self.target.rests(asked.context.priority),
         }
     }
 }
@@ -223,7 +224,7 @@ async fn route<M: Modality + ?Sized>(
     targets: Arc<Targets<M>>,
     asked: Asked<M::Request>,
 ) -> Result<ModelReply<M::Event>, ModelError> {
-    let plan = targets.plan(&asked.request);
+    let plan = targets.plan(&asked);
     let remaining = Remaining { targets, plan, asked };
     let (reply, remaining) = remaining.ask_next().await?;
     Ok(continuation::guard(reply, remaining))

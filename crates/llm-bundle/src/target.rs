@@ -6,7 +6,7 @@ use std::sync::Arc;
 use llm_core::{ModelError, ModelInfo};
 use service_guards::{
     AttemptLimits, AttemptLimitsLayer, Breaker, BreakerLayer, BreakerStatus, InFlight,
-    InFlightLayer, RetryBudget, RetryLayer, RetryOptions,
+    InFlightLayer, Priority, RetryBudget, RetryLayer, RetryOptions,
 };
 use tower::util::BoxCloneSyncService;
 use tower::{Service, ServiceBuilder};
@@ -15,6 +15,7 @@ use crate::call::{Asked, Call};
 use crate::guarded::GuardOptions;
 use crate::latency::Latency;
 use crate::modality::{Asking, Modality, ModelReply};
+use crate::pace::{Pace, PaceLayer, PaceOptions};
 use crate::payee::Payee;
 use crate::quota::{QuotaLayer, Quotas};
 
@@ -30,6 +31,7 @@ struct Shared<M: Modality + ?Sized> {
     payee: Arc<Payee>,
     in_flight: InFlight,
     breaker: Breaker,
+    pace: Pace,
     latency: Latency,
     service: Stack<M>,
 }
@@ -47,13 +49,19 @@ impl<M: Modality + ?Sized> Target<M> {
         let info = model.model_info().clone();
         let in_flight = InFlight::with(options.in_flight);
         let breaker = Breaker::new(options.breaker);
+        let places = in_flight.clone();
+        let pace = PaceOptions { in_flight: options.in_flight.limit, ..PaceOptions::default() };
+        let pace = Pace::steering(pace, move |limit| places.set_limit(limit));
         let call = Call::new(model);
         let payee = call.payee().clone();
         let quotas = quotas
             .map(|quotas| QuotaLayer::new(quotas, info.prices.clone()).paid_to(payee.clone()));
-        let service = stack(call, options.clone(), quotas, in_flight.clone(), breaker.clone());
+        let guards = (in_flight.clone(), breaker.clone(), pace.clone());
+        let service = stack(call, options.clone(), quotas, guards);
         let latency = Latency::default();
-        Self { shared: Arc::new(Shared { info, payee, in_flight, breaker, latency, service }) }
+        Self {
+            shared: Arc::new(Shared { info, payee, in_flight, breaker, pace, latency, service }),
+        }
     }
 
     /// What the model is and can do.
@@ -71,9 +79,14 @@ impl<M: Modality + ?Sized> Target<M> {
         self.shared.breaker.status()
     }
 
-    /// Whether a call would be refused now.
-    pub(crate) fn rests(&self) -> bool {
-        self.shared.breaker.is_resting()
+    /// Whether a call of this priority would be refused now.
+    pub(crate) fn rests(&self, priority: Priority) -> bool {
+        self.shared.breaker.is_resting() || self.shared.pace.wait(priority).is_some()
+    }
+
+    /// How fast it may be called, by what its provider tells.
+    pub fn pace(&self) -> &Pace {
+        &self.shared.pace
     }
 
     /// How long it takes to its first event.
@@ -98,8 +111,7 @@ fn stack<M: Modality + ?Sized>(
     call: Call<M>,
     options: GuardOptions,
     quotas: Option<QuotaLayer<M>>,
-    in_flight: InFlight,
-    breaker: Breaker,
+    (in_flight, breaker, pace): (InFlight, Breaker, Pace),
 ) -> Stack<M> {
     let budget = Arc::new(RetryBudget::new(options.retry_share, 10));
     let retry = options.retry;
@@ -110,6 +122,7 @@ fn stack<M: Modality + ?Sized>(
         .layer(InFlightLayer::new(in_flight).by(|asked: &Asked<M::Request>| asked.context.priority))
         .layer(RetryLayer::new(retry, budget).until(M::commits))
         .layer(BreakerLayer::new(breaker).until(M::commits))
+        .layer(PaceLayer::<M>::new(pace))
         .layer(AttemptLimitsLayer::new(limits))
         .service(call);
     BoxCloneSyncService::new(service)

@@ -163,6 +163,7 @@ pub struct ModelError(Box<Details>);
 struct Details {
     kind: ErrorKind,
     retry: Retry,
+    is_refusal: bool,
     operation: Operation,
     provider: String,
     model: String,
@@ -180,6 +181,7 @@ impl ModelError {
         Self(Box::new(Details {
             kind,
             retry: kind.default_retry(),
+            is_refusal: false,
             operation,
             provider: String::new(),
             model: String::new(),
@@ -216,6 +218,12 @@ impl ModelError {
         self
     }
 
+    /// Marks it as the refusal of a guard of our own: nobody was asked, so it tells nothing of the provider.
+    pub fn as_refusal(mut self) -> Self {
+        self.0.is_refusal = true;
+        self
+    }
+
     /// Adds the HTTP status that the provider answered with.
     pub fn with_status(mut self, status: u16) -> Self {
         self.0.status = Some(status);
@@ -249,6 +257,11 @@ impl ModelError {
     /// Why it failed.
     pub fn kind(&self) -> ErrorKind {
         self.0.kind
+    }
+
+    /// Whether a guard of our own refused the call before anybody was asked.
+    pub fn is_refusal(&self) -> bool {
+        self.0.is_refusal
     }
 
     /// What was being done.
@@ -301,6 +314,9 @@ impl RetryHint for ModelError {
 impl Judge for ModelError {
     /// A refused key counts as a failure: nobody who asks with it is served.
     fn verdict(&self) -> Verdict {
+        if self.is_refusal() {
+            return Verdict::Nothing;
+        }
         match (self.kind(), self.retry()) {
             (ErrorKind::RateLimit | ErrorKind::Quota, Retry::After(wait)) => {
                 Verdict::Resting(Some(wait))
@@ -331,7 +347,12 @@ impl From<Rejection> for ModelError {
             Rejection::RateQueue { window, .. } => Retry::After(window),
             _ => Retry::Now,
         };
-        Self::new(kind, Operation::Chat, rejection.to_string()).with_retry(retry)
+        let is_limit = matches!(
+            rejection,
+            Rejection::Deadline { .. } | Rejection::FirstEvent { .. } | Rejection::Idle { .. }
+        );
+        let error = Self::new(kind, Operation::Chat, rejection.to_string()).with_retry(retry);
+        if is_limit { error } else { error.as_refusal() }
     }
 }
 
@@ -413,6 +434,9 @@ mod tests {
         ] {
             let error = ModelError::from(rejection);
             assert_eq!((error.kind(), error.retry()), (kind, retry), "{error}");
+            let says_nothing = kind != ErrorKind::Timeout;
+            assert_eq!(error.is_refusal(), says_nothing, "{error}");
+            assert_eq!(error.verdict() == Verdict::Nothing, says_nothing, "{error}");
         }
     }
 }

@@ -108,6 +108,7 @@ fn no_room(wait: Duration, priority: Priority) -> ModelError {
     };
     ModelError::new(ErrorKind::RateLimit, llm_core::Operation::Raw, message)
         .with_retry(Retry::After(wait))
+        .as_refusal()
 }
 
 /// A stream that tells its attempt how it goes.

@@ -28,7 +28,7 @@ impl Refused<'_> {
             (_, Some(wait)) => Retry::After(wait.max(LEAST_WAIT)),
             (_, None) => Retry::No,
         };
-        ModelError::new(kind, operation, self.message()).with_retry(retry)
+        ModelError::new(kind, operation, self.message()).with_retry(retry).as_refusal()
     }
 
     fn message(&self) -> String {
@@ -80,6 +80,7 @@ pub(super) fn too_many_wait(
     let message = format!("too many calls{scope} wait for their turn; try again later");
     ModelError::new(ErrorKind::RateLimit, operation, message)
         .with_retry(Retry::After(wait.max(LEAST_WAIT)))
+        .as_refusal()
 }
 
 /// A price as people write it: two digits, more where there is more to tell.
