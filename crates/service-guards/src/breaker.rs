@@ -23,13 +23,16 @@ pub struct BreakerOptions {
     pub probe_interval: Duration,
     /// The same for a service that wants to be left alone and does not say how long.
     pub cooldown: Duration,
+    /// A call that is dropped before its answer has begun counts as failed if it has lasted so long: a service that is
+    /// silent until its callers' deadlines end is found out, too. One dropped sooner says nothing.
+    pub patience: Duration,
     /// A service that asks for a longer rest than this is tried by a single call after this time.
     pub longest_rest: Duration,
 }
 
 impl Default for BreakerOptions {
     /// Five failures in a row, or half of at least 20 calls in ten seconds; a probe every 5 s; 60 s of rest for one that
-    /// does not say how long, and at most 5 minutes for one that does.
+    /// does not say how long, and at most 5 minutes for one that does. A minute of patience.
     fn default() -> Self {
         Self {
             failures_in_a_row: 5,
@@ -38,6 +41,7 @@ impl Default for BreakerOptions {
             probe_interval: Duration::from_secs(5),
             cooldown: Duration::from_secs(60),
             longest_rest: Duration::from_secs(300),
+            patience: Duration::from_secs(60),
         }
     }
 }
@@ -89,8 +93,11 @@ impl Breaker {
     /// # Errors
     /// [`Rejection::Resting`] when it may not.
     pub fn pass(&self) -> Result<Pass, Rejection> {
-        match self.lock().pass(Instant::now()) {
-            Ok(ticket) => Ok(Pass { breaker: self.clone(), ticket, begun: false }),
+        let now = Instant::now();
+        match self.lock().pass(now) {
+            Ok(ticket) => {
+                Ok(Pass { breaker: self.clone(), ticket, since: now, stage: Stage::Waiting })
+            }
             Err((left, cause)) => Err(Rejection::Resting { left, cause }),
         }
     }
@@ -145,20 +152,30 @@ impl fmt::Debug for Breaker {
     }
 }
 
-/// A call that a [`Breaker`] let pass. Dropped without a word it says nothing; if it was the probe, the next call is.
+/// A call that a [`Breaker`] let pass. Dropped without a word it says nothing, unless it has lasted for too long
+/// ([`BreakerOptions::patience`]); if it was the probe, the next call is.
 #[derive(Debug)]
 #[must_use = "a breaker learns from what it is told"]
 pub struct Pass {
     breaker: Breaker,
     ticket: Ticket,
-    begun: bool,
+    since: Instant,
+    stage: Stage,
+}
+
+/// How far a call has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stage {
+    Waiting,
+    Begun,
+    Failed,
 }
 
 impl Pass {
     /// The service has begun to answer, or has answered. Only the first time counts.
     pub fn began(&mut self) {
-        if !self.begun {
-            self.begun = true;
+        if self.stage == Stage::Waiting {
+            self.stage = Stage::Begun;
             let ticket = self.ticket;
             self.ticket = self.breaker.update(|health, now| health.began(ticket, now));
         }
@@ -166,13 +183,14 @@ impl Pass {
 
     /// The call has failed, before or after it [`began`](Self::began).
     pub fn failed(mut self, verdict: Verdict) {
-        let Self { ticket, begun, .. } = self;
+        let ticket = self.ticket;
+        let had_begun = self.stage == Stage::Begun;
         match verdict {
             Verdict::Nothing => {}
             Verdict::Fine => self.began(),
             Verdict::Resting(Some(Duration::ZERO)) => self.began(),
             Verdict::Failing => {
-                self.breaker.update(|health, now| health.failed(ticket, begun, now));
+                self.breaker.update(|health, now| health.failed(ticket, had_begun, now));
             }
             Verdict::Resting(Some(wait)) => {
                 self.breaker.update(|health, now| health.rest(Some(ticket), wait, now));
@@ -181,14 +199,23 @@ impl Pass {
                 self.breaker.update(|health, now| health.cool_down(ticket, now));
             }
         }
+        self.stage = Stage::Failed;
+    }
+
+    fn was_waited_for_too_long(&self, health: &Health, now: Instant) -> bool {
+        self.stage == Stage::Waiting && now - self.since >= health.options().patience
     }
 }
 
 impl Drop for Pass {
     fn drop(&mut self) {
-        let ticket = self.ticket;
-        if ticket.is_probe() {
-            self.breaker.update(|health, now| health.said_nothing(ticket, now));
+        // Most calls are over by now.
+        if self.stage != Stage::Waiting && !self.ticket.is_probe() {
+            return;
         }
+        self.breaker.update(|health, now| match self.was_waited_for_too_long(health, now) {
+            true => health.failed(self.ticket, false, now),
+            false => health.said_nothing(self.ticket, now),
+        });
     }
 }

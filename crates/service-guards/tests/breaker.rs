@@ -208,6 +208,18 @@ async fn a_probe_that_is_dropped_leaves_its_turn_to_the_next() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn calls_given_up_count_when_they_were_waited_for_too_long() {
+    for (wait, opens) in [(59, false), (60, true)] {
+        let breaker = breaker();
+        let service = behind(&breaker, service(Script::events(0).hanging(), &Probe::default()));
+        let limit = Duration::from_secs(wait);
+        let given_up = (0..5).map(|_| tokio::time::timeout(limit, call(&service)));
+        assert!(join_all(given_up).await.iter().all(Result::is_err));
+        assert_eq!(breaker.is_resting(), opens, "{wait} s");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_probe_that_hangs_does_not_stop_the_next() {
     let breaker = breaker();
     open(&breaker);
