@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
-use llm_bundle::{Adapted, Blocking, Bundle, GuardOptions, Registry, SyncPool};
+use llm_bundle::{Adapted, Blocking, Bundle, GuardOptions, InFlightOptions, Registry, SyncPool};
 use llm_core::{EmbeddingModel, EmbeddingRequest, SyncEmbeddingModel};
 use llm_local::StaticEmbedding;
 use rag_core::{
@@ -71,7 +71,8 @@ impl Library {
 /// Sync → async → sync: a local model on its pool, behind all guards, for synchronous callers.
 fn blocking_embedder(models: SyncPool, home: Handle) -> Result<Arc<dyn SyncEmbeddingModel>> {
     let model = Adapted::new(Arc::new(StaticEmbedding::new()), models);
-    let guards = GuardOptions { in_flight: 1, ..GuardOptions::default() };
+    let in_flight = InFlightOptions { limit: 1, ..InFlightOptions::default() };
+    let guards = GuardOptions { in_flight, ..GuardOptions::default() };
     let registry = Registry::builder().embedding(Arc::new(model)).guards(guards).build();
     let embedder: Arc<dyn EmbeddingModel> = Arc::new(Bundle::new(registry).embedder(MODEL)?);
     Ok(Arc::new(Blocking::new(embedder, home)))

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use anyhow::{Result, ensure};
-use llm_bundle::{Adapted, Bundle, CallRecord, GuardOptions, Registry, SyncPool};
+use llm_bundle::{Adapted, Bundle, CallRecord, GuardOptions, InFlightOptions, Registry, SyncPool};
 use llm_core::{ChatRequest, Message, SyncEmbeddingModel};
 use llm_providers::OpenAi;
 
@@ -17,7 +17,8 @@ pub fn bundle(
     local: Option<(Arc<dyn SyncEmbeddingModel>, SyncPool)>,
     records: impl Fn(CallRecord) + Send + Sync + 'static,
 ) -> Result<Bundle> {
-    let guards = GuardOptions { in_flight: 2 * CALLS, queue: 0, ..GuardOptions::default() };
+    let in_flight = InFlightOptions { limit: 2 * CALLS, ..InFlightOptions::default() };
+    let guards = GuardOptions { in_flight, ..GuardOptions::default() };
     let mut registry = Registry::builder().guards(guards).records(Arc::new(records));
     for name in ["far", "other"] {
         let provider = OpenAi::builder(name, base_url).build()?;
