@@ -33,9 +33,9 @@ const EVENTS_AHEAD: usize = 64;
 #[derive(Debug)]
 pub struct Adapted<M: ?Sized> {
     info: OnceLock<ModelInfo>,
-    pool: SyncPool,
-    priority: Priority,
-    model: Arc<M>,
+    pub(crate) pool: SyncPool,
+    pub(crate) priority: Priority,
+    pub(crate) model: Arc<M>,
 }
 
 impl<M: ?Sized> Adapted<M> {

@@ -18,6 +18,7 @@ use crate::guarded::Guarded;
 use crate::modality::{Asking, Registered};
 use crate::registry::Registry;
 use crate::reranker::Reranker;
+use crate::tools::{ToolChat, ToolSet};
 
 /// Which model serves a request that names none, by kind.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -114,7 +115,7 @@ impl Bundle {
         mut request: ChatRequest,
     ) -> BoxFuture<'static, Result<ChatResponse, ModelError>> {
         request.stream = false;
-        let reply = self.ask::<dyn ChatModel>(&request.model.clone(), request);
+        let reply = self.chat_reply(request);
         Box::pin(async move { ChatResponse::collect(reply.await?).await })
     }
 
@@ -125,7 +126,20 @@ impl Bundle {
         mut request: ChatRequest,
     ) -> BoxFuture<'static, Result<ChatReply, ModelError>> {
         request.stream = true;
+        self.chat_reply(request)
+    }
+
+    /// Asks as the request says, streamed or in one piece.
+    pub(crate) fn chat_reply(
+        &self,
+        request: ChatRequest,
+    ) -> BoxFuture<'static, Result<ChatReply, ModelError>> {
         self.ask::<dyn ChatModel>(&request.model.clone(), request)
+    }
+
+    /// The same with tools at hand, which are run when a model asks for them; see [`tools`](crate::tools).
+    pub fn with_tools(&self, tools: ToolSet) -> ToolChat {
+        ToolChat::new(self.clone(), tools)
     }
 
     /// Embeds any number of texts, blank and over-long ones too; see [`Embedder`].

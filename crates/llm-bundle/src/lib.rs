@@ -10,6 +10,7 @@
 //! | [`Adapted`] | a synchronous model, run on a [`SyncPool`], as an async one |
 //! | [`Blocking`] | an async model for synchronous callers, from any thread that may wait |
 //! | [`Quotas`] | how much tenants, keys and providers may use |
+//! | [`tools`] | the tool loop: asking, running what the model asks for, asking again |
 //! | [`CallRecord`] | what remains of a call: exactly one, completed, failed or cancelled |
 //! | [`RecordQueue`] | takes records to where they are kept, without making answers wait, and loses none |
 //!
@@ -85,6 +86,7 @@ mod strategy;
 mod sync;
 mod tally;
 mod target;
+pub mod tools;
 mod wait;
 
 pub use adapted::Adapted;

@@ -12,6 +12,8 @@
 //! | transcription | [`TranscriptionModel`] | [`SyncTranscriptionModel`] |
 //! | vision | [`VisionModel`] | [`SyncVisionModel`] |
 //!
+//! Tools that we run ourselves are a [`ToolHandler`] or a [`SyncToolHandler`]; a [`ToolSource`] lists them as they come.
+//!
 //! A chat answer is a stream of [`ChatEvent`]s, each a *delta*; [`ChatResponse::collect`] folds it into a whole:
 //!
 //! ```
@@ -41,6 +43,7 @@ mod rerank;
 mod response;
 mod source;
 mod tool;
+mod tool_handler;
 mod usage;
 mod vision;
 
@@ -70,5 +73,8 @@ pub use response::{ChatFold, ChatResponse, Choice};
 pub use service_guards::{Hold, Judge, Rejection, Reply, Retry, RetryHint, Verdict};
 pub use source::ModelSource;
 pub use tool::{Tool, ToolCall, ToolChoice, ToolResult};
+pub use tool_handler::{
+    SyncToolHandler, ToolError, ToolHandler, ToolInput, ToolOutput, ToolSource,
+};
 pub use usage::Usage;
 pub use vision::{Description, SyncVisionModel, VisionModel, VisionRequest};

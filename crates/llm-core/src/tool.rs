@@ -55,6 +55,14 @@ impl Tool {
             extra: Extra::new(),
         }
     }
+
+    /// The name of a function; `None` for a tool that the provider runs.
+    pub fn name(&self) -> Option<&str> {
+        match self {
+            Tool::Function { name, .. } => Some(name),
+            Tool::Provider { .. } => None,
+        }
+    }
 }
 
 /// Which tools the model may or must use.
