@@ -23,7 +23,8 @@ use crate::http::Shutdown;
 use crate::metrics::Metrics;
 use crate::providers::{Means, Provider, providers};
 use crate::readiness::Readiness;
-use crate::records::CountedCalls;
+use crate::records::{Calls, Told};
+use crate::usage::Usage;
 
 /// The parts of a running server or command. Shared by everything that serves requests.
 pub struct App {
@@ -51,6 +52,8 @@ pub struct App {
     pub in_flight: InFlight,
     /// When and how to stop.
     pub shutdown: Shutdown,
+    /// Records of what model calls consumed, if they are kept.
+    pub(crate) usage: Option<Usage>,
     pub(crate) providers: Vec<Provider>,
     detour: Mutex<Detour>,
     default_chat: OnceLock<String>,
@@ -82,7 +85,13 @@ impl App {
         let detour = Detour::open(&config.recordings).await?;
         let means = Means { environment, models: &known, detour: &detour };
         let providers = providers(&config.provider, means)?;
-        let bundle = bundle(&config, &providers, &models, metrics.clone())?;
+        let usage = Usage::open(&config.usage, &config.server.data_dir).await?;
+        let calls = Calls {
+            metrics: metrics.clone(),
+            queue: usage.as_ref().map(|usage| usage.queue().clone()),
+            told: Told::new(&config.telemetry),
+        };
+        let bundle = bundle(&config, &providers, &models, calls)?;
         let library = Arc::new(library(&store, &bundle, callers.clone()));
         let shutdown = Shutdown::new(config.server.drain());
         let in_flight = InFlight::new(config.server.max_requests, 0);
@@ -102,6 +111,7 @@ impl App {
             readiness: Readiness::default(),
             in_flight,
             shutdown,
+            usage,
             providers,
             detour: Mutex::new(detour),
             default_chat: OnceLock::new(),
@@ -164,6 +174,9 @@ impl App {
                 tracing::warn!(%error, "a pool of threads did not end");
             }
         }
+        if let Some(usage) = &self.usage {
+            usage.close().await;
+        }
         let detour = {
             let mut detour = self.detour.lock().unwrap_or_else(PoisonError::into_inner);
             std::mem::replace(&mut *detour, Detour::None)
@@ -219,7 +232,7 @@ fn bundle(
     config: &Config,
     providers: &[Provider],
     models: &SyncPool,
-    metrics: Arc<Metrics>,
+    calls: Calls,
 ) -> Result<Bundle, ConfigError> {
     let embedding: Arc<dyn SyncEmbeddingModel> = Arc::new(llm_local::StaticEmbedding::new());
     let rerank: Arc<dyn llm_core::SyncRerankModel> = Arc::new(llm_local::Lexical::new());
@@ -228,7 +241,7 @@ fn bundle(
         .embedding(Arc::new(Adapted::new(embedding, models.clone())))
         .rerank(Arc::new(Adapted::new(rerank, models.clone())))
         .chat(Arc::new(Adapted::new(extractive, models.clone())))
-        .records(Arc::new(CountedCalls(metrics)));
+        .records(Arc::new(calls));
     for provider in providers {
         registry = registry.source(provider.name.clone(), Arc::new(provider.clone()));
     }

@@ -2,8 +2,10 @@
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use llm_usage::Dimension;
 
 /// A RAG dialog server: ingests documents, retrieves, and streams cited answers over any provider.
 #[derive(Debug, Parser)]
@@ -30,6 +32,8 @@ pub enum Command {
     Search(SearchArgs),
     /// List the models that can be reached
     Models(ModelsArgs),
+    /// Show what model calls consumed and cost
+    Usage(UsageArgs),
     /// Reads files for a parent process over a pipe
     #[command(hide = true)]
     ParseWorker,
@@ -156,6 +160,23 @@ pub struct ModelsArgs {
     pub json: bool,
 }
 
+/// `usage`
+#[derive(Args, Clone, Debug)]
+pub struct UsageArgs {
+    #[allow(missing_docs)]
+    #[command(flatten)]
+    pub common: CommonArgs,
+    /// Sum by: tenant, key, route, provider, model, operation, outcome, error, priority, day, hour (repeatable, or with commas)
+    #[arg(long, value_name = "WHAT", value_delimiter = ',', default_value = "model")]
+    pub by: Vec<Dimension>,
+    /// How far back: 90m, 24h, 7d, 4w
+    #[arg(long, value_name = "TIME", default_value = "7d", value_parser = crate::commands::span)]
+    pub since: Duration,
+    /// Print one JSON object a line
+    #[arg(long)]
+    pub json: bool,
+}
+
 impl Cli {
     /// The command, `serve` where none was named.
     pub fn command(self) -> Command {
@@ -183,6 +204,7 @@ impl Command {
             Command::Ingest(args) => args.common.clone(),
             Command::Search(args) => args.common.clone(),
             Command::Models(args) => args.common.clone(),
+            Command::Usage(args) => args.common.clone(),
             Command::ParseWorker => CommonArgs::default(),
         }
     }

@@ -29,6 +29,8 @@ mod providers;
 mod readiness;
 mod records;
 mod server;
+mod telemetry;
+mod usage;
 
 use std::error::Error;
 use std::process::ExitCode;
@@ -42,6 +44,7 @@ pub use http::Shutdown;
 pub use ingest::{Ingested, ingest};
 pub use readiness::Readiness;
 pub use server::Server;
+use telemetry::Telemetry;
 
 /// Runs the command of a command line to its end. `began` is when the process did.
 ///
@@ -61,13 +64,20 @@ pub fn run(cli: Cli, environment: Environment, began: Instant) -> Result<ExitCod
     if let Some(RecordingArgs { record, replay }) = command.recordings() {
         config.recordings = RecordingsConfig { record, replay };
     }
-    log::start(common.log_format, &command, &environment);
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .thread_name("runtime")
         .build()
         .context("starting the runtime")?;
+    let telemetry = {
+        let _home = runtime.enter();
+        Telemetry::start(&config.telemetry, &environment)?
+    };
+    log::start(common.log_format, &command, &environment, telemetry.as_ref());
     let code = runtime.block_on(execute(command, config, environment, began));
+    if let Some(telemetry) = telemetry {
+        telemetry.stop();
+    }
     runtime.shutdown_background();
     code
 }
@@ -84,6 +94,7 @@ async fn execute(
         Command::Ingest(args) => commands::ingest(args, config, environment).await,
         Command::Search(args) => commands::search(args, config, environment).await,
         Command::Models(args) => commands::models(args, config, environment).await,
+        Command::Usage(args) => commands::usage(args, config),
         Command::ParseWorker => Ok(ExitCode::SUCCESS),
     }
 }

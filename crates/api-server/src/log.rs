@@ -2,14 +2,22 @@
 
 use std::io::IsTerminal;
 
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
+use tracing_subscriber::{EnvFilter, Layer};
 
 use crate::cli::{Command, LogFormat};
 use crate::config::Environment;
+use crate::telemetry::Telemetry;
 
-/// Starts logging. `COLLOQUY_LOG` (else `RUST_LOG`) selects what; a server tells what it serves, other commands only
+/// Starts logging, and telemetry beside it. `COLLOQUY_LOG` (else `RUST_LOG`) selects what; a server tells what it serves, other commands only
 /// what goes wrong.
-pub(crate) fn start(format: LogFormat, command: &Command, environment: &Environment) {
+pub(crate) fn start(
+    format: LogFormat,
+    command: &Command,
+    environment: &Environment,
+    telemetry: Option<&Telemetry>,
+) {
     let default = match command {
         Command::Serve(_) => "warn,access=info,api_server=info",
         _ => "error",
@@ -17,13 +25,14 @@ pub(crate) fn start(format: LogFormat, command: &Command, environment: &Environm
     let chosen = ["COLLOQUY_LOG", "RUST_LOG"].iter().find_map(|name| environment.get(*name));
     let filter = EnvFilter::try_new(chosen.map_or(default, String::as_str))
         .unwrap_or_else(|_| EnvFilter::new(default));
-    let log = tracing_subscriber::fmt()
-        .with_env_filter(filter)
+    let log = tracing_subscriber::fmt::layer()
         .with_ansi(std::io::stderr().is_terminal())
         .with_writer(std::io::stderr);
-    // A second start (in tests) keeps the first.
-    let _ = match format {
-        LogFormat::Pretty => log.try_init(),
-        LogFormat::Json => log.json().try_init(),
+    let log = match format {
+        LogFormat::Pretty => log.boxed(),
+        LogFormat::Json => log.json().boxed(),
     };
+    let telemetry = telemetry.map(Telemetry::layer);
+    // A second start (in tests) keeps the first.
+    let _ = tracing_subscriber::registry().with(log.with_filter(filter)).with(telemetry).try_init();
 }

@@ -27,7 +27,11 @@ pub struct Metrics {
     live_streams: Gauge,
     model_calls: Family<CallLabels, Counter>,
     model_tokens: Family<TokenLabels, Counter>,
+    model_cost: Family<ModelLabels, Counter<f64, AtomicU64>>,
     first_event_seconds: Family<ModelLabels, Histogram>,
+    queue_seconds: Family<ModelLabels, Histogram>,
+    usage_unwritten: Gauge,
+    usage_write_failures: Gauge,
     ingested: Family<IngestLabels, Counter>,
     pool_queued: Family<PoolLabels, Gauge>,
     pool_running: Family<PoolLabels, Gauge>,
@@ -99,7 +103,11 @@ impl Metrics {
             live_streams: Gauge::default(),
             model_calls: Family::default(),
             model_tokens: Family::default(),
+            model_cost: Family::default(),
             first_event_seconds: Family::new_with_constructor(seconds),
+            queue_seconds: Family::new_with_constructor(seconds),
+            usage_unwritten: Gauge::default(),
+            usage_write_failures: Gauge::default(),
             ingested: Family::default(),
             pool_queued: Family::default(),
             pool_running: Family::default(),
@@ -125,6 +133,27 @@ impl Metrics {
             "model_tokens",
             "Tokens that models consumed, as providers count them",
             self.model_tokens.clone(),
+        );
+        registry.register(
+            "model_cost_dollars",
+            "What model calls cost, where that is known",
+            self.model_cost.clone(),
+        );
+        registry.register_with_unit(
+            "model_queue",
+            "From a model call to its first attempt",
+            Unit::Seconds,
+            self.queue_seconds.clone(),
+        );
+        registry.register(
+            "usage_unwritten",
+            "Usage records that are not written yet",
+            self.usage_unwritten.clone(),
+        );
+        registry.register(
+            "usage_write_failures",
+            "Batches of usage records that could not be written and wait for the next try",
+            self.usage_write_failures.clone(),
         );
         registry.register_with_unit(
             "model_first_event",
@@ -177,14 +206,35 @@ impl Metrics {
         };
         self.model_calls.get_or_create(&labels).inc();
         let usage = &record.usage;
-        for (kind, tokens) in [("input", usage.input_tokens), ("output", usage.output_tokens)] {
-            let labels = TokenLabels { provider: provider.clone(), model: model.clone(), kind };
-            self.model_tokens.get_or_create(&labels).inc_by(tokens.unwrap_or(0));
+        for (kind, tokens) in [
+            ("input", usage.input_tokens),
+            ("output", usage.output_tokens),
+            ("cache_read", usage.cache_read_tokens),
+            ("cache_write", usage.cache_write_tokens),
+            ("reasoning", usage.reasoning_tokens),
+        ] {
+            if let Some(tokens) = tokens {
+                let labels = TokenLabels { provider: provider.clone(), model: model.clone(), kind };
+                self.model_tokens.get_or_create(&labels).inc_by(tokens);
+            }
         }
-        if let Some(first_event) = record.first_event {
-            let labels = ModelLabels { provider, model };
-            self.first_event_seconds.get_or_create(&labels).observe(first_event.as_secs_f64());
+        let labels = ModelLabels { provider, model };
+        if let Some(cost) = record.cost.filter(|cost| cost.is_finite() && *cost > 0.0) {
+            self.model_cost.get_or_create(&labels).inc_by(cost);
         }
+        for (family, duration) in
+            [(&self.first_event_seconds, record.first_event), (&self.queue_seconds, record.queued)]
+        {
+            if let Some(duration) = duration {
+                family.get_or_create(&labels).observe(duration.as_secs_f64());
+            }
+        }
+    }
+
+    /// How many usage records wait to be written, and how often that failed.
+    pub(crate) fn usage(&self, unwritten: u64, failures: u64) {
+        self.usage_unwritten.set(i64::try_from(unwritten).unwrap_or(i64::MAX));
+        self.usage_write_failures.set(i64::try_from(failures).unwrap_or(i64::MAX));
     }
 
     /// The model's name, while there are few: names come from callers, and every label is kept for ever.

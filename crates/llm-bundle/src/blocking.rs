@@ -18,6 +18,7 @@ use llm_core::{
 use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 use tokio::task::{JoinError, JoinHandle};
+use tracing::Instrument;
 
 use crate::misuse::{self, wait_here};
 use crate::wait::wait;
@@ -111,7 +112,8 @@ impl<M: ?Sized> Blocking<M> {
         let model = self.model.clone();
         let until = Instant::now().checked_add(self.options.deadline);
         let waited = wait_here(|| {
-            let mut task = OwnTask(self.home.spawn(async move { ask(model).await }));
+            let mut task =
+                OwnTask(self.home.spawn(async move { ask(model).await }.in_current_span()));
             wait(&mut task.0, until)
         });
         match waited.map_err(|misuse| misuse.during(operation))? {
@@ -171,7 +173,7 @@ where
         misuse::place().map_err(|misuse| misuse.during(Operation::Chat))?;
         let (send, events) = mpsc::channel(self.options.events_ahead.max(1));
         let model = self.model.clone();
-        let task = OwnTask(self.home.spawn(pump(model, request, send)));
+        let task = OwnTask(self.home.spawn(pump(model, request, send).in_current_span()));
         let deadline = self.options.deadline;
         let until = Instant::now().checked_add(deadline);
         let mut chat = BlockingChat { events, task: Some(task), ahead: None, deadline, until };

@@ -7,9 +7,11 @@ mod models;
 mod progress;
 mod search;
 mod serve;
+mod usage;
 
 pub(crate) use ask::ask;
 pub(crate) use ingest::ingest;
 pub(crate) use models::models;
 pub(crate) use search::search;
 pub(crate) use serve::serve;
+pub(crate) use usage::{span, usage};

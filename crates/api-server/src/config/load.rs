@@ -137,6 +137,13 @@ fn check(config: &Config) -> Result<(), ConfigError> {
         let reason = "choose one of `record` and `replay`";
         return Err(ConfigError::new("[recordings]", reason));
     }
+    if !(0.0..=1.0).contains(&config.telemetry.sample_ratio) {
+        return Err(ConfigError::new("[telemetry]", "`sample_ratio` lies between 0 and 1"));
+    }
+    if config.telemetry.capture_content && !config.telemetry.is_on() {
+        let reason = "`capture_content` needs an `otlp_endpoint`";
+        return Err(ConfigError::new("[telemetry]", reason));
+    }
     let weight = config.dialog.vector_weight.unwrap_or(0.0);
     if !(0.0..=1.0).contains(&weight) || !(0.0..=1.0).contains(&config.dialog.threshold) {
         return Err(ConfigError::new("[dialog]", "weights and thresholds lie between 0 and 1"));
@@ -182,6 +189,17 @@ mod tests {
                 vec![],
                 "a secret is written as `env:NAME` or `file:PATH`",
             ),
+            (
+                "[telemetry]\nsample_ratio = 20",
+                vec![],
+                "[telemetry]: `sample_ratio` lies between 0 and 1",
+            ),
+            (
+                "[telemetry]\ncapture_content = true",
+                vec![],
+                "[telemetry]: `capture_content` needs an `otlp_endpoint`",
+            ),
+            ("[usage]\nretention = 3", vec![], "did you mean `retention_days`?"),
             (
                 "[[model]]\nname = \"a\"\ntargets = []",
                 vec![],

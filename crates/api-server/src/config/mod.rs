@@ -7,6 +7,8 @@ mod connection;
 mod load;
 mod models;
 mod secret;
+mod telemetry;
+mod usage;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -22,6 +24,8 @@ use serde::Deserialize;
 pub use load::{ConfigError, Environment, load};
 pub use models::{KnownModel, ModelsConfig};
 pub use secret::SecretRef;
+pub use telemetry::TelemetryConfig;
+pub use usage::UsageConfig;
 
 /// The whole configuration. `Config::default()` needs no file, no key and no network.
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -45,6 +49,10 @@ pub struct Config {
     pub dialog: DialogConfig,
     /// Recording what passes between the server and its providers, and answering from recordings.
     pub recordings: RecordingsConfig,
+    /// Records of what model calls consumed.
+    pub usage: UsageConfig,
+    /// Spans and metrics for a collector.
+    pub telemetry: TelemetryConfig,
 }
 
 /// `[server]`

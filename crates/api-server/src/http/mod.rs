@@ -8,8 +8,11 @@ mod models;
 mod observe;
 mod operations;
 mod page;
+mod problem;
 mod sse;
+mod trace;
 mod unsupported;
+mod usage;
 
 use std::sync::Arc;
 
@@ -35,6 +38,10 @@ pub(crate) fn router(app: Arc<App>) -> Router {
         .route("/v1/models/{*id}", get(models::one))
         .layer(DefaultBodyLimit::max(limit))
         .layer(from_fn_with_state(app.clone(), observe::admit));
+    let native = Router::new()
+        .route("/api/v2/usage", get(usage::sums))
+        .route("/api/v2/usage/records", get(usage::records))
+        .layer(from_fn_with_state(app.clone(), observe::admit));
     let operations = Router::new()
         .route("/healthz", get(operations::alive))
         .route("/readyz", get(operations::ready))
@@ -45,6 +52,7 @@ pub(crate) fn router(app: Arc<App>) -> Router {
         .layer(from_fn(page::security_headers));
     Router::new()
         .merge(openai)
+        .merge(native)
         .merge(operations)
         .merge(pages)
         .fallback(async || Failure::not_found("there is nothing at this address"))
@@ -52,5 +60,6 @@ pub(crate) fn router(app: Arc<App>) -> Router {
         .layer(CatchPanicLayer::custom(|_| Failure::internal().into()))
         .layer(from_fn(observe::refuse_other_sites))
         .layer(from_fn_with_state(app.clone(), observe::observe))
+        .layer(from_fn_with_state(app.clone(), trace::trace))
         .with_state(app)
 }

@@ -28,6 +28,10 @@ pub(super) async fn metrics(State(app): State<Arc<App>>) -> Response {
         let status = pool.status();
         app.metrics.pool(name, status.queued, status.running);
     }
+    if let Some(usage) = &app.usage {
+        let status = usage.queue().status();
+        app.metrics.usage(status.unwritten, status.failures);
+    }
     let format = "application/openmetrics-text; version=1.0.0; charset=utf-8";
     ([(header::CONTENT_TYPE, format)], app.metrics.render()).into_response()
 }
