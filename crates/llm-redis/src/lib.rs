@@ -4,5 +4,7 @@
 //! answer it is asked about once a second ([`RedisConnection`]). What happens then is decided by who asked.
 
 mod connection;
+mod limits;
 
 pub use connection::{RedisConnection, RedisOptions, Unavailable};
+pub use limits::{RedisLimits, RedisLimitsOptions};

@@ -46,6 +46,25 @@ impl RedisServer {
         }
     }
 
+    /// Stops the process where it is: it takes connections and questions, and answers none, until it is
+    /// [woken](Self::wake).
+    pub fn freeze(&self) {
+        self.signal("-STOP");
+    }
+
+    /// Lets a frozen process go on.
+    pub fn wake(&self) {
+        self.signal("-CONT");
+    }
+
+    #[allow(clippy::expect_used)]
+    fn signal(&self, signal: &str) {
+        if let Some(process) = &self.process {
+            let sent = Command::new("kill").arg(signal).arg(process.id().to_string()).status();
+            assert!(sent.expect("kill runs").success(), "the signal was not sent");
+        }
+    }
+
     /// Ends it and starts it again at the same address, empty.
     ///
     /// # Panics
