@@ -16,6 +16,7 @@ use service_guards::{BreakerOptions, DeadlineLayer, InFlightOptions, MeterLayer,
 use tower::util::BoxCloneSyncService;
 use tower::{Service, ServiceBuilder};
 
+use crate::cache::{Cache, CacheLayer};
 use crate::call::{Asked, CallContext};
 use crate::modality::{Asking, Modality};
 use crate::observe::{CallObserver, Ledger};
@@ -61,7 +62,7 @@ impl Default for GuardOptions {
 /// A model, or several behind one name, with all guards, as a model again: `Guarded<dyn ChatModel>` is a [`ChatModel`].
 /// Clones share the guards.
 ///
-/// From the outside in: trace and meter, total deadline, the choice of a [`Target`], and its guards. A reply carries its
+/// From the outside in: trace and meter, cache, total deadline, the choice of a [`Target`], and its guards. A reply carries its
 /// guards until it ends or is dropped, and every call ends as one [`CallRecord`](crate::CallRecord).
 pub struct Guarded<M: Modality + ?Sized> {
     shared: Arc<Shared<M>>,
@@ -78,7 +79,8 @@ impl<M: Modality + ?Sized> Guarded<M> {
     pub fn new(model: Arc<M>, options: &GuardOptions, records: Arc<dyn RecordSink>) -> Self {
         let info = model.model_info().clone();
         let route = info.name.to_string().into();
-        Self::over(route, info, Targets::one(Target::new(model, options)), options, records)
+        let targets = Targets::one(Target::new(model, options));
+        Self::over(route, info, targets, options, None, records)
     }
 
     /// Puts the guards of the route of this name around its targets, of which `info` is known.
@@ -87,12 +89,14 @@ impl<M: Modality + ?Sized> Guarded<M> {
         info: ModelInfo,
         targets: Targets<M>,
         options: &GuardOptions,
+        cache: Option<Cache>,
         records: Arc<dyn RecordSink>,
     ) -> Self {
+        let cache = cache.map(|cache| CacheLayer::new(cache, who_answers(&route, &targets)));
         let targets = Arc::new(targets);
         let payee = Arc::new(Payee::of(&info));
         let ledger = Arc::new(Ledger { route, payee, records });
-        let service = stack(Router::new(targets.clone()), options, ledger);
+        let service = stack(Router::new(targets.clone()), options, cache, ledger);
         Self { shared: Arc::new(Shared { info, targets, service }) }
     }
 
@@ -135,16 +139,23 @@ impl<M: Modality + ?Sized> Guarded<M> {
     }
 }
 
+/// The name of a route with its targets: under another configuration the same name may be answered by others.
+fn who_answers<M: Modality + ?Sized>(route: &str, targets: &Targets<M>) -> String {
+    targets.iter().fold(route.to_owned(), |who, target| format!("{who} {}", target.info().name))
+}
+
 /// The guards, outermost first.
 fn stack<M: Modality + ?Sized>(
     router: Router<M>,
     options: &GuardOptions,
+    cache: Option<CacheLayer<M>>,
     ledger: Arc<Ledger>,
 ) -> Stack<M> {
     let service = ServiceBuilder::new()
         .layer(MeterLayer::new(move |asked: &Asked<M::Request>| {
             CallObserver::<M>::new(&ledger, asked)
         }))
+        .option_layer(cache)
         .layer(DeadlineLayer::new(options.deadline))
         .service(router);
     BoxCloneSyncService::new(service)

@@ -9,6 +9,7 @@
 //! | [`RouteOptions`], [`Strategy`] | a name over several models: which is asked first, and which when it fails |
 //! | [`Adapted`] | a synchronous model, run on a [`SyncPool`], as an async one |
 //! | [`Blocking`] | an async model for synchronous callers, from any thread that may wait |
+//! | [`Cache`] | answers that were given before, exact or to a question that means the same; equal calls under way are one |
 //! | [`CallRecord`] | what remains of a call: exactly one, completed, failed or cancelled |
 //! | [`RecordQueue`] | takes records to where they are kept, without making answers wait, and loses none |
 //!
@@ -53,6 +54,7 @@ mod adapted;
 mod attempt;
 mod blocking;
 mod bundle;
+mod cache;
 mod call;
 mod content;
 mod continuation;
@@ -84,6 +86,11 @@ mod wait;
 pub use adapted::Adapted;
 pub use blocking::{Blocking, BlockingChat, BlockingOptions};
 pub use bundle::{Bundle, Defaults};
+pub use cache::{
+    Cache, CacheBuilder, CacheKey, CacheLayer, CachePolicies, CachePolicy, CacheScope, CacheStatus,
+    CacheStore, CacheUse, CacheableEvent, CacheableRequest, Cached, Completeness, KeyWriter,
+    MemoryCache, SemanticOptions,
+};
 pub use call::{Asked, Call, CallContext, Trail};
 pub use content::{Capture, Page, Redact};
 pub use embedder::Embedder;

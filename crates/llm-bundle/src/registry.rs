@@ -11,6 +11,7 @@ use llm_core::{
 };
 use lru::LruCache;
 
+use crate::cache::Cache;
 use crate::guarded::{GuardOptions, Guarded};
 use crate::modality::{Modality, Registered};
 use crate::record::RecordSink;
@@ -55,6 +56,7 @@ struct Inner {
     sources: BTreeMap<String, Vec<Arc<dyn ModelSource>>>,
     options: GuardOptions,
     options_of: BTreeMap<String, GuardOptions>,
+    cache: Option<Cache>,
     records: Arc<dyn RecordSink>,
 }
 
@@ -117,6 +119,7 @@ impl Default for RegistryBuilder {
             sources: BTreeMap::new(),
             options: GuardOptions::default(),
             options_of: BTreeMap::new(),
+            cache: None,
             records: Arc::new(()),
         };
         Self { inner }
@@ -211,6 +214,12 @@ impl RegistryBuilder {
     /// The limits of the models of one provider, instead of [`guards`](Self::guards).
     pub fn guards_of(mut self, provider: impl Into<String>, options: GuardOptions) -> Self {
         self.inner.options_of.insert(provider.into(), options);
+        self
+    }
+
+    /// Answers that were given before. Default: every call goes to a model.
+    pub fn cache(mut self, cache: Cache) -> Self {
+        self.inner.cache = Some(cache);
         self
     }
 
@@ -336,8 +345,8 @@ impl Registry {
         let options = self.options_of(&first.target.info().name.provider);
         let targets = Targets::new(places, route.options);
         let info = targets.info().ok_or_else(|| self.not_found::<M>(name))?;
-        let records = self.inner.records.clone();
-        let guarded = Guarded::over(name.into(), info, targets, options, records);
+        let (cache, records) = (self.inner.cache.clone(), self.inner.records.clone());
+        let guarded = Guarded::over(name.into(), info, targets, options, cache, records);
         Ok(shelf.keep(name, guarded))
     }
 

@@ -242,6 +242,36 @@ impl ModelError {
         self
     }
 
+    /// The same failure for a further caller of the same call, without its cause, which cannot be copied.
+    pub fn copied(&self) -> Self {
+        let Details {
+            kind,
+            retry,
+            operation,
+            provider,
+            model,
+            message,
+            status,
+            code,
+            param,
+            request_id,
+            source: _,
+        } = &*self.0;
+        Self(Box::new(Details {
+            kind: *kind,
+            retry: *retry,
+            operation: *operation,
+            provider: provider.clone(),
+            model: model.clone(),
+            message: message.clone(),
+            status: *status,
+            code: code.clone(),
+            param: param.clone(),
+            request_id: request_id.clone(),
+            source: None,
+        }))
+    }
+
     /// Why it failed.
     pub fn kind(&self) -> ErrorKind {
         self.0.kind
