@@ -12,6 +12,7 @@ use llm_core::{
 
 use service_guards::Priority;
 
+use crate::cache::CacheUse;
 use crate::call::{CallContext, Trail};
 use crate::embedder::Embedder;
 use crate::guarded::Guarded;
@@ -92,9 +93,16 @@ impl Bundle {
         self
     }
 
-    /// The same with a trail that tells where its calls have been: which target answered, after how many attempts.
+    /// The same with a trail that tells where its calls have been: which target answered, after how many attempts, or
+    /// whether the answer was there already.
     pub fn with_trail(mut self, trail: Arc<Trail>) -> Self {
         self.context.trail = Some(trail);
+        self
+    }
+
+    /// The same for calls that use the cache in this way.
+    pub fn with_cache(mut self, cache: CacheUse) -> Self {
+        self.context.cache = cache;
         self
     }
 

@@ -1,6 +1,6 @@
 //! [`Call`]: a model as a tower service.
 
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -11,6 +11,7 @@ use tokio::time::Instant;
 use tower::Service;
 
 use crate::attempt::Attempt;
+use crate::cache::{CacheStatus, CacheUse};
 use crate::caller::on_behalf_of;
 use crate::modality::{Asking, Modality, ModelReply};
 use crate::payee::Payee;
@@ -27,6 +28,8 @@ pub struct CallContext {
     pub priority: Priority,
     /// Where to note where the call has been, for a caller who wants to know.
     pub trail: Option<Arc<Trail>>,
+    /// Whether it may be answered from the cache.
+    pub cache: CacheUse,
 }
 
 /// A request on its way through the guards.
@@ -59,7 +62,9 @@ pub struct Trail {
     attempts: AtomicU32,
     asked_last: Mutex<Option<Arc<Payee>>>,
     bills: Mutex<Vec<(Arc<Payee>, Bill)>>,
-    cached: AtomicBool,
+    cache: Mutex<Option<CacheStatus>>,
+    /// That of the call which this one goes on with, after the caller who began it left.
+    continues: OnceLock<Arc<Trail>>,
     /// The caller's.
     outer: Option<Arc<Trail>>,
 }
@@ -112,7 +117,8 @@ impl Trail {
             attempts: AtomicU32::new(0),
             asked_last: Mutex::new(None),
             bills: Mutex::default(),
-            cached: AtomicBool::new(false),
+            cache: Mutex::default(),
+            continues: OnceLock::new(),
             outer,
         }
     }
@@ -174,17 +180,6 @@ impl Trail {
         whole
     }
 
-    /// Says that the answer is one that was given before, or that another call is about to get: nothing of it is
-    /// billed to this call.
-    pub fn answered_from_cache(&self) {
-        self.all().for_each(|trail| trail.cached.store(true, Ordering::Relaxed));
-    }
-
-    /// Whether the answer was given before.
-    pub fn is_cached(&self) -> bool {
-        self.cached.load(Ordering::Relaxed)
-    }
-
     /// How often a model has been asked.
     pub fn attempts(&self) -> u32 {
         self.attempts.load(Ordering::Relaxed)
@@ -193,6 +188,30 @@ impl Trail {
     /// From the call to its first attempt, once there was one.
     pub fn queued(&self) -> Option<Duration> {
         self.first_attempt.get().copied()
+    }
+
+    /// What the cache did for the call, once it is known; `None` where no cache is set up. A caller's trail says of
+    /// several calls what was done for the one that it spared least.
+    pub fn cache(&self) -> Option<CacheStatus> {
+        *lock(&self.cache)
+    }
+
+    pub(crate) fn set_cache(&self, status: CacheStatus) {
+        *lock(&self.cache) = Some(status);
+        for trail in self.all().skip(1) {
+            let mut known = lock(&trail.cache);
+            *known = Some(known.map_or(status, |known| known.or_dearer(status)));
+        }
+    }
+
+    /// The call that left `earlier` is this one's from now on.
+    pub(crate) fn go_on_with(&self, earlier: &Arc<Trail>) {
+        self.continues.get_or_init(|| earlier.clone());
+    }
+
+    /// What was asked on behalf of this call: the trail of the call that it goes on with, else its own.
+    pub(crate) fn of_models(&self) -> &Trail {
+        self.continues.get().map_or(self, |trail| &**trail)
     }
 }
 

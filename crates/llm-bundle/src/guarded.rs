@@ -17,6 +17,7 @@ use service_guards::{BreakerOptions, DeadlineLayer, InFlightOptions, MeterLayer,
 use tower::util::BoxCloneSyncService;
 use tower::{Service, ServiceBuilder};
 
+use crate::cache::{Cache, CacheLayer};
 use crate::call::{Asked, CallContext};
 use crate::modality::{Asking, Modality};
 use crate::observe::{CallObserver, Ledger};
@@ -63,7 +64,7 @@ impl Default for GuardOptions {
 /// A model, or several behind one name, with all guards, as a model again: `Guarded<dyn ChatModel>` is a [`ChatModel`].
 /// Clones share the guards.
 ///
-/// From the outside in: trace and meter, total deadline, quotas, the choice of a [`Target`], and its guards. A reply carries its
+/// From the outside in: trace and meter, cache, total deadline, quotas, the choice of a [`Target`], and its guards. A reply carries its
 /// guards until it ends or is dropped, and every call ends as one [`CallRecord`](crate::CallRecord).
 pub struct Guarded<M: Modality + ?Sized> {
     shared: Arc<Shared<M>>,
@@ -77,13 +78,22 @@ struct Shared<M: Modality + ?Sized> {
     service: Stack<M>,
 }
 
+/// What a route's guards are made of.
+pub(crate) struct RouteGuards<'a> {
+    pub(crate) options: &'a GuardOptions,
+    pub(crate) cache: Option<Cache>,
+    pub(crate) quotas: Option<Quotas>,
+    pub(crate) records: Arc<dyn RecordSink>,
+}
+
 impl<M: Modality + ?Sized> Guarded<M> {
     /// Puts the guards around `model`. Its calls end as records in `records`.
     pub fn new(model: Arc<M>, options: &GuardOptions, records: Arc<dyn RecordSink>) -> Self {
         let info = model.model_info().clone();
         let route = info.name.to_string().into();
         let targets = Targets::one(Target::new(model, options, None));
-        Self::over(route, info, targets, options, None, records)
+        let guards = RouteGuards { options, cache: None, quotas: None, records };
+        Self::over(route, info, targets, guards)
     }
 
     /// Puts the guards of the route of this name around its targets, of which `info` is known.
@@ -91,15 +101,15 @@ impl<M: Modality + ?Sized> Guarded<M> {
         route: Arc<str>,
         info: ModelInfo,
         targets: Targets<M>,
-        options: &GuardOptions,
-        quotas: Option<Quotas>,
-        records: Arc<dyn RecordSink>,
+        guards: RouteGuards<'_>,
     ) -> Self {
+        let RouteGuards { options, cache, quotas, records } = guards;
+        let cache = cache.map(|cache| CacheLayer::new(cache, who_answers(&route, &targets)));
         let targets = Arc::new(targets);
         let payee = Arc::new(Payee::of(&info));
         let ledger = Arc::new(Ledger { route, payee, records });
         let quotas = quotas.map(|quotas| QuotaLayer::new(quotas, info.prices.clone()));
-        let service = stack(Router::new(targets.clone()), options, quotas, ledger);
+        let service = stack(Router::new(targets.clone()), options, cache, quotas, ledger);
         Self {
             shared: Arc::new(Shared { info, targets, vector_length: AtomicUsize::new(0), service }),
         }
@@ -155,10 +165,16 @@ impl<M: Modality + ?Sized> Guarded<M> {
     }
 }
 
+/// The name of a route with its targets: under another configuration the same name may be answered by others.
+fn who_answers<M: Modality + ?Sized>(route: &str, targets: &Targets<M>) -> String {
+    targets.iter().fold(route.to_owned(), |who, target| format!("{who} {}", target.info().name))
+}
+
 /// The guards, outermost first.
 fn stack<M: Modality + ?Sized>(
     router: Router<M>,
     options: &GuardOptions,
+    cache: Option<CacheLayer<M>>,
     quotas: Option<QuotaLayer<M>>,
     ledger: Arc<Ledger>,
 ) -> Stack<M> {
@@ -166,6 +182,7 @@ fn stack<M: Modality + ?Sized>(
         .layer(MeterLayer::new(move |asked: &Asked<M::Request>| {
             CallObserver::<M>::new(&ledger, asked)
         }))
+        .option_layer(cache)
         .layer(DeadlineLayer::new(options.deadline))
         .option_layer(quotas)
         .service(router);

@@ -9,6 +9,7 @@
 //! | [`RouteOptions`], [`Strategy`] | a name over several models: which is asked first, and which when it fails |
 //! | [`Adapted`] | a synchronous model, run on a [`SyncPool`], as an async one |
 //! | [`Blocking`] | an async model for synchronous callers, from any thread that may wait |
+//! | [`Cache`] | answers that were given before, exact or to a question that means the same; equal calls under way are one |
 //! | [`Quotas`] | how much tenants, keys and providers may use |
 //! | [`tools`] | the tool loop: asking, running what the model asks for, asking again |
 //! | [`CallRecord`] | what remains of a call: exactly one, completed, failed or cancelled |
@@ -56,6 +57,7 @@ mod attempt;
 mod batcher;
 mod blocking;
 mod bundle;
+mod cache;
 mod call;
 mod caller;
 mod content;
@@ -93,6 +95,11 @@ pub use adapted::Adapted;
 pub use batcher::{BatchOptions, BatchStatus, Batched, Joins};
 pub use blocking::{Blocking, BlockingChat, BlockingOptions};
 pub use bundle::{Bundle, Defaults};
+pub use cache::{
+    Cache, CacheBuilder, CacheKey, CacheLayer, CachePolicies, CachePolicy, CacheScope, CacheStatus,
+    CacheStore, CacheUse, CacheableEvent, CacheableRequest, Cached, Completeness, KeyWriter,
+    MemoryCache, SemanticOptions,
+};
 pub use call::{Asked, Call, CallContext, Trail};
 pub use content::{Capture, Page, Redact};
 pub use embedder::Embedder;

@@ -12,6 +12,7 @@ use llm_core::{
     VisionRequest, Warning,
 };
 
+use crate::cache::{CacheableEvent, CacheableRequest};
 use crate::content::Page;
 use crate::registry::{Shelf, Shelves};
 use crate::requirements;
@@ -29,9 +30,9 @@ pub type Asking<T> = BoxFuture<'static, Result<ModelReply<T>, ModelError>>;
 /// hold until a stream ends serve every kind.
 pub trait Modality: sealed::Sealed + Send + Sync + 'static {
     /// What is asked.
-    type Request: Clone + Send + 'static;
+    type Request: CacheableRequest + Clone + Send + 'static;
     /// What an answer consists of.
-    type Event: Send + 'static;
+    type Event: CacheableEvent;
     /// Which kind this is.
     const KIND: ModelKind;
     /// What a call is called.

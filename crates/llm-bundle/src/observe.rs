@@ -9,6 +9,7 @@ use service_guards::{Observer, Summary};
 use tracing::Span;
 use uuid::Uuid;
 
+use crate::cache::CacheStatus;
 use crate::call::{Asked, Bill, CallContext, Trail};
 use crate::content::Page;
 use crate::genai;
@@ -117,7 +118,7 @@ impl<M: Modality + ?Sized> Observer<M::Event, ModelError> for CallObserver<M> {
     fn failed(&mut self, error: ModelError) -> ModelError {
         self.error = Some(error.kind());
         self.request_id = error.request_id().map(Arc::from);
-        let payee = self.trail.payee();
+        let payee = self.trail.of_models().payee();
         let ModelName { provider, model } = &*payee.as_ref().unwrap_or(&self.ledger.payee).name;
         error.during(M::OPERATION).at_if_unknown(provider, model)
     }
@@ -128,8 +129,12 @@ impl<M: Modality + ?Sized> Observer<M::Event, ModelError> for CallObserver<M> {
 
     fn ended(mut self, summary: Summary) {
         self.tell_content();
-        let Bill { usage, cost, .. } = self.trail.bill(None);
-        let payee = self.trail.payee().unwrap_or_else(|| self.ledger.payee.clone());
+        let trail = self.trail.of_models();
+        // What another call consumed is in that one's record.
+        let is_free = self.trail.cache().is_some_and(CacheStatus::is_free);
+        let nothing = Bill { cost: Some(0.0), ..Bill::default() };
+        let Bill { usage, cost, .. } = if is_free { nothing } else { trail.bill(None) };
+        let payee = trail.payee().unwrap_or_else(|| self.ledger.payee.clone());
         let started = self.tally.started();
         let record = CallRecord {
             id: Uuid::now_v7(),
@@ -141,15 +146,15 @@ impl<M: Modality + ?Sized> Observer<M::Event, ModelError> for CallObserver<M> {
             target: payee.name.clone(),
             operation: M::OPERATION,
             outcome: summary.outcome,
-            cached: self.trail.is_cached(),
+            cache: self.trail.cache(),
             finish: self.tally.finish(),
             error: self.error,
             cost,
             usage,
-            attempts: self.trail.attempts(),
+            attempts: trail.attempts(),
             events: summary.items,
             started: self.started,
-            queued: self.trail.queued(),
+            queued: trail.queued(),
             first_event: summary.first_event,
             total: summary.total,
             request_id: self.request_id.or(started.request_id),

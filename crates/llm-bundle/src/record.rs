@@ -10,6 +10,7 @@ use service_guards::{Outcome, Priority};
 use tokio::sync::mpsc::OwnedPermit;
 use uuid::Uuid;
 
+use crate::cache::CacheStatus;
 use crate::content::Capture;
 
 /// One model call. Every call that was begun ends as exactly one record: completed, failed or cancelled, answered from
@@ -36,8 +37,9 @@ pub struct CallRecord {
     pub operation: Operation,
     /// How it ended.
     pub outcome: Outcome,
-    /// Whether its answer was given before, or shared with another call. Then nothing was consumed.
-    pub cached: bool,
+    /// What the cache did for it, where there is one. What is free ([`CacheStatus::is_free`]) consumed nothing and cost
+    /// nothing: the answer's usage is in the record of the call that it was made for.
+    pub cache: Option<CacheStatus>,
     /// Why the answer ended, where the model said.
     pub finish: Option<FinishReason>,
     /// Why the call failed, if it did.
@@ -67,10 +69,15 @@ pub struct CallRecord {
 }
 
 impl CallRecord {
+    /// Whether the answer was given before, or shared with another call.
+    pub fn is_free(&self) -> bool {
+        self.cache.is_some_and(CacheStatus::is_free)
+    }
+
     /// How the call ended, told apart as far as those who pay want to know.
     pub fn ending(&self) -> Ending {
         match self.outcome {
-            Outcome::Completed if self.cached => Ending::Cached,
+            Outcome::Completed if self.is_free() => Ending::Cached,
             Outcome::Completed => Ending::Completed,
             Outcome::Failed if self.attempts == 0 => Ending::Refused,
             Outcome::Failed => Ending::Failed,

@@ -11,7 +11,8 @@ use llm_core::{
 };
 use lru::LruCache;
 
-use crate::guarded::{GuardOptions, Guarded};
+use crate::cache::Cache;
+use crate::guarded::{GuardOptions, Guarded, RouteGuards};
 use crate::modality::{Modality, Registered};
 use crate::pace::Paces;
 use crate::quota::{Limits, Quotas, Scope};
@@ -62,6 +63,7 @@ struct Inner {
     limits_of: BTreeMap<String, Limits>,
     /// Those of the providers with limits, by the number of the key.
     quotas_of: BTreeMap<(String, usize), Quotas>,
+    cache: Option<Cache>,
     records: Arc<dyn RecordSink>,
 }
 
@@ -128,6 +130,7 @@ impl Default for RegistryBuilder {
             paces: Paces::default(),
             limits_of: BTreeMap::new(),
             quotas_of: BTreeMap::new(),
+            cache: None,
             records: Arc::new(()),
         };
         Self { inner }
@@ -242,6 +245,12 @@ impl RegistryBuilder {
     /// counted where [`quotas`](Self::quotas) are.
     pub fn limits_of(mut self, provider: impl Into<String>, limits: Limits) -> Self {
         self.inner.limits_of.insert(provider.into(), limits);
+        self
+    }
+
+    /// Answers that were given before. Default: every call goes to a model.
+    pub fn cache(mut self, cache: Cache) -> Self {
+        self.inner.cache = Some(cache);
         self
     }
 
@@ -387,8 +396,10 @@ impl Registry {
         let options = self.options_of(&first.target.info().name.provider);
         let targets = Targets::new(places, route.options);
         let info = targets.info().ok_or_else(|| self.not_found::<M>(name))?;
-        let (quotas, records) = (self.inner.quotas.clone(), self.inner.records.clone());
-        let guarded = Guarded::over(name.into(), info, targets, options, quotas, records);
+        let Inner { cache, quotas, records, .. } = &*self.inner;
+        let (cache, quotas, records) = (cache.clone(), quotas.clone(), records.clone());
+        let guards = RouteGuards { options, cache, quotas, records };
+        let guarded = Guarded::over(name.into(), info, targets, guards);
         Ok(shelf.keep(name, guarded))
     }
 

@@ -59,7 +59,7 @@ async fn a_completed_call_is_recorded_in_full() {
     let record = only(&records);
     assert_eq!(record.tenant.as_deref(), Some("acme"));
     assert_eq!(record.target.to_string(), "test/counting");
-    assert_eq!((&*record.route, record.cached), ("test/counting", false));
+    assert_eq!((&*record.route, record.cache), ("test/counting", None));
     assert_eq!((record.operation, record.outcome), (Operation::Chat, Outcome::Completed));
     assert_eq!((record.finish, record.error), (Some(FinishReason::Stop), None));
     let usage = (record.usage.input_tokens, record.usage.output_tokens, record.usage.estimated);
@@ -222,7 +222,7 @@ async fn a_record_tells_who_asked_and_how_it_ended() {
         tenant: Some("acme".into()),
         key: Some("key-7".into()),
         priority: Priority::Batch,
-        trail: None,
+        ..CallContext::default()
     };
     let live = model.ask(question(), context.clone()).await.unwrap();
     model.ask(question(), context.clone()).await.unwrap_err();

@@ -1,0 +1,140 @@
+//! [`CacheableEvent`]: which answers are worth keeping.
+
+use std::collections::{BTreeMap, HashSet};
+
+use bytes::Bytes;
+use llm_core::{
+    Annotation, ChatEvent, Description, EmbeddingResponse, FinishReason, MediaSource,
+    RerankResponse, Transcript,
+};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+/// A piece of an answer that can be kept and given again.
+pub trait CacheableEvent: Clone + Send + Serialize + DeserializeOwned + 'static {
+    /// Whether one event is the whole answer.
+    const IS_WHOLE: bool;
+
+    /// Adds it to what is known of the answer to a question about so many `items`.
+    fn check(&self, items: usize, completeness: &mut Completeness);
+}
+
+/// Whether the events so far are an answer to keep.
+#[derive(Clone, Debug, Default)]
+pub struct Completeness {
+    /// Each of the answers that has begun, and whether it has ended well.
+    answers: BTreeMap<u32, bool>,
+    /// Something came that must not be given to anybody else, or that may be another thing next time.
+    is_spoiled: bool,
+}
+
+impl Completeness {
+    /// Whether all that began has ended well.
+    pub(crate) fn is_complete(&self) -> bool {
+        !self.is_spoiled && !self.answers.is_empty() && self.answers.values().all(|ended| *ended)
+    }
+
+    fn begins(&mut self, answer: u32) {
+        self.answers.entry(answer).or_insert(false);
+    }
+
+    fn ends(&mut self, answer: u32, reason: FinishReason) {
+        self.answers.insert(answer, true);
+        // What a policy cut, or a provider paused or broke off, is not what the question deserves.
+        self.is_spoiled |=
+            !matches!(reason, FinishReason::Stop | FinishReason::Length | FinishReason::ToolCalls);
+    }
+
+    fn whole(&mut self, is_good: bool) {
+        self.answers.insert(0, true);
+        self.is_spoiled |= !is_good;
+    }
+}
+
+impl CacheableEvent for ChatEvent {
+    const IS_WHOLE: bool = false;
+
+    fn check(&self, _: usize, completeness: &mut Completeness) {
+        match self {
+            ChatEvent::Text { choice, .. } | ChatEvent::TextEnd { choice } => {
+                completeness.begins(*choice);
+            }
+            ChatEvent::Logprobs { choice, .. } => completeness.begins(*choice),
+            ChatEvent::Reasoning(delta) => completeness.begins(delta.choice),
+            ChatEvent::ToolCall(delta) => completeness.begins(delta.choice),
+            ChatEvent::Finished { choice, reason, .. } => completeness.ends(*choice, *reason),
+            ChatEvent::Audio(delta) => {
+                completeness.begins(delta.choice);
+                // Its id can be used in the next turn until the provider forgets it.
+                completeness.is_spoiled |= delta.expires_at.is_some();
+            }
+            ChatEvent::Annotation { choice, annotation } => {
+                completeness.begins(*choice);
+                // The web was read.
+                completeness.is_spoiled |= matches!(annotation, Annotation::UrlCitation { .. });
+            }
+            ChatEvent::Media { choice, media } => {
+                completeness.begins(*choice);
+                // The provider keeps what its links lead to for a while only.
+                completeness.is_spoiled |= matches!(media.source, MediaSource::Url(_));
+            }
+            // A provider's tool ran, which may have changed something or read what changes.
+            ChatEvent::Refusal { .. } | ChatEvent::Block { .. } => completeness.is_spoiled = true,
+            ChatEvent::Started(_)
+            | ChatEvent::Warning(_)
+            | ChatEvent::Usage(_)
+            | ChatEvent::Extra { .. } => {}
+            // What is not known here is not kept.
+            _ => completeness.is_spoiled = true,
+        }
+    }
+}
+
+impl CacheableEvent for EmbeddingResponse {
+    const IS_WHOLE: bool = true;
+
+    fn check(&self, items: usize, completeness: &mut Completeness) {
+        let first = self.vectors.first().map_or(0, Vec::len);
+        let is_good = |vector: &Vec<f32>| {
+            !vector.is_empty() && vector.len() == first && vector.iter().all(|x| x.is_finite())
+        };
+        completeness.whole(self.vectors.len() == items && self.vectors.iter().all(is_good));
+    }
+}
+
+impl CacheableEvent for RerankResponse {
+    const IS_WHOLE: bool = true;
+
+    fn check(&self, items: usize, completeness: &mut Completeness) {
+        let mut seen = HashSet::new();
+        completeness.whole(self.results.iter().all(|ranked| {
+            ranked.index < items && ranked.score.is_finite() && seen.insert(ranked.index)
+        }));
+    }
+}
+
+impl CacheableEvent for Bytes {
+    const IS_WHOLE: bool = false;
+
+    fn check(&self, _: usize, completeness: &mut Completeness) {
+        if !self.is_empty() {
+            completeness.whole(true);
+        }
+    }
+}
+
+impl CacheableEvent for Transcript {
+    const IS_WHOLE: bool = true;
+
+    fn check(&self, _: usize, completeness: &mut Completeness) {
+        completeness.whole(true);
+    }
+}
+
+impl CacheableEvent for Description {
+    const IS_WHOLE: bool = true;
+
+    fn check(&self, _: usize, completeness: &mut Completeness) {
+        completeness.whole(!self.text.trim().is_empty());
+    }
+}
