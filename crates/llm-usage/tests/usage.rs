@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use jiff::{SignedDuration, Timestamp};
-use llm_bundle::{CallRecord, Outcome, Priority};
+use llm_bundle::{CacheStatus, CallRecord, Outcome, Priority};
 use llm_core::{ErrorKind, FinishReason, ModelName, Operation, Usage};
 use llm_usage::{Dimension, Filter, Retention, Totals, UsageError, UsageStore};
 use proptest::prelude::*;
@@ -33,7 +33,7 @@ fn record(number: u64) -> CallRecord {
         target: Arc::new(ModelName::new("test", "model")),
         operation: Operation::Chat,
         outcome: Outcome::Completed,
-        cached: false,
+        cache: None,
         finish: Some(FinishReason::Stop),
         error: None,
         usage: Usage { input_tokens: Some(10), output_tokens: Some(2), ..Usage::default() },
@@ -222,7 +222,7 @@ fn any_record() -> impl Strategy<Value = CallRecord> {
             tenant: (tenant > 0).then(|| format!("tenant-{tenant}").into()),
             key: key.map(|key| format!("key-{key}").into()),
             target: Arc::new(ModelName::new("test", format!("model-{model}"))),
-            cached,
+            cache: cached.then_some(CacheStatus::Shared),
             outcome: if attempts == 0 { Outcome::Failed } else { Outcome::Completed },
             error: (attempts == 0).then_some(ErrorKind::Overloaded),
             usage: Usage { input_tokens: input, output_tokens: output, ..Usage::default() },
