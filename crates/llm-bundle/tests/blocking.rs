@@ -308,7 +308,8 @@ fn a_call_that_takes_too_long_is_cancelled() {
     let start = Instant::now();
     assert_eq!(embed(&model), Err(ErrorKind::Timeout));
     assert!(start.elapsed() >= options.deadline);
-    probe.wait_until(|probe| probe.calls() == 1 && probe.live() == 0);
+    // On a busy machine the time is up before the call is made.
+    probe.wait_until(|probe| probe.calls() <= 1 && probe.live() == 0);
 }
 
 #[test]

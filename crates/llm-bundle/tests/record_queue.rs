@@ -72,11 +72,7 @@ fn start(capacity: usize) -> (Shelf, RecordQueue) {
 
 fn guarded(model: impl ChatModel + 'static, queue: &RecordQueue) -> Arc<dyn ChatModel> {
     // Failures are meant to go on, so nobody is left alone because of them.
-    let breaker = BreakerOptions {
-        failures_in_a_row: u32::MAX,
-        failing_percent_of: u32::MAX,
-        ..BreakerOptions::default()
-    };
+    let breaker = BreakerOptions::ignoring_failures();
     let in_flight = places(100_000, 0);
     let options = GuardOptions { in_flight, breaker, ..GuardOptions::default() };
     let model: Arc<dyn ChatModel> = Arc::new(model);

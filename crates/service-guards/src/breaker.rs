@@ -13,7 +13,8 @@ use crate::{Rejection, RestCause, Verdict};
 /// When a service is left alone, and for how long.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct BreakerOptions {
-    /// So many failures with no success between them. At least one.
+    /// So many failures with no success between them, and one more for every twenty successes of the last ten seconds:
+    /// among a thousand calls, a handful that fail one after the other is chance, not an outage.
     pub failures_in_a_row: u32,
     /// Or this share of the calls of the last ten seconds, in percent …
     pub failing_percent: u8,
@@ -31,18 +32,25 @@ pub struct BreakerOptions {
 }
 
 impl Default for BreakerOptions {
-    /// Five failures in a row, or half of at least 20 calls in ten seconds; a probe every 5 s; 60 s of rest for one that
+    /// Five failures in a row, or half of at least 50 calls in ten seconds; a probe every 5 s; 60 s of rest for one that
     /// does not say how long, and at most 5 minutes for one that does. A minute of patience.
     fn default() -> Self {
         Self {
             failures_in_a_row: 5,
             failing_percent: 50,
-            failing_percent_of: 20,
+            failing_percent_of: 50,
             probe_interval: Duration::from_secs(5),
             cooldown: Duration::from_secs(60),
             longest_rest: Duration::from_secs(300),
             patience: Duration::from_secs(60),
         }
+    }
+}
+
+impl BreakerOptions {
+    /// Failures are no reason to leave a service alone; only it can ask for a rest.
+    pub fn ignoring_failures() -> Self {
+        Self { failures_in_a_row: u32::MAX, failing_percent_of: u32::MAX, ..Self::default() }
     }
 }
 

@@ -100,8 +100,10 @@ impl Health {
             Phase::Closed { failures_in_a_row, recent } => {
                 *failures_in_a_row = failures_in_a_row.saturating_add(1);
                 recent.add(now, Counts { calls: u64::from(!had_begun), failures: 1 });
-                let too_many = *failures_in_a_row >= self.options.failures_in_a_row;
-                if too_many || self.options.is_too_much(recent.sum(now)) {
+                let (in_a_row, recent) = (*failures_in_a_row, recent.sum(now));
+                if self.options.too_many_in_a_row(in_a_row, recent)
+                    || self.options.too_many_of(recent)
+                {
                     self.enter(resting(after(now, interval), RestCause::Failures, true));
                 }
             }
@@ -182,7 +184,12 @@ impl Health {
 }
 
 impl BreakerOptions {
-    fn is_too_much(&self, recent: Counts) -> bool {
+    fn too_many_in_a_row(&self, failures: u32, recent: Counts) -> bool {
+        let successes = recent.calls.saturating_sub(recent.failures);
+        u64::from(failures) >= u64::from(self.failures_in_a_row) + successes / 20
+    }
+
+    fn too_many_of(&self, recent: Counts) -> bool {
         // A stream that breaks may have begun before what is recent.
         let calls = recent.calls.max(recent.failures);
         calls >= u64::from(self.failing_percent_of)

@@ -95,10 +95,10 @@ async fn what_opens_it() {
         ("a success between them", vec![&bad, &bad, &bad, &bad, &fine, &bad], false),
         ("a caller's fault between them", vec![&bad, &bad, &bad, &bad, &fault, &bad], false),
         ("only callers' faults", vec![&fault; 50], false),
-        ("half of few", [&fine, &bad].repeat(9), false),
-        ("half of many", [&fine, &bad].repeat(10), true),
-        ("streams that break", [&fine, &broken].repeat(10), true),
-        ("streams that fall silent", [&fine, &silent].repeat(10), true),
+        ("half of few", [&fine, &bad].repeat(24), false),
+        ("half of many", [&fine, &bad].repeat(25), true),
+        ("streams that break", [&fine, &broken].repeat(25), true),
+        ("streams that fall silent", [&fine, &silent].repeat(25), true),
     ];
     for (name, scripts, opens) in cases {
         let calls = scripts.len();
@@ -113,6 +113,35 @@ async fn what_opens_it() {
         }
         assert_eq!(breaker.is_resting(), opens, "{name}");
     }
+}
+
+/// A hundred calls in a second.
+#[tokio::test(start_paused = true)]
+async fn a_busy_service_that_fails_now_and_then_is_not_taken_for_dead() {
+    let breaker = breaker();
+    let mut random = 7_u32;
+    let mut call = |percent: u32| {
+        random = random.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        let mut pass = breaker.pass().ok()?;
+        match random >> 16 {
+            number if number % 100 < percent => pass.failed(Verdict::Failing),
+            _ => pass.began(),
+        }
+        Some(())
+    };
+    for number in 0..20_000 {
+        // A quiet beginning: among few calls, some failures in a row are reason enough.
+        let percent = if number < 200 { 0 } else { 30 };
+        assert!(call(percent).is_some(), "call {number}");
+        advance(SECOND / 100).await;
+    }
+    // When it is dead, that is seen within a second.
+    let mut calls = 0;
+    while call(100).is_some() {
+        calls += 1;
+        advance(SECOND / 100).await;
+    }
+    assert!((5..100).contains(&calls), "{calls}");
 }
 
 #[tokio::test(start_paused = true)]
@@ -135,8 +164,8 @@ async fn old_failures_are_forgotten() {
     for _ in 0..100 {
         breaker.pass().unwrap().began();
         breaker.pass().unwrap().failed(Verdict::Failing);
-        // Never twenty within ten seconds.
-        sleep(13 * SECOND / 10).await;
+        // Never fifty within ten seconds.
+        sleep(SECOND / 2).await;
         assert_eq!(breaker.status(), BreakerStatus::Closed);
     }
 }
