@@ -4,6 +4,7 @@ mod client;
 mod dialects;
 mod dialog;
 mod disconnect;
+mod limits;
 mod openai;
 mod operations;
 mod recordings;

@@ -7,7 +7,7 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use dialog_service::{DialogService, Library};
 use futures::future::BoxFuture;
-use llm_bundle::{Adapted, Blocking, Bundle, Defaults, Priority, Registry, SyncPool};
+use llm_bundle::{Adapted, Blocking, Bundle, Defaults, Priority, Quotas, Registry, SyncPool};
 use llm_core::{ChatModel, EmbeddingModel, ErrorKind, ModelError, Operation, SyncEmbeddingModel};
 use rag_core::{EmbeddingIdentity, MetadataStore, StoreError, TenantId};
 use rag_ingest::{Pipeline, PipelineOptions, PipelineParts};
@@ -20,6 +20,7 @@ use tokio::runtime::Handle;
 use crate::config::{Config, ConfigError, Environment};
 use crate::detour::Detour;
 use crate::http::Shutdown;
+use crate::limits;
 use crate::metrics::Metrics;
 use crate::providers::{Means, Provider, providers};
 use crate::readiness::Readiness;
@@ -54,6 +55,8 @@ pub struct App {
     pub shutdown: Shutdown,
     /// Records of what model calls consumed, if they are kept.
     pub(crate) usage: Option<Usage>,
+    /// How much tenants and keys may use.
+    pub(crate) quotas: Quotas,
     pub(crate) providers: Vec<Provider>,
     detour: Mutex<Detour>,
     default_chat: OnceLock<String>,
@@ -91,7 +94,10 @@ impl App {
             queue: usage.as_ref().map(|usage| usage.queue().clone()),
             told: Told::new(&config.telemetry),
         };
-        let bundle = bundle(&config, &providers, &models, calls)?;
+        let redis = limits::connect(&config.shared, environment).await?;
+        let quotas =
+            limits::quotas(&config.limits, &config.shared, redis.as_ref(), metrics.clone())?;
+        let bundle = bundle(&config, &providers, &models, quotas.clone(), calls)?;
         let library = Arc::new(library(&store, &bundle, callers.clone()));
         let shutdown = Shutdown::new(config.server.drain());
         let in_flight = InFlight::new(config.server.max_requests, 0);
@@ -112,6 +118,7 @@ impl App {
             in_flight,
             shutdown,
             usage,
+            quotas,
             providers,
             detour: Mutex::new(detour),
             default_chat: OnceLock::new(),
@@ -127,7 +134,7 @@ impl App {
             Some(name) => name,
             None => self.default_chat_name().await?,
         };
-        Ok(Arc::new(self.bundle.registry().chat(name)?))
+        self.bundle.chat_model(name)
     }
 
     /// What the default embedding model's vectors are.
@@ -177,6 +184,7 @@ impl App {
         if let Some(usage) = &self.usage {
             usage.close().await;
         }
+        self.quotas.store().flush().await;
         let detour = {
             let mut detour = self.detour.lock().unwrap_or_else(PoisonError::into_inner);
             std::mem::replace(&mut *detour, Detour::None)
@@ -232,6 +240,7 @@ fn bundle(
     config: &Config,
     providers: &[Provider],
     models: &SyncPool,
+    quotas: Quotas,
     calls: Calls,
 ) -> Result<Bundle, ConfigError> {
     let embedding: Arc<dyn SyncEmbeddingModel> = Arc::new(llm_local::StaticEmbedding::new());
@@ -241,7 +250,11 @@ fn bundle(
         .embedding(Arc::new(Adapted::new(embedding, models.clone())))
         .rerank(Arc::new(Adapted::new(rerank, models.clone())))
         .chat(Arc::new(Adapted::new(extractive, models.clone())))
+        .quotas(quotas)
         .records(Arc::new(calls));
+    for provider in &config.provider {
+        registry = registry.limits_of(provider.name.clone(), limits::of_provider(provider));
+    }
     for provider in providers {
         registry = registry.source(provider.name.clone(), Arc::new(provider.clone()));
     }

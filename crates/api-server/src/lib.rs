@@ -23,6 +23,7 @@ mod detour;
 mod dialogs;
 mod http;
 mod ingest;
+mod limits;
 mod log;
 pub mod metrics;
 mod providers;

@@ -35,6 +35,8 @@ pub struct Metrics {
     ingested: Family<IngestLabels, Counter>,
     pool_queued: Family<PoolLabels, Gauge>,
     pool_running: Family<PoolLabels, Gauge>,
+    limits_refused: Family<LimitLabels, Counter>,
+    limits_shared: Gauge,
     ready_seconds: Gauge<f64, AtomicU64>,
     models_seen: Mutex<HashSet<ModelName>>,
 }
@@ -78,6 +80,12 @@ struct IngestLabels {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct LimitLabels {
+    scope: &'static str,
+    kind: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct PoolLabels {
     pool: &'static str,
 }
@@ -111,6 +119,8 @@ impl Metrics {
             ingested: Family::default(),
             pool_queued: Family::default(),
             pool_running: Family::default(),
+            limits_refused: Family::default(),
+            limits_shared: Gauge::default(),
             ready_seconds: Gauge::default(),
             models_seen: Mutex::default(),
         };
@@ -164,6 +174,9 @@ impl Metrics {
         registry.register("ingested_documents", "Documents ingested", self.ingested.clone());
         registry.register("pool_queued", "Jobs waiting for a thread", self.pool_queued.clone());
         registry.register("pool_running", "Jobs on a thread", self.pool_running.clone());
+        let (refused, shared) = (self.limits_refused.clone(), self.limits_shared.clone());
+        registry.register("limits_refused", "Model calls refused by a limit", refused);
+        registry.register("limits_shared", "Whether replicas count limits together", shared);
         registry.register_with_unit(
             "start_to_ready",
             "From the start of the process until it answered requests",
@@ -257,6 +270,16 @@ impl Metrics {
         let labels = PoolLabels { pool };
         self.pool_queued.get_or_create(&labels).set(queued as i64);
         self.pool_running.get_or_create(&labels).set(running as i64);
+    }
+
+    /// A model call was refused by a limit of this scope.
+    pub(crate) fn limit_refused(&self, scope: &'static str, kind: &'static str) {
+        self.limits_refused.get_or_create(&LimitLabels { scope, kind }).inc();
+    }
+
+    /// Whether limits are counted together with other replicas at this moment.
+    pub(crate) fn limits_shared(&self, shared: bool) {
+        self.limits_shared.set(i64::from(shared));
     }
 
     /// The server began to answer.

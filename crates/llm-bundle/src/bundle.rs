@@ -17,6 +17,7 @@ use crate::call::{CallContext, Trail};
 use crate::embedder::Embedder;
 use crate::guarded::Guarded;
 use crate::modality::{Asking, Registered};
+use crate::on_behalf::OnBehalf;
 use crate::registry::Registry;
 use crate::reranker::Reranker;
 use crate::tools::{ToolChat, ToolSet};
@@ -148,6 +149,12 @@ impl Bundle {
     /// The same with tools at hand, which are run when a model asks for them; see [`tools`](crate::tools).
     pub fn with_tools(&self, tools: ToolSet) -> ToolChat {
         ToolChat::new(self.clone(), tools)
+    }
+
+    /// The chat model of this name, empty for the default, to be used as a [`ChatModel`].
+    #[allow(clippy::missing_errors_doc)]
+    pub fn chat_model(&self, model: &str) -> Result<Arc<dyn ChatModel>, ModelError> {
+        Ok(Arc::new(OnBehalf::new(self.resolve(model)?, self.context.clone())))
     }
 
     /// Embeds any number of texts, blank and over-long ones too; see [`Embedder`].

@@ -70,6 +70,7 @@ mod latency;
 mod misuse;
 mod modality;
 mod observe;
+mod on_behalf;
 mod pace;
 mod payee;
 mod pool;

@@ -133,6 +133,7 @@ fn check(config: &Config) -> Result<(), ConfigError> {
             return Err(ConfigError::new(place, "`hedge_percentile` lies between 0.5 and 1"));
         }
     }
+    config.limits.check()?;
     if config.recordings.record.is_some() && config.recordings.replay.is_some() {
         let reason = "choose one of `record` and `replay`";
         return Err(ConfigError::new("[recordings]", reason));
@@ -188,6 +189,22 @@ mod tests {
                 "[[provider]]\nname = \"openai\"\napi_key = \"sk-123\"",
                 vec![],
                 "a secret is written as `env:NAME` or `file:PATH`",
+            ),
+            ("[limits.tenant]\nrequests = 5", vec![], "did you mean `requests_per_minute`?"),
+            (
+                "[limits.keys.k]\ndollars_per_day = -1",
+                vec![],
+                "[limits.keys.k]: `dollars_per_day` lies between 0 and a million",
+            ),
+            (
+                "[shared]\nredis = \"redis://:hush@host\"",
+                vec![],
+                "an address with a password is a secret; write `env:NAME` or `file:PATH`",
+            ),
+            (
+                "[shared]\nredis = \"localhost\"",
+                vec![],
+                "an address of Redis is `redis://host:port`",
             ),
             (
                 "[telemetry]\nsample_ratio = 20",

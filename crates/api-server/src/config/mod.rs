@@ -4,6 +4,7 @@
 //! keys are refused with the nearest known name. Secrets are written as `env:NAME` or `file:PATH`.
 
 mod connection;
+mod limits;
 mod load;
 mod models;
 mod secret;
@@ -21,6 +22,7 @@ use llm_core::{Extra, ModelKind, ModelName, Unsupported};
 use llm_providers::catalogue::Dialect;
 use serde::Deserialize;
 
+pub use limits::{LimitConfig, LimitsConfig, RedisAddress, SharedConfig};
 pub use load::{ConfigError, Environment, load};
 pub use models::{KnownModel, ModelsConfig};
 pub use secret::SecretRef;
@@ -47,6 +49,10 @@ pub struct Config {
     pub defaults: DefaultsConfig,
     /// How questions about documents are answered.
     pub dialog: DialogConfig,
+    /// How much tenants and API keys may use.
+    pub limits: LimitsConfig,
+    /// What replicas have in common.
+    pub shared: SharedConfig,
     /// Recording what passes between the server and its providers, and answering from recordings.
     pub recordings: RecordingsConfig,
     /// Records of what model calls consumed.
@@ -183,6 +189,12 @@ pub struct ProviderConfig {
     pub client_certificate: Option<PathBuf>,
     /// That certificate's private key, in PEM.
     pub client_key: Option<SecretRef>,
+    /// Requests in any minute with its key, retries included.
+    pub requests_per_minute: Option<u64>,
+    /// Tokens of prompts and answers in any minute with its key.
+    pub tokens_per_minute: Option<u64>,
+    /// Answers under way at once with its key.
+    pub concurrent: Option<u64>,
     /// How long a connection may take to be made, in seconds.
     pub connect_timeout_seconds: Option<NonZeroU64>,
     /// How long it may be silent, in seconds, before its connection counts as dead.

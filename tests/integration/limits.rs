@@ -1,0 +1,97 @@
+//! How much may be used: what a caller who wants more is told, and what replicas count together.
+
+use api_server::config::{Config, LimitConfig, RedisAddress};
+use futures::future::join_all;
+use serde_json::{Value, json};
+use testkit::{Behaviour, RedisServer};
+
+use crate::site::Site;
+
+fn question(model: &str) -> Value {
+    json!({ "model": model, "messages": [{ "role": "user", "content": "Hi" }], "max_tokens": 10 })
+}
+
+fn requests(most: u64) -> impl FnOnce(&mut Config) {
+    move |config| {
+        config.limits.tenant =
+            LimitConfig { requests_per_minute: Some(most), ..LimitConfig::default() };
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn one_call_too_many_is_told_when_to_come_back() {
+    let site = Site::start_with(&[("a.md", "The port is 9380.")], |config| {
+        requests(2)(config);
+        // Questions about documents are embedded on behalf of the tenant, too, and so are documents.
+        config.limits.tenant.requests_per_minute = Some(4);
+    })
+    .await;
+    site.upstream.always(Behaviour::tokens(3));
+    let mut statuses = Vec::new();
+    let refused = loop {
+        let answer = site.client.post("/v1/chat/completions", &question("fake/m")).await;
+        statuses.push(answer.status);
+        if answer.status != 200 || statuses.len() > 4 {
+            break answer;
+        }
+    };
+    assert_eq!(refused.status, 429, "{statuses:?}");
+    let wait: u64 = refused.header("retry-after").parse().unwrap();
+    assert!((50..=61).contains(&wait), "{wait}");
+    let error = &refused.json()["error"];
+    assert_eq!(error["code"], "rate_limit_exceeded");
+    let message = error["message"].as_str().unwrap();
+    assert!(message.contains("may make 4 requests a minute; try again in"), "{message}");
+    site.until("colloquy_limits_refused_total{scope=\"tenant\",kind=\"requests\"} 1").await;
+    site.until("colloquy_limits_shared 0").await;
+
+    let dialog = site.client.post("/v1/chat/completions", &question("dialog/default")).await;
+    assert_eq!(dialog.status, 429, "an answer of a dialog is a call, too: {}", dialog.text);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_spent_budget_is_another_error() {
+    let site = Site::start_with(&[], |config| {
+        config.limits.tenant =
+            LimitConfig { dollars_per_day: Some(0.000_01), ..LimitConfig::default() };
+        let known = "[[models.known]]\nname = \"fake/m\"\ninput_price = 1.0\noutput_price = 1.0";
+        config.models = toml::from_str::<Config>(known).unwrap().models;
+    })
+    .await;
+    site.upstream.always(Behaviour::tokens(3));
+    let refused = site.client.post("/v1/chat/completions", &question("fake/m")).await;
+    assert_eq!(refused.status, 429);
+    let error = &refused.json()["error"];
+    assert_eq!(error["code"], "insufficient_quota", "{error}");
+    assert!(error["message"].as_str().unwrap().contains("may cost 0.000011 dollars"), "{error}");
+    assert_eq!(site.upstream.requests().len(), 0);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn two_servers_over_one_redis_count_together() {
+    const LIMIT: u64 = 6;
+    let Some(redis) = RedisServer::start() else { return };
+    let start = || {
+        let address = RedisAddress::try_from(redis.url()).unwrap();
+        Site::start_with(&[], move |config| {
+            requests(LIMIT)(config);
+            config.shared.redis = Some(address);
+            config.shared.replicas = 2.try_into().unwrap();
+            // More than a loaded machine takes.
+            config.shared.timeout_milliseconds = 10_000.try_into().unwrap();
+        })
+    };
+    let (one, other) = (start().await, start().await);
+    for site in [&one, &other] {
+        site.upstream.always(Behaviour::tokens(3));
+    }
+    let question = question("fake/m");
+    let calls = [&one, &other, &one, &other, &one, &other, &one, &other, &one, &other]
+        .map(|site| site.client.post("/v1/chat/completions", &question));
+    let answers = join_all(calls).await;
+    let answered = answers.iter().filter(|answer| answer.status == 200).count();
+    assert_eq!(answered as u64, LIMIT);
+    one.until("colloquy_limits_shared 1").await;
+    one.stop().await;
+    other.stop().await;
+}
