@@ -9,3 +9,4 @@ mod operations;
 mod recordings;
 mod shutdown;
 mod site;
+mod usage;
