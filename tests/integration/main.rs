@@ -10,3 +10,4 @@ mod operations;
 mod recordings;
 mod shutdown;
 mod site;
+mod usage;

@@ -82,6 +82,24 @@ fn a_question_is_answered_with_numbered_sources() {
     assert_eq!(&TEA[start as usize..end as usize], "Keep the leaves dry and dark.");
 }
 
+#[test]
+fn what_was_consumed_is_shown() {
+    let desk = Desk::new(&[("tea.md", TEA.as_bytes())]);
+    let nothing = text(&desk.run(&["usage"]).stdout);
+    assert_eq!(nothing.lines().count(), 2, "a heading and a total: {nothing}");
+    let output = desk.run(&["ask", "--docs", "docs", "How hot must the water for green tea be?"]);
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    let json = text(&desk.run(&["usage", "--json", "--by", "operation,model"]).stdout);
+    let groups: Vec<serde_json::Value> =
+        json.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let operations: Vec<_> = groups.iter().map(|group| &group["by"]["operation"]).collect();
+    assert_eq!(operations, ["chat", "embed"], "{json}");
+    let table = text(&desk.run(&["usage", "--since", "1h"]).stdout);
+    assert!(table.contains("local/static") && table.contains("local/extractive"), "{table}");
+    check(&desk, &["usage", "--by", "colour"], 2, "records cannot be summed by `colour`");
+    check(&desk, &["usage", "--since", "7"], 2, "write a number and s, m, h, d or w");
+}
+
 /// A PDF of one line per page.
 fn pdf(pages: &[&str]) -> Vec<u8> {
     let kids: Vec<String> = (0..pages.len()).map(|page| format!("{} 0 R", 4 + 2 * page)).collect();

@@ -68,7 +68,10 @@ impl HttpClient for Collector {
         Self: 'b,
     {
         let (transport, path) = (self.transport.clone(), self.path);
-        let sent = self.home.spawn(tokio::time::timeout(PATIENCE, send(transport, path, request)));
+        // The timer, too, is of the home runtime.
+        let sent = self.home.spawn(async move {
+            tokio::time::timeout(PATIENCE, send(transport, path, request)).await
+        });
         Box::pin(async move {
             let sent = sent.await.map_err(HttpError::from);
             let sent = sent.and_then(|in_time| Ok(in_time??));
