@@ -55,6 +55,29 @@ impl Default for BlockingOptions {
 ///
 /// If the home runtime has a single thread, some other thread must be driving it.
 ///
+/// Coming from another way to call async code, or an async service, from synchronous code:
+///
+/// | instead of | here |
+/// |---|---|
+/// | `reqwest::blocking` | the client's runtime, its thread and its connections are the home runtime's, shared with async callers; calling from inside a runtime is an error or works, and never panics |
+/// | Python's `asyncio.run(model.encode(texts))` in a thread | `SyncEmbeddingModel::embed(&blocking, &request)`: no event loop per call, so no connection per call |
+/// | `Runtime::new()?.block_on(call)` | the same, without the panic inside a runtime |
+/// | `asyncio.run_coroutine_threadsafe(call, loop).result()` | this is what it does; the loop is `home`, and the wait has a deadline |
+/// | a `for` over a streamed response | [`chat_stream`](Blocking::chat_stream), an iterator that reads a bounded number of events ahead |
+///
+/// A call that took an async client along takes a synchronous trait instead, and its caller decides what stands behind it:
+///
+/// ```
+/// use llm_core::{EmbeddingRequest, ModelError, SyncEmbeddingModel};
+///
+/// // Before: fn vectors(texts: &[String]) { reqwest::blocking::Client::new().post(URL).json(…).send() … }
+/// fn vectors(model: &dyn SyncEmbeddingModel, texts: &[String]) -> Result<Vec<Vec<f32>>, ModelError> {
+///     Ok(model.embed(&EmbeddingRequest::documents(texts))?.vectors)
+/// }
+/// ```
+///
+/// A model out of the example below is such a [`SyncEmbeddingModel`]:
+///
 /// ```
 /// # use futures::future::BoxFuture;
 /// # use llm_core::*;
