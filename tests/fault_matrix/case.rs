@@ -134,8 +134,8 @@ fn failed(error: &ModelError) -> String {
 
 /// A record in one line.
 pub(crate) fn recorded(record: &CallRecord) -> String {
-    let CallRecord { model, attempts, events, .. } = record;
-    let by = format!("by `{}`, attempts {attempts}", model.provider);
+    let CallRecord { target, attempts, events, .. } = record;
+    let by = format!("by `{}`, attempts {attempts}", target.provider);
     let error = record.error.map_or("no error", ErrorKind::as_str);
     match record.outcome {
         Outcome::Completed => format!("completed {by}"),

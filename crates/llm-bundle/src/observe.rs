@@ -111,7 +111,9 @@ impl<M: Modality + ?Sized> Observer<M::Event, ModelError> for CallObserver<M> {
     fn item(&mut self, event: &M::Event) {
         M::count(event, &mut self.tally);
         if let Some(content) = self.content.as_mut() {
-            M::read_answer(event, &mut content.output);
+            if let Some(text) = M::answer_text(event) {
+                content.output.add("assistant", text, true);
+            }
         }
     }
 
