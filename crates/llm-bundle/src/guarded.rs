@@ -97,7 +97,8 @@ impl<M: Modality + ?Sized> Guarded<M> {
     ) -> Self {
         let targets = Arc::new(targets);
         let payee = Arc::new(Payee::of(&info));
-        let ledger = Arc::new(Ledger { route, payee, records });
+        let ledger = Ledger { route, payee, records, deadline: options.deadline };
+        let ledger = Arc::new(ledger);
         let quotas = quotas.map(|quotas| QuotaLayer::new(quotas, info.prices.clone()));
         let service = stack(Router::new(targets.clone()), options, quotas, ledger);
         Self {
