@@ -107,7 +107,8 @@ impl<M: Modality + ?Sized> Guarded<M> {
         let cache = cache.map(|cache| CacheLayer::new(cache, who_answers(&route, &targets)));
         let targets = Arc::new(targets);
         let payee = Arc::new(Payee::of(&info));
-        let ledger = Arc::new(Ledger { route, payee, records });
+        let ledger = Ledger { route, payee, records, deadline: options.deadline };
+        let ledger = Arc::new(ledger);
         let quotas = quotas.map(|quotas| QuotaLayer::new(quotas, info.prices.clone()));
         let service = stack(Router::new(targets.clone()), options, cache, quotas, ledger);
         Self {

@@ -1,7 +1,7 @@
 //! The observer of a model call: its span, and the record that it ends as.
 
 use std::sync::Arc;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use futures::future::BoxFuture;
 use llm_core::{ErrorKind, ModelError, ModelName};
@@ -25,6 +25,8 @@ pub(crate) struct Ledger {
     /// The model that is asked, or the first one of several.
     pub(crate) payee: Arc<Payee>,
     pub(crate) records: Arc<dyn RecordSink>,
+    /// How long a call may wait for the place of its record, whatever the sink thinks: as long as for everything else.
+    pub(crate) deadline: Duration,
 }
 
 /// Watches one call to a model of kind `M`.
@@ -100,8 +102,10 @@ impl<M: Modality + ?Sized> Observer<M::Event, ModelError> for CallObserver<M> {
         Some(Box::pin(async {
             // Kept where it is while it waits, so that nothing is lost when the caller leaves.
             if let Some(Reservation::Waiting(place)) = self.place.as_mut() {
-                let place = place.await;
+                let limit = self.ledger.deadline;
+                let place = timeout(limit, place).await;
                 self.place = None;
+                let place = place.map_err(|_| Rejection::Deadline { limit })?;
                 self.place = Some(Reservation::Ready(place?));
             }
             Ok(())

@@ -173,6 +173,19 @@ async fn whoever_leaves_while_waiting_for_a_place_leaves_no_trace_behind() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_call_waits_no_longer_than_its_deadline() {
+    let (_, queue) = start(1);
+    let _place = queue.reserve();
+    let options = GuardOptions { deadline: 2 * SECOND, ..GuardOptions::default() };
+    let model: Arc<dyn ChatModel> = Arc::new(Counting::new(1, &Probe::default()));
+    let model: Arc<dyn ChatModel> =
+        Arc::new(Guarded::new(model, &options, Arc::new(queue.clone())));
+    let began = Instant::now();
+    assert_eq!(call(&model).await, Err(ErrorKind::Timeout));
+    assert_eq!(began.elapsed(), 2 * SECOND);
+}
+
+#[tokio::test(start_paused = true)]
 async fn closing_waits_for_live_calls_and_lets_no_further_one_begin() {
     let (shelf, queue) = start(10);
     let model = guarded(Counting { pause: SECOND, ..Counting::new(3, &Probe::default()) }, &queue);
