@@ -467,6 +467,45 @@ async fn a_broken_store_is_a_miss_and_takes_no_longer_than_its_patience() {
     }
 }
 
+/// What a store holds may be anything: another program's, another version's, half of it.
+#[tokio::test(start_paused = true)]
+async fn entries_that_cannot_be_read_are_misses() {
+    struct Garbled(MemoryCache, fn(Bytes) -> Bytes);
+
+    impl CacheStore for Garbled {
+        fn get<'a>(&'a self, key: &'a CacheKey) -> BoxFuture<'a, Result<Option<Bytes>, BoxError>> {
+            Box::pin(async move { Ok(self.0.get(key).await?.map(self.1)) })
+        }
+
+        fn put(
+            &self,
+            key: CacheKey,
+            value: Bytes,
+            ttl: Duration,
+        ) -> BoxFuture<'_, Result<(), BoxError>> {
+            self.0.put(key, value, ttl)
+        }
+    }
+
+    let garblings: [fn(Bytes) -> Bytes; 6] = [
+        |_| Bytes::new(),
+        |value| value.slice(..5),
+        |value| value.slice(..9),
+        |value| value.slice(..value.len() - 1),
+        |value| [&[0], &value[1..]].concat().into(),
+        |value| [&value[..], &[0xdd, 0xff, 0xff, 0xff, 0xff]].concat().into(),
+    ];
+    for garble in garblings {
+        let policies = CachePolicies { chat: CachePolicy::Exact, ..CachePolicies::default() };
+        let store = Garbled(MemoryCache::new(1 << 20), garble);
+        let model = Model::new(&Cache::builder(Arc::new(store)).policies(policies).build());
+        for _ in 0..2 {
+            let (status, events) = model.read(question(), tenant("a")).await;
+            assert_eq!((name(status), events.unwrap()), ("miss", said(words(3))));
+        }
+    }
+}
+
 /// A store whose writes take a second.
 struct Slow(MemoryCache);
 

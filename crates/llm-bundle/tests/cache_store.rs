@@ -1,7 +1,5 @@
 //! The store of the cache in memory.
 
-mod cache_suite;
-
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,7 +11,7 @@ const HOUR: Duration = Duration::from_secs(3_600);
 
 #[tokio::test(start_paused = true)]
 async fn it_is_a_store_like_any_other() {
-    cache_suite::run(Arc::new(MemoryCache::new(16 << 20)), tokio::time::sleep).await;
+    testkit::cache_suite::run(Arc::new(MemoryCache::new(16 << 20)), tokio::time::sleep).await;
 }
 
 fn key(number: u8) -> CacheKey {

@@ -6,6 +6,7 @@
 //! - [`ReplayServer`]: serves recorded exchanges ([`Exchange`]) over HTTP, cut into network chunks at will.
 //! - [`scripted`]: models, asynchronous and synchronous, that answer by a script.
 //! - [`RedisServer`]: a real Redis of a test's own.
+//! - [`cache_suite`]: what every store of the cache must do.
 //! - [`limit_suite`]: what every store of limits must do.
 //! - [`store_suite`]: what every store must do, whatever its engine.
 //! - [`conformance`]: compares what a client made of a recorded exchange with what an independent reader made of it.
@@ -22,6 +23,7 @@
 //! # Ok::<(), llm_core::ModelError>(())
 //! ```
 
+pub mod cache_suite;
 pub mod conformance;
 mod fake_upstream;
 pub mod limit_suite;

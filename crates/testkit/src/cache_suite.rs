@@ -1,5 +1,4 @@
-//! What every store of the cache must do, whatever its engine. `llm-redis` includes this file, too.
-#![allow(dead_code, unreachable_pub)] // Each test binary uses its part.
+//! What every store of the cache must do, wherever it keeps answers: [`run`] checks it through [`CacheStore`] alone.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -22,7 +21,7 @@ async fn put(store: &dyn CacheStore, name: &str, value: &[u8], ttl: Duration) {
     store.put(key(name), Bytes::copy_from_slice(value), ttl).await.unwrap();
 }
 
-/// Checks a store that is empty. `wait` lets time pass for it.
+/// Checks a store that is empty. `wait` lets time pass for it. Panics with the first thing that is wrong.
 pub async fn run(store: Arc<dyn CacheStore>, wait: impl AsyncFn(Duration)) {
     let store = &*store;
     assert_eq!(get(store, "nothing").await, None, "what was never kept is not there");
