@@ -5,6 +5,7 @@ mod dialects;
 mod dialog;
 mod disconnect;
 mod limits;
+mod mcp;
 mod openai;
 mod operations;
 mod recordings;

@@ -21,6 +21,7 @@ use crate::config::{Config, ConfigError, Environment};
 use crate::detour::Detour;
 use crate::http::Shutdown;
 use crate::limits;
+use crate::mcp::McpServers;
 use crate::metrics::Metrics;
 use crate::providers::{Means, Provider, providers};
 use crate::readiness::Readiness;
@@ -58,6 +59,7 @@ pub struct App {
     /// How much tenants and keys may use.
     pub(crate) quotas: Quotas,
     pub(crate) providers: Vec<Provider>,
+    pub(crate) mcp: McpServers,
     detour: Mutex<Detour>,
     default_chat: OnceLock<String>,
 }
@@ -88,6 +90,7 @@ impl App {
         let detour = Detour::open(&config.recordings).await?;
         let means = Means { environment, models: &known, detour: &detour };
         let providers = providers(&config.provider, means)?;
+        let mcp = McpServers::new(&config.mcp, environment)?;
         let usage = Usage::open(&config.usage, &config.server.data_dir).await?;
         let calls = Calls {
             metrics: metrics.clone(),
@@ -120,6 +123,7 @@ impl App {
             usage,
             quotas,
             providers,
+            mcp,
             detour: Mutex::new(detour),
             default_chat: OnceLock::new(),
         }))
@@ -176,6 +180,7 @@ impl App {
 
     /// Lets the threads finish, and writes what was recorded. Call it when nothing serves requests any more.
     pub async fn close(&self) {
+        self.mcp.close().await;
         for pool in [&self.callers, &self.models] {
             if let Err(error) = pool.shutdown(LAST_JOBS).await {
                 tracing::warn!(%error, "a pool of threads did not end");

@@ -25,6 +25,7 @@ mod http;
 mod ingest;
 mod limits;
 mod log;
+mod mcp;
 pub mod metrics;
 mod providers;
 mod readiness;

@@ -17,6 +17,7 @@ use llm_core::{
     SyncToolHandler, Tool, ToolCallDelta, ToolChoice, ToolError, ToolHandler, ToolInput,
     ToolOutput, ToolResult, ToolSource, Usage,
 };
+use proptest::prelude::*;
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
@@ -691,4 +692,87 @@ async fn as_an_answer_of_one_model_its_rounds_are_apart() {
         .collect();
     assert_eq!(thoughts, ["hm", "so"]);
     assert_eq!((whole.usage.total_tokens(), parts.len()), (Some(33), 4));
+}
+
+/// Answers of a model that does as it likes: calls of tools that there are, that fail, that nobody knows, with the same
+/// id, with broken arguments.
+fn any_answer() -> impl Strategy<Value = Vec<ChatEvent>> {
+    let name = prop::sample::select(vec!["echo", "failing", "unknown", "open_door", ""]);
+    let id = prop::sample::select(vec!["a", "b", ""]);
+    let arguments = prop::sample::select(vec!["{}", "", "{n: 1", "[]", "no"]);
+    let finish = prop::sample::select(vec![
+        FinishReason::Stop,
+        FinishReason::ToolCalls,
+        FinishReason::Length,
+        FinishReason::Paused,
+        FinishReason::ContentFilter,
+    ]);
+    let calls = prop::collection::vec((id, name, arguments), 0..4);
+    (any::<bool>(), calls, finish).prop_map(|(speaks, calls, finish)| {
+        let mut events = if speaks { text("Well.") } else { Vec::new() };
+        let calls = (0..).zip(calls);
+        events
+            .extend(calls.map(|(at, (id, name, arguments))| call_with_id(at, id, name, arguments)));
+        events.push(ChatEvent::finished(finish));
+        events
+    })
+}
+
+/// Every call of a message is answered once by the next one, in order; nothing is answered that was not asked.
+fn check_conversation(answer: &ToolAnswer) {
+    let mut messages = answer.messages.iter().peekable();
+    while let Some(message) = messages.next() {
+        let asked: Vec<_> = message.tool_calls().map(|call| call.id.clone()).collect();
+        let is_left = messages.peek().is_none() && !answer.left.is_empty();
+        match (asked.is_empty(), is_left) {
+            (true, _) => assert_eq!(message.role, Role::Assistant),
+            (false, true) => assert_eq!(asked.len(), answer.left.len()),
+            (false, false) => {
+                let told = messages.next().expect("calls are answered");
+                let told = told.parts.iter().map(|part| match part {
+                    Part::ToolResult(result) => result.call_id.clone(),
+                    other => panic!("{other:?}"),
+                });
+                assert_eq!(told.collect::<Vec<_>>(), asked);
+            }
+        }
+    }
+    assert_eq!(answer.messages.last().unwrap().role, Role::Assistant);
+}
+
+proptest! {
+    #[test]
+    fn whatever_a_model_does_the_conversation_stays_in_order(
+        answers in prop::collection::vec(any_answer(), 5),
+        has_own in any::<bool>(),
+        rounds in 1..5_u32,
+    ) {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+        runtime.block_on(async {
+            let setup = Setup::new(answers);
+            let failing = made("failing", async |_| Err(ToolError::new("no")));
+            let tools = tool(echo()).tool(Arc::new(failing)).build().unwrap();
+            let own = Tool::function("open_door", "Opens the door.", json!({ "type": "object" }));
+            let request =
+                ChatRequest { tools: has_own.then_some(own).into_iter().collect(), ..question() };
+            let options = ToolOptions { max_rounds: rounds, ..ToolOptions::default() };
+            let chat = setup.bundle.with_tools(tools).with_options(options);
+            let events: Vec<_> = chat.chat_stream(request.clone()).collect().await;
+            let Some(Ok(ToolEvent::Done(answer))) = events.last() else {
+                panic!("{:?}", events.last());
+            };
+            check_conversation(answer);
+            assert!(answer.rounds <= rounds);
+            assert_eq!(answer.response.usage.total_tokens(), Some(11 * u64::from(answer.rounds)));
+            assert_eq!(setup.asked.lock().unwrap().len(), answer.rounds as usize);
+            let ends = events.iter().filter(|event| {
+                matches!(event, Ok(ToolEvent::Model(ChatEvent::Finished { .. })))
+            });
+            assert_eq!(ends.count(), 1);
+            let called = events.iter().filter(|event| matches!(event, Ok(ToolEvent::Called { .. })));
+            let returned =
+                events.iter().filter(|event| matches!(event, Ok(ToolEvent::Returned { .. })));
+            assert_eq!(called.count(), returned.count());
+        });
+    }
 }

@@ -6,6 +6,7 @@
 mod connection;
 mod limits;
 mod load;
+mod mcp;
 mod models;
 mod secret;
 mod telemetry;
@@ -24,6 +25,7 @@ use serde::Deserialize;
 
 pub use limits::{LimitConfig, LimitsConfig, RedisAddress, SharedConfig};
 pub use load::{ConfigError, Environment, load};
+pub use mcp::McpConfig;
 pub use models::{KnownModel, ModelsConfig};
 pub use secret::SecretRef;
 pub use telemetry::TelemetryConfig;
@@ -43,6 +45,8 @@ pub struct Config {
     pub provider: Vec<ProviderConfig>,
     /// Names of the operator's own for models.
     pub model: Vec<ModelConfig>,
+    /// Servers whose tools a chat may use.
+    pub mcp: Vec<McpConfig>,
     /// What is known of models.
     pub models: ModelsConfig,
     /// Which models are used when none is named.

@@ -11,6 +11,7 @@ use axum::http::HeaderMap;
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use futures::{Stream, StreamExt};
+use llm_bundle::tools::{ToolSet, as_chat};
 use llm_core::{
     ChatEvent, ChatReply, ChatRequest, ChatResponse, ErrorKind, Hold, ModelError, Operation,
     Warning,
@@ -69,22 +70,38 @@ pub(super) fn read(body: Result<Bytes, BytesRejection>) -> Result<Bytes, Failure
 }
 
 /// Asks the dialog or model that the request names, for events.
-async fn ask_streamed(app: Arc<App>, request: ChatRequest) -> Result<ChatReply, ModelError> {
-    match dialogs::named(&request) {
-        Some(name) => {
+async fn ask_streamed(app: Arc<App>, mut request: ChatRequest) -> Result<ChatReply, ModelError> {
+    let tools = tools(&app, &mut request).await?;
+    match (dialogs::named(&request), tools) {
+        (Some(name), _) => {
             let turn = dialogs::turn(app.clone(), name, request).await?;
             Ok(dialogs::as_chat(app.dialogs.answer(turn)))
         }
-        None => app.bundle.chat_stream(request).await,
+        (None, Some(tools)) => Ok(as_chat(app.bundle.with_tools(tools).chat_stream(request))),
+        (None, None) => app.bundle.chat_stream(request).await,
     }
 }
 
 /// Asks for the whole answer. A model behind a provider gives it in one piece; a dialog always streams inside.
-async fn ask_whole(app: Arc<App>, request: ChatRequest) -> Result<ChatResponse, ModelError> {
+async fn ask_whole(app: Arc<App>, mut request: ChatRequest) -> Result<ChatResponse, ModelError> {
     if dialogs::named(&request).is_some() {
         return ChatResponse::collect(ask_streamed(app, request).await?).await;
     }
-    app.bundle.chat(request).await
+    match tools(&app, &mut request).await? {
+        Some(tools) => Ok(app.bundle.with_tools(tools).chat(request).await?.response),
+        None => app.bundle.chat(request).await,
+    }
+}
+
+/// The tools of MCP servers that the request means, taken out of it.
+async fn tools(app: &App, request: &mut ChatRequest) -> Result<Option<ToolSet>, ModelError> {
+    let tools = app.mcp.take(request).await?;
+    if tools.is_some() && dialogs::named(request).is_some() {
+        let message = "a dialog takes no tools of MCP servers; ask a model";
+        let error = ModelError::new(ErrorKind::InvalidRequest, Operation::Chat, message);
+        return Err(error.with_param("tools"));
+    }
+    Ok(tools)
 }
 
 /// Waits for the first event that shows the answer to be under way, so that a failure before it is a status, and not

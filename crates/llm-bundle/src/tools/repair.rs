@@ -118,7 +118,8 @@ impl<'a> Reader<'a> {
             self.chars.next();
             return None;
         }
-        Some(key.to_owned())
+        // Its first quote may be what is missing.
+        Some(key.trim_end_matches(is_quote).to_owned())
     }
 
     fn take_colon(&mut self) -> bool {
@@ -158,6 +159,9 @@ impl<'a> Reader<'a> {
 
     /// A text in quotes of any kind. A quote inside it that nobody escaped is told from its end by what follows.
     fn quoted(&mut self) -> String {
+        if let Some(text) = self.triple_quoted() {
+            return text;
+        }
         let Some(open) = self.chars.next() else { return String::new() };
         let mut text = String::new();
         while let Some(c) = self.chars.next() {
@@ -168,6 +172,15 @@ impl<'a> Reader<'a> {
             }
         }
         text
+    }
+
+    /// A text as Python writes long ones; nothing is escaped in it.
+    fn triple_quoted(&mut self) -> Option<String> {
+        let rest = self.rest();
+        let mark = ["\"\"\"", "'''"].into_iter().find(|mark| rest.starts_with(mark))?;
+        let (text, after) = rest.strip_prefix(mark)?.split_once(mark)?;
+        self.chars = after.chars();
+        Some(text.to_owned())
     }
 
     fn escape(&mut self, text: &mut String) {
@@ -323,6 +336,8 @@ mod tests {
             ("Here [as asked]:\n```\n{\"a\": 1}\n```\nDone.", json!({ "a": 1 })),
             ("The arguments are {\"a\": 1}. Good luck!", json!({ "a": 1 })),
             ("{\"a\": \"he said \"hi\" to me\"}", json!({ "a": "he said \"hi\" to me" })),
+            ("{'a': '''it's\n\"here\"''', b: 1}", json!({ "a": "it's\n\"here\"", "b": 1 })),
+            ("{a\": 1, b`: 2}", json!({ "a": 1, "b": 2 })),
             ("{'a': 'it's here'}", json!({ "a": "it's here" })),
             ("{\"a\": \"x\" \"b\": \"y\"}", json!({ "a": "x", "b": "y" })),
             ("{\"a\": \"x\"\n \"b\": 2}", json!({ "a": "x", "b": 2 })),
