@@ -7,7 +7,9 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use dialog_service::{DialogService, Library};
 use futures::future::BoxFuture;
-use llm_bundle::{Adapted, Blocking, Bundle, Defaults, Priority, Quotas, Registry, SyncPool};
+use llm_bundle::{
+    Adapted, Blocking, Bundle, Defaults, Paces, Priority, Quotas, Registry, SyncPool,
+};
 use llm_core::{ChatModel, EmbeddingModel, ErrorKind, ModelError, Operation, SyncEmbeddingModel};
 use rag_core::{EmbeddingIdentity, MetadataStore, StoreError, TenantId};
 use rag_ingest::{Pipeline, PipelineOptions, PipelineParts};
@@ -88,7 +90,8 @@ impl App {
 
         let known = config.models.catalogue()?.map(Arc::new);
         let detour = Detour::open(&config.recordings).await?;
-        let means = Means { environment, models: &known, detour: &detour };
+        let paces = Paces::default();
+        let means = Means { environment, models: &known, detour: &detour, paces: &paces };
         let providers = providers(&config.provider, means)?;
         let mcp = McpServers::new(&config.mcp, environment)?;
         let usage = Usage::open(&config.usage, &config.server.data_dir).await?;
@@ -100,7 +103,7 @@ impl App {
         let redis = limits::connect(&config.shared, environment).await?;
         let quotas =
             limits::quotas(&config.limits, &config.shared, redis.as_ref(), metrics.clone())?;
-        let bundle = bundle(&config, &providers, &models, quotas.clone(), calls)?;
+        let bundle = bundle(&config, &providers, &models, paces, quotas.clone(), calls)?;
         let library = Arc::new(library(&store, &bundle, callers.clone()));
         let shutdown = Shutdown::new(config.server.drain());
         let in_flight = InFlight::new(config.server.max_requests, 0);
@@ -245,6 +248,7 @@ fn bundle(
     config: &Config,
     providers: &[Provider],
     models: &SyncPool,
+    paces: Paces,
     quotas: Quotas,
     calls: Calls,
 ) -> Result<Bundle, ConfigError> {
@@ -255,13 +259,14 @@ fn bundle(
         .embedding(Arc::new(Adapted::new(embedding, models.clone())))
         .rerank(Arc::new(Adapted::new(rerank, models.clone())))
         .chat(Arc::new(Adapted::new(extractive, models.clone())))
+        .paces(paces)
         .quotas(quotas)
         .records(Arc::new(calls));
     for provider in &config.provider {
         registry = registry.limits_of(provider.name.clone(), limits::of_provider(provider));
     }
     for provider in providers {
-        registry = registry.source(provider.name.clone(), Arc::new(provider.clone()));
+        registry = registry.source_with_keys(provider.name.clone(), provider.sources());
     }
     for model in &config.model {
         let name = model.name.clone();

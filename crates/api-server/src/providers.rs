@@ -2,9 +2,10 @@
 
 mod identity;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
+use llm_bundle::Paces;
 use llm_core::{
     ChatModel, EmbeddingModel, ModelInfo, ModelKind, ModelSource, RerankModel, SpeechModel,
     TranscriptionModel, VisionModel,
@@ -25,6 +26,8 @@ pub(crate) struct Provider {
     pub(crate) name: String,
     /// The client; clones share its connections.
     pub(crate) client: Arc<dyn ModelSource>,
+    /// Those with its further keys.
+    pub(crate) further: Vec<Arc<dyn ModelSource>>,
     /// The chat model to use when none is named.
     pub(crate) default_model: Option<String>,
     /// Where its key comes from, for people; never the key.
@@ -41,6 +44,16 @@ pub(crate) struct Means<'a> {
     pub(crate) models: &'a Option<Arc<ModelCatalogue>>,
     /// What stands between this server and them.
     pub(crate) detour: &'a Detour,
+    /// Who hears what they tell of their limits.
+    pub(crate) paces: &'a Paces,
+}
+
+impl Provider {
+    /// Itself, once for each key.
+    pub(crate) fn sources(&self) -> Vec<Arc<dyn ModelSource>> {
+        let first: Arc<dyn ModelSource> = Arc::new(self.clone());
+        std::iter::once(first).chain(self.further.iter().cloned()).collect()
+    }
 }
 
 /// The providers of the configuration, then those that the environment makes usable; where recordings answer, those that
@@ -105,30 +118,39 @@ fn from_config(config: &ProviderConfig, means: Means<'_>) -> Result<Provider, St
         return Err("choose a name without a slash, other than `local` and `dialog`".into());
     }
     let entry = row(config)?;
-    let identity = match Identity::of_config(config, &entry, means.environment) {
-        Err(_) if means.detour.is_replay() => Identity::of_recordings(),
-        identity => identity?,
+    let identities = match Identity::all_of_config(config, &entry, means.environment) {
+        Err(_) if means.detour.is_replay() => vec![Identity::of_recordings()],
+        identities => identities?,
     };
     let elsewhere = config.base_url.as_ref().is_some_and(|url| *url != entry.base_url);
     let known_default = entry.default_chat.clone().filter(|_| !elsewhere);
-    let access = Access {
-        key: identity.key,
-        base_url: config.base_url.clone(),
-        headers: config.headers.clone(),
-        variables: variables(&entry, &config.variables, means.environment),
-        secrets: identity.secrets,
-        body: config.body.clone(),
-        transport: match means.detour.is_replay() {
+    let mut clients = VecDeque::new();
+    let mut sources = Vec::new();
+    for (number, identity) in identities.into_iter().enumerate() {
+        let mut transport = match means.detour.is_replay() {
             true => TransportOptions::default(),
             false => config.transport(means.environment)?,
-        },
-        models: means.models.clone(),
-    };
+        };
+        transport.rate_limits = Some(means.paces.of_key(number));
+        let access = Access {
+            key: identity.key,
+            base_url: config.base_url.clone(),
+            headers: config.headers.clone(),
+            variables: variables(&entry, &config.variables, means.environment),
+            secrets: identity.secrets,
+            body: config.body.clone(),
+            transport,
+            models: means.models.clone(),
+        };
+        clients.push_back(connected(&entry, access, means.detour)?);
+        sources.push(identity.source);
+    }
     Ok(Provider {
         name: name.clone(),
-        client: connected(&entry, access, means.detour)?,
+        client: clients.pop_front().ok_or("has no key")?,
+        further: clients.into(),
         default_model: config.default_model.clone().or(known_default),
-        key_source: identity.source,
+        key_source: sources.join(", "),
         can_be_default: true,
     })
 }
@@ -166,7 +188,7 @@ fn share_an_address(one: Dialect, other: Dialect) -> bool {
 
 /// A well-known provider, if the environment says who we are to it and all that differs between its customers.
 fn from_environment(entry: &ProviderEntry, means: Means<'_>) -> Result<Option<Provider>, String> {
-    let Means { environment, models, detour } = means;
+    let Means { environment, models, detour, paces } = means;
     let moved = entry.base_url_variable.as_ref().and_then(|name| text(environment, name));
     let moved = moved.map(|url| url.trim_end_matches('/').to_owned());
     let Some(identity) = Identity::of_environment(entry, environment)? else {
@@ -193,11 +215,16 @@ fn from_environment(entry: &ProviderEntry, means: Means<'_>) -> Result<Option<Pr
         variables,
         secrets: identity.secrets,
         models: models.clone(),
+        transport: TransportOptions {
+            rate_limits: Some(paces.of_key(0)),
+            ..TransportOptions::default()
+        },
         ..Access::default()
     };
     Ok(Some(Provider {
         name: entry.name.clone(),
         client: connected(entry, access, detour)?,
+        further: Vec::new(),
         // Those list no models that chat, so nobody could tell which to ask.
         can_be_default: default_model.is_some()
             || entry.kinds.contains(&ModelKind::Chat)
@@ -217,6 +244,7 @@ fn from_recordings(recorded: &RecordedProvider, means: Means<'_>) -> Result<Prov
     };
     Ok(Provider {
         client: connected(&entry, access, means.detour)?,
+        further: Vec::new(),
         default_model: recorded.model.clone(),
         key_source: Identity::of_recordings().source,
         can_be_default: recorded.model.is_some(),
@@ -291,9 +319,22 @@ mod tests {
         let environment =
             variables.iter().map(|(name, value)| ((*name).into(), (*value).into())).collect();
         let (models, detour) = (None, Detour::None);
-        let means = Means { environment: &environment, models: &models, detour: &detour };
+        let paces = Paces::default();
+        let means =
+            Means { environment: &environment, models: &models, detour: &detour, paces: &paces };
         let providers = providers(&config.provider, means).map_err(|e| e.to_string())?;
         Ok(providers.iter().map(|p| format!("{} {}", p.name, p.key_source)).collect())
+    }
+
+    #[test]
+    fn a_provider_may_have_several_keys() {
+        let variables = [("A", "a"), ("B", "b")];
+        let keys = "[[provider]]\nname = \"openai\"\napi_keys = [\"env:A\", \"env:B\"]";
+        assert_eq!(check(keys, &variables).unwrap(), ["openai env:A, env:B"]);
+        let error = check(&format!("{keys}\napi_key = \"env:A\""), &variables).unwrap_err();
+        assert!(error.contains("choose one of `api_key` and `api_keys`"), "{error}");
+        let error = check(keys, &variables[..1]).unwrap_err();
+        assert!(error.contains("variable `B` is not set"), "{error}");
     }
 
     #[test]

@@ -5,7 +5,8 @@ use std::time::{Duration, SystemTime};
 
 use futures::future::BoxFuture;
 use llm_core::{ErrorKind, ModelError, ModelName};
-use service_guards::{Observer, Summary};
+use service_guards::{Observer, Rejection, Summary};
+use tokio::time::timeout;
 use tracing::Span;
 use uuid::Uuid;
 
@@ -114,10 +115,8 @@ impl<M: Modality + ?Sized> Observer<M::Event, ModelError> for CallObserver<M> {
 
     fn item(&mut self, event: &M::Event) {
         M::count(event, &mut self.tally);
-        if let Some(content) = self.content.as_mut() {
-            if let Some(text) = M::answer_text(event) {
-                content.output.add("assistant", text, true);
-            }
+        if let (Some(content), Some(text)) = (self.content.as_mut(), M::answer_text(event)) {
+            content.output.add("assistant", text, true);
         }
     }
 

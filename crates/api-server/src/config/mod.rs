@@ -163,6 +163,10 @@ pub struct ProviderConfig {
     pub base_url: Option<String>,
     /// Its key; may be left out where none is asked.
     pub api_key: Option<SecretRef>,
+    /// Several keys in place of one: a call goes to the one with the fewest calls under way, and to the next one when it
+    /// fails. Limits are those of each.
+    #[serde(default)]
+    pub api_keys: Vec<SecretRef>,
     /// What differs between its customers and is no secret (`region`, `account`); left out, the well-known variables count.
     #[serde(default)]
     pub variables: BTreeMap<String, String>,

@@ -18,18 +18,40 @@ pub(super) struct Identity {
 }
 
 impl Identity {
+    /// As configured, one for each key; else from the well-known variables.
+    ///
+    /// # Errors
+    /// One line that names the secret that is not there.
+    pub(super) fn all_of_config(
+        config: &ProviderConfig,
+        entry: &ProviderEntry,
+        environment: &Environment,
+    ) -> Result<Vec<Self>, String> {
+        if config.api_keys.is_empty() {
+            return Ok(vec![Self::of_config(config, entry, environment)?]);
+        }
+        if config.api_key.is_some() {
+            return Err("choose one of `api_key` and `api_keys`".into());
+        }
+        config.api_keys.iter().map(|reference| Self::of_key(reference, environment)).collect()
+    }
+
+    fn of_key(reference: &SecretRef, environment: &Environment) -> Result<Self, String> {
+        let key = Some(reference.resolve(environment)?);
+        Ok(Self { key, source: reference.to_string(), ..Self::default() })
+    }
+
     /// As configured, else from the well-known variables.
     ///
     /// # Errors
     /// One line that names the secret that is not there.
-    pub(super) fn of_config(
+    fn of_config(
         config: &ProviderConfig,
         entry: &ProviderEntry,
         environment: &Environment,
     ) -> Result<Self, String> {
         if let Some(reference) = &config.api_key {
-            let key = Some(reference.resolve(environment)?);
-            return Ok(Self { key, source: reference.to_string(), ..Self::default() });
+            return Self::of_key(reference, environment);
         }
         if config.secrets.is_empty() {
             let known = Self::of_environment(entry, environment)?;
@@ -55,9 +77,7 @@ impl Identity {
     ) -> Result<Option<Self>, String> {
         let is_set = |name: &&String| text(environment, name).is_some();
         if let Some(name) = entry.key_variables.iter().find(is_set) {
-            let reference = SecretRef::Env(name.clone());
-            let key = Some(reference.resolve(environment)?);
-            return Ok(Some(Self { key, source: reference.to_string(), ..Self::default() }));
+            return Self::of_key(&SecretRef::Env(name.clone()), environment).map(Some);
         }
         let mut identity = Self::default();
         for (name, secret) in &entry.secrets {
