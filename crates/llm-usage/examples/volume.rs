@@ -26,7 +26,7 @@ fn record(number: u64) -> CallRecord {
         target: Arc::new(ModelName::new("openai", format!("model-{}", number % 20))),
         operation: Operation::Chat,
         outcome: Outcome::Completed,
-        cached: false,
+        cache: None,
         finish: Some(FinishReason::Stop),
         error: None,
         usage: Usage {
