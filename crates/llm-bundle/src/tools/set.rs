@@ -1,6 +1,6 @@
 //! [`ToolSet`]: the tools of a conversation.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::Arc;
 
@@ -73,7 +73,7 @@ impl ToolSetBuilder {
     /// # Errors
     /// A tool without a name that providers take, or with one that is taken.
     pub fn build(self) -> Result<ToolSet, ToolSetError> {
-        let mut names = std::collections::BTreeSet::new();
+        let mut names = BTreeSet::new();
         for handler in &self.handlers {
             let name = handler.tool().name().ok_or(ToolSetError::NotAFunction)?;
             if !is_name(name) {
