@@ -7,7 +7,9 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use dialog_service::{DialogService, Library};
 use futures::future::BoxFuture;
-use llm_bundle::{Adapted, Blocking, Bundle, Defaults, Priority, Quotas, Registry, SyncPool};
+use llm_bundle::{
+    Adapted, Blocking, Bundle, Defaults, Paces, Priority, Quotas, Registry, SyncPool,
+};
 use llm_core::{ChatModel, EmbeddingModel, ErrorKind, ModelError, Operation, SyncEmbeddingModel};
 use rag_core::{EmbeddingIdentity, MetadataStore, StoreError, TenantId};
 use rag_ingest::{Pipeline, PipelineOptions, PipelineParts};
@@ -86,7 +88,8 @@ impl App {
 
         let known = config.models.catalogue()?.map(Arc::new);
         let detour = Detour::open(&config.recordings).await?;
-        let means = Means { environment, models: &known, detour: &detour };
+        let paces = Paces::default();
+        let means = Means { environment, models: &known, detour: &detour, paces: &paces };
         let providers = providers(&config.provider, means)?;
         let usage = Usage::open(&config.usage, &config.server.data_dir).await?;
         let calls = Calls {
@@ -97,7 +100,7 @@ impl App {
         let redis = limits::connect(&config.shared, environment).await?;
         let quotas =
             limits::quotas(&config.limits, &config.shared, redis.as_ref(), metrics.clone())?;
-        let bundle = bundle(&config, &providers, &models, quotas.clone(), calls)?;
+        let bundle = bundle(&config, &providers, &models, quotas.clone(), calls, paces)?;
         let library = Arc::new(library(&store, &bundle, callers.clone()));
         let shutdown = Shutdown::new(config.server.drain());
         let in_flight = InFlight::new(config.server.max_requests, 0);
@@ -242,6 +245,7 @@ fn bundle(
     models: &SyncPool,
     quotas: Quotas,
     calls: Calls,
+    paces: Paces,
 ) -> Result<Bundle, ConfigError> {
     let embedding: Arc<dyn SyncEmbeddingModel> = Arc::new(llm_local::StaticEmbedding::new());
     let rerank: Arc<dyn llm_core::SyncRerankModel> = Arc::new(llm_local::Lexical::new());
@@ -251,7 +255,8 @@ fn bundle(
         .rerank(Arc::new(Adapted::new(rerank, models.clone())))
         .chat(Arc::new(Adapted::new(extractive, models.clone())))
         .quotas(quotas)
-        .records(Arc::new(calls));
+        .records(Arc::new(calls))
+        .paces(paces);
     for provider in &config.provider {
         registry = registry.limits_of(provider.name.clone(), limits::of_provider(provider));
     }

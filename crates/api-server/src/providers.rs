@@ -5,6 +5,7 @@ mod identity;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use llm_bundle::Paces;
 use llm_core::{
     ChatModel, EmbeddingModel, ModelInfo, ModelKind, ModelSource, RerankModel, SpeechModel,
     TranscriptionModel, VisionModel,
@@ -41,6 +42,8 @@ pub(crate) struct Means<'a> {
     pub(crate) models: &'a Option<Arc<ModelCatalogue>>,
     /// What stands between this server and them.
     pub(crate) detour: &'a Detour,
+    /// Where what they tell of their limits is heard.
+    pub(crate) paces: &'a Paces,
 }
 
 /// The providers of the configuration, then those that the environment makes usable; where recordings answer, those that
@@ -126,7 +129,7 @@ fn from_config(config: &ProviderConfig, means: Means<'_>) -> Result<Provider, St
     };
     Ok(Provider {
         name: name.clone(),
-        client: connected(&entry, access, means.detour)?,
+        client: connected(&entry, access, means)?,
         default_model: config.default_model.clone().or(known_default),
         key_source: identity.source,
         can_be_default: true,
@@ -166,7 +169,7 @@ fn share_an_address(one: Dialect, other: Dialect) -> bool {
 
 /// A well-known provider, if the environment says who we are to it and all that differs between its customers.
 fn from_environment(entry: &ProviderEntry, means: Means<'_>) -> Result<Option<Provider>, String> {
-    let Means { environment, models, detour } = means;
+    let Means { environment, models, .. } = means;
     let moved = entry.base_url_variable.as_ref().and_then(|name| text(environment, name));
     let moved = moved.map(|url| url.trim_end_matches('/').to_owned());
     let Some(identity) = Identity::of_environment(entry, environment)? else {
@@ -197,7 +200,7 @@ fn from_environment(entry: &ProviderEntry, means: Means<'_>) -> Result<Option<Pr
     };
     Ok(Some(Provider {
         name: entry.name.clone(),
-        client: connected(entry, access, detour)?,
+        client: connected(entry, access, means)?,
         // Those list no models that chat, so nobody could tell which to ask.
         can_be_default: default_model.is_some()
             || entry.kinds.contains(&ModelKind::Chat)
@@ -216,7 +219,7 @@ fn from_recordings(recorded: &RecordedProvider, means: Means<'_>) -> Result<Prov
         ..Access::default()
     };
     Ok(Provider {
-        client: connected(&entry, access, means.detour)?,
+        client: connected(&entry, access, means)?,
         default_model: recorded.model.clone(),
         key_source: Identity::of_recordings().source,
         can_be_default: recorded.model.is_some(),
@@ -227,10 +230,11 @@ fn from_recordings(recorded: &RecordedProvider, means: Means<'_>) -> Result<Prov
 /// The client of a provider, or of what stands in its place.
 fn connected(
     entry: &ProviderEntry,
-    access: Access,
-    detour: &Detour,
+    mut access: Access,
+    means: Means<'_>,
 ) -> Result<Arc<dyn ModelSource>, String> {
-    connect_entry(entry, detour.lead(entry, access)).map_err(|error| causes_line(&error))
+    access.transport.rate_limits = Some(means.paces.of_key(0));
+    connect_entry(entry, means.detour.lead(entry, access)).map_err(|error| causes_line(&error))
 }
 
 /// What differs between customers: as configured, else from the environment.
@@ -290,8 +294,9 @@ mod tests {
         let config: crate::config::Config = toml::from_str(config).unwrap();
         let environment =
             variables.iter().map(|(name, value)| ((*name).into(), (*value).into())).collect();
-        let (models, detour) = (None, Detour::None);
-        let means = Means { environment: &environment, models: &models, detour: &detour };
+        let (models, detour, paces) = (None, Detour::None, Paces::default());
+        let means =
+            Means { environment: &environment, models: &models, detour: &detour, paces: &paces };
         let providers = providers(&config.provider, means).map_err(|e| e.to_string())?;
         Ok(providers.iter().map(|p| format!("{} {}", p.name, p.key_source)).collect())
     }
