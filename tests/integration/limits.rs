@@ -95,3 +95,25 @@ async fn two_servers_over_one_redis_count_together() {
     one.stop().await;
     other.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_provider_that_says_that_nothing_is_left_is_not_asked() {
+    let site = Site::start(&[]).await;
+    let last = Behaviour::status(200)
+        .header("x-ratelimit-limit-requests", "10")
+        .header("x-ratelimit-remaining-requests", "0")
+        .header("x-ratelimit-reset-requests", "300")
+        .body(r#"{"choices": [{"message": {"content": "Yes."}, "finish_reason": "stop"}]}"#);
+    site.upstream.next(last);
+    let answered = site.client.post("/v1/chat/completions", &question("fake/m")).await;
+    assert_eq!(answered.status, 200, "{}", answered.text);
+    let refused = site.client.post("/v1/chat/completions", &question("fake/m")).await;
+    assert_eq!(refused.status, 429, "{}", refused.text);
+    let wait: u64 = refused.header("retry-after").parse().unwrap();
+    assert!((290..=300).contains(&wait), "{wait}");
+    assert_eq!(site.upstream.requests().len(), 1);
+    // Another model of the provider may have other limits.
+    site.upstream.always(Behaviour::text("Hello there."));
+    let other = site.client.post("/v1/chat/completions", &question("fake/other")).await;
+    assert_eq!(other.status, 200, "{}", other.text);
+}

@@ -113,10 +113,10 @@ impl Connection {
             tracing::warn!(%error, "the connection to an MCP server did not end in order");
         }
         let Some(mut process) = running.process else { return };
-        if timeout(LAST_WORDS, process.wait()).await.is_err() {
-            if let Err(error) = process.kill().await {
-                tracing::warn!(%error, "the process of an MCP server could not be killed");
-            }
+        if timeout(LAST_WORDS, process.wait()).await.is_err()
+            && let Err(error) = process.kill().await
+        {
+            tracing::warn!(%error, "the process of an MCP server could not be killed");
         }
     }
 }

@@ -219,8 +219,11 @@ const KNOWN_PACES: NonZeroUsize = NonZeroUsize::new(1_000).unwrap();
 /// what the transports of providers tell finds its target here. It does not keep them alive. Cheap to clone; clones are one.
 #[derive(Clone)]
 pub struct Paces {
-    known: Arc<Mutex<LruCache<(ModelName, usize), Weak<Shared>>>>,
+    known: Arc<Mutex<KnownPaces>>,
 }
+
+/// By name of the model and number of the key.
+type KnownPaces = LruCache<(ModelName, usize), Weak<Shared>>;
 
 impl Default for Paces {
     fn default() -> Self {

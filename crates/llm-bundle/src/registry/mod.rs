@@ -196,7 +196,8 @@ impl Registry {
             let options = self.options_of(&name.provider);
             shelf.target(name, key, || {
                 let target = Target::new(model()?, options, quotas);
-                self.inner.paces.add(name.clone(), key, target.pace());
+                // By the name under which its provider is asked, which may be another than callers use.
+                self.inner.paces.add(target.info().name.clone(), key, target.pace());
                 Some(target)
             })
         };
