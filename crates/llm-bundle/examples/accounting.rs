@@ -12,8 +12,8 @@ use async_stream::try_stream;
 use futures::future::BoxFuture;
 use futures::{StreamExt, TryStreamExt, stream};
 use llm_bundle::{
-    CallRecord, GuardOptions, Guarded, RecordQueue, RecordQueueOptions, RecordSink, RecordWriter,
-    RetryOptions,
+    BreakerOptions, CallRecord, GuardOptions, Guarded, InFlightOptions, RecordQueue,
+    RecordQueueOptions, RecordSink, RecordWriter, RetryOptions,
 };
 use llm_core::{
     BoxError, ChatEvent, ChatModel, ChatReply, ChatRequest, ErrorKind, FinishReason, ModelError,
@@ -110,7 +110,14 @@ impl RecordWriter for Books {
 
 fn guarded(model: impl ChatModel + 'static, records: Arc<dyn RecordSink>) -> Arc<dyn ChatModel> {
     let retry = RetryOptions { first_pause: Duration::from_millis(1), ..RetryOptions::default() };
-    let options = GuardOptions { in_flight: AT_ONCE, retry, ..GuardOptions::default() };
+    let in_flight = InFlightOptions { limit: AT_ONCE, ..InFlightOptions::default() };
+    // Failures are meant to go on, so nobody is left alone because of them.
+    let breaker = BreakerOptions {
+        failures_in_a_row: u32::MAX,
+        failing_percent_of: u32::MAX,
+        ..BreakerOptions::default()
+    };
+    let options = GuardOptions { in_flight, retry, breaker, ..GuardOptions::default() };
     let model: Arc<dyn ChatModel> = Arc::new(model);
     Arc::new(Guarded::new(model, &options, records))
 }

@@ -161,11 +161,14 @@ struct Group {
     runs: usize,
 }
 
+/// A tenant and the id of a key.
+type Account = (Option<Arc<str>>, Option<Arc<str>>);
+
 /// What calls must have in common to be joined.
 #[derive(PartialEq)]
 struct Alike {
     priority: Priority,
-    caller: Option<(Option<Arc<str>>, Option<Arc<str>>)>,
+    caller: Option<Account>,
     /// Without its texts.
     request: EmbeddingRequest,
 }

@@ -2,12 +2,15 @@
 
 use llm_core::Usage;
 
+/// Where a count stands in a usage.
+type Field = fn(&mut Usage) -> &mut Option<u64>;
+
 /// The usage in shares by weight. The shares of each count add up to it exactly, and each is less than one off its exact
 /// size; money adds up but for the rounding of floating-point numbers. The provider's own object belongs to no share.
 pub(super) fn shares(usage: &Usage, weights: &[u64]) -> Vec<Usage> {
     let mut shares: Vec<Usage> =
         weights.iter().map(|_| Usage { estimated: usage.estimated, ..Usage::default() }).collect();
-    let counts: [(Option<u64>, fn(&mut Usage) -> &mut Option<u64>); 8] = [
+    let counts: [(Option<u64>, Field); 8] = [
         (usage.input_tokens, |usage| &mut usage.input_tokens),
         (usage.output_tokens, |usage| &mut usage.output_tokens),
         (usage.cache_read_tokens, |usage| &mut usage.cache_read_tokens),
