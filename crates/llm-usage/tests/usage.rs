@@ -88,7 +88,7 @@ fn what_is_written_again_counts_once() {
 fn pages_follow_each_other_without_gaps_and_tenants_are_apart() {
     let (_folder, store) = open();
     let of = |number: u64| CallRecord {
-        tenant: Some(if number % 3 == 0 { "other" } else { "acme" }.into()),
+        tenant: Some(if number.is_multiple_of(3) { "other" } else { "acme" }.into()),
         ..record(number)
     };
     store.append(&(1..=100).map(of).collect::<Vec<_>>()).unwrap();

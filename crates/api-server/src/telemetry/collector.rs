@@ -74,7 +74,7 @@ impl HttpClient for Collector {
         });
         Box::pin(async move {
             let sent = sent.await.map_err(HttpError::from);
-            let sent = sent.and_then(|in_time| Ok(in_time??));
+            let sent = sent.and_then(|in_time| in_time?);
             if let Err(error) = &sent {
                 tracing::warn!(%error, path, "the collector of telemetry cannot be reached");
             }
