@@ -91,7 +91,11 @@ fn watch(process: &mut Child) -> Result<()> {
     println!("|---|---|---|---|---|---|");
     home.block_on(async {
         ask(&bundle, "other/fast").await?;
-        beside("nothing else", &bundle, async { Ok(tokio::time::sleep(LATENCY).await) }).await?;
+        beside("nothing else", &bundle, async {
+            tokio::time::sleep(LATENCY).await;
+            Ok(())
+        })
+        .await?;
         let calls = many(&bundle, |bundle| async move { ask(&bundle, "far/slow").await });
         beside("1,000 calls to a provider that takes 1 s", &bundle, calls).await?;
         let texts = Arc::new(texts());
