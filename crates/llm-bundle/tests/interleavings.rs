@@ -149,3 +149,36 @@ fn batch_leaves_a_thread_free() {
         assert_eq!(done.len(), 4);
     });
 }
+
+/// A thread is done with a batch job and not back yet: the next one goes to another thread.
+#[test]
+fn a_thread_that_is_slow_to_come_back_holds_nobody_up() {
+    check(|| {
+        let queue = Arc::new(JobQueue::new(2, 16));
+        for _ in 0..2 {
+            queue.push(Batch, ()).unwrap();
+        }
+        let slow = queue.next().unwrap();
+        let others = queue.clone();
+        let other = thread::spawn(move || others.next().map(|(priority, ())| priority));
+        queue.finished(slow.0);
+        assert_eq!(other.join().unwrap(), Some(Batch));
+    });
+}
+
+/// No interactive job can come any more that a thread should be kept for.
+#[test]
+fn what_is_left_at_the_end_occupies_all_threads() {
+    check(|| {
+        let queue = Arc::new(JobQueue::new(2, 16));
+        for _ in 0..2 {
+            queue.push(Batch, ()).unwrap();
+        }
+        queue.close();
+        let threads = [(); 2].map(|()| {
+            let queue = queue.clone();
+            thread::spawn(move || queue.next().is_some())
+        });
+        assert_eq!(threads.map(|thread| thread.join().unwrap()), [true, true]);
+    });
+}
