@@ -51,6 +51,11 @@ impl<M: ?Sized> Adapted<M> {
         self
     }
 
+    /// That of who is asking, or that of the model where it is less urgent.
+    fn priority(&self) -> Priority {
+        caller().map_or(self.priority, |caller| caller.priority.max(self.priority))
+    }
+
     fn described(&self, info: impl FnOnce(&M) -> &ModelInfo) -> &ModelInfo {
         self.info
             .get_or_init(|| ModelInfo { execution: Execution::Sync, ..info(&self.model).clone() })
@@ -63,7 +68,7 @@ impl<M: ?Sized> Adapted<M> {
         T: Send + 'static,
         F: FnOnce(&M) -> Result<T, ModelError> + Send + 'static,
     {
-        let (model, pool, priority) = (self.model.clone(), self.pool.clone(), self.priority);
+        let (model, pool, priority) = (self.model.clone(), self.pool.clone(), self.priority());
         Box::pin(async move {
             match pool.run_as(priority, move || work(&model)).await {
                 Ok(answer) => answer,
@@ -82,7 +87,7 @@ where
     }
 
     fn chat(&self, request: ChatRequest) -> BoxFuture<'static, Result<ChatReply, ModelError>> {
-        let (model, pool, priority) = (self.model.clone(), self.pool.clone(), self.priority);
+        let (model, pool, priority) = (self.model.clone(), self.pool.clone(), self.priority());
         Box::pin(async move {
             let (send, events) = mpsc::channel(EVENTS_AHEAD);
             let job = pool

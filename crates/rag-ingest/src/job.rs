@@ -7,9 +7,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures::{StreamExt, TryStreamExt, stream};
-use llm_bundle::PoolError;
-use llm_core::{EmbeddingRequest, ModelError};
-use llm_core::{Retry, RetryHint};
+use llm_bundle::{PoolError, Priority};
+use llm_core::{EmbeddingRequest, ModelError, Retry, RetryHint};
 use rag_core::{
     Chunk, ClaimedJob, DocumentSource, EmbeddedChunk, IngestJob, IngestStage, ParsedDocument,
     StoreError, StoreErrorKind,
@@ -87,7 +86,7 @@ async fn steps(shared: &Arc<Shared>, held: &HeldJob) -> Result<Finished, Trouble
 
 async fn read(shared: &Shared, job: &ClaimedJob) -> Result<Vec<u8>, Trouble> {
     let (job, most) = (job.job.clone(), shared.options.file_bytes);
-    shared.on_pool(move || read_file(job, most)).await?
+    shared.on_pool_as(Priority::Batch, move || read_file(job, most)).await?
 }
 
 fn read_file(job: IngestJob, most: u64) -> Result<Vec<u8>, Trouble> {
@@ -122,7 +121,7 @@ async fn parse(
     bytes: Vec<u8>,
 ) -> Result<ParsedDocument, Trouble> {
     let (parser, name) = (shared.parts.parser.clone(), job.job.name.clone());
-    let parsed = shared.on_pool(move || parser.parse(&name, &bytes)).await?;
+    let parsed = shared.on_pool_as(Priority::Batch, move || parser.parse(&name, &bytes)).await?;
     parsed.map_err(|error| Trouble::File(error.reason))
 }
 
@@ -136,7 +135,7 @@ async fn cut(
         let chunks = chunker.chunk(&job.job.dataset, &job.document, &parsed, &job.chunking);
         (parsed, chunks)
     };
-    let (parsed, chunks) = shared.on_pool(work).await?;
+    let (parsed, chunks) = shared.on_pool_as(Priority::Batch, work).await?;
     if chunks.is_empty() {
         return Err(Trouble::File("the file holds no text".to_owned()));
     }
@@ -219,6 +218,8 @@ fn pause(error: &ModelError, attempt: u32) -> Option<Duration> {
     match error.retry() {
         Retry::Now => Some(Duration::from_millis(250) * 2_u32.saturating_pow(attempt - 1).min(64)),
         Retry::After(time) => Some(time).filter(|time| *time <= LONGEST),
+        // A provider that is left alone for now, or a queue that was too long.
+        Retry::Exhausted if error.is_refusal() => Some(Duration::from_secs(5)),
         Retry::No | Retry::Exhausted => None,
     }
 }

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use futures::Stream;
-use llm_bundle::{PoolError, SyncPool};
+use llm_bundle::{PoolError, Priority, SyncPool};
 use llm_core::EmbeddingModel;
 use rag_core::{ChunkIndex, DatasetId, DocumentChunker, DocumentParser, MetadataStore};
 use tokio::sync::{Notify, broadcast, watch};
@@ -227,8 +227,17 @@ impl Shared {
         drop(self.events.send(event));
     }
 
-    /// Runs work on the pool, waiting while the pool has no room.
+    /// Runs work for somebody who waits on the pool, as [`on_pool_as`](Self::on_pool_as).
     pub(crate) async fn on_pool<T, F>(&self, work: F) -> Result<T, PoolError>
+    where
+        T: Send + 'static,
+        F: FnOnce() -> T + Send + 'static,
+    {
+        self.on_pool_as(Priority::Interactive, work).await
+    }
+
+    /// Runs work on the pool, waiting while the pool has no room.
+    pub(crate) async fn on_pool_as<T, F>(&self, priority: Priority, work: F) -> Result<T, PoolError>
     where
         T: Send + 'static,
         F: FnOnce() -> T + Send + 'static,
@@ -241,7 +250,7 @@ impl Shared {
                 let work = fetch.lock().ok().and_then(|mut work| work.take());
                 work.map(|work| work())
             };
-            match self.parts.pool.run(run).await {
+            match self.parts.pool.run_as(priority, run).await {
                 Ok(Some(done)) => return Ok(done),
                 Ok(None) | Err(PoolError::Busy { .. }) => tokio::time::sleep(NO_ROOM).await,
                 Err(error) => return Err(error),
