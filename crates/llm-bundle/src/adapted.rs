@@ -15,6 +15,7 @@ use llm_core::{
 };
 use tokio::sync::mpsc;
 
+use crate::caller::caller;
 use crate::{Job, Priority, SyncPool};
 
 /// How many events of a chat may wait between the model's thread and its caller: enough that the model seldom waits
