@@ -261,6 +261,7 @@ fn bundle(
         .chat(Arc::new(Adapted::new(extractive, models.clone())))
         .paces(paces)
         .quotas(quotas)
+        .unlimited("local")
         .records(Arc::new(calls));
     for provider in &config.provider {
         registry = registry.limits_of(provider.name.clone(), limits::of_provider(provider));

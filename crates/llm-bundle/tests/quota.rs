@@ -8,7 +8,7 @@ use std::time::Duration;
 use futures::future::join_all;
 use futures::{StreamExt, TryStreamExt};
 use llm_bundle::quota::{LimitStore, Measure, MemoryLimits, Scope};
-use llm_bundle::{CallContext, Guarded, Limits, Priority, Quotas, Registry};
+use llm_bundle::{CallContext, CallRecord, Guarded, Limits, Priority, Quotas, Registry};
 use llm_core::{
     ChatEvent, ChatModel, ChatReply, ChatRequest, ErrorKind, Message, ModelError, Prices, Retry,
     RetryHint,
@@ -218,13 +218,26 @@ async fn a_guessed_answer_is_no_reason_to_refuse() {
 #[tokio::test(start_paused = true)]
 async fn batch_leaves_room_for_people() {
     let limits = Limits { requests_per_minute: Some(10), ..Limits::default() };
-    let model = Limited::new(Counting::new(1, &Probe::default()), tenant(limits));
+    let quotas = Quotas::builder().every_tenant(limits).longest_batch_wait(SECOND).build();
+    let model = Limited::new(Counting::new(1, &Probe::default()), quotas);
     let batch = CallContext { priority: Priority::Batch, ..model.context.clone() };
     let batch = Limited { context: batch, ..model.clone() };
     let asked = join_all((0..20).map(|_| batch.ask(question(1)))).await;
     assert_eq!(asked.iter().filter(|asked| asked.is_ok()).count(), 8);
     let asked = join_all((0..20).map(|_| model.ask(question(1)))).await;
     assert_eq!(asked.iter().filter(|asked| asked.is_ok()).count(), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn models_that_cost_nothing_can_be_left_out() {
+    let registry = Registry::builder()
+        .chat(Arc::new(Counting::new(1, &Probe::default())))
+        .quotas(tenant(Limits { requests_per_minute: Some(0), ..Limits::default() }))
+        .unlimited("test")
+        .build();
+    let context = CallContext { tenant: Some("acme".into()), ..CallContext::default() };
+    let model = registry.chat("test/counting").unwrap();
+    drain(model.ask(question(1), context).await.unwrap()).await.unwrap();
 }
 
 #[tokio::test(start_paused = true)]
@@ -248,6 +261,64 @@ async fn what_fails_before_it_answers_costs_no_tokens() {
         let used = model.quotas.used(scope.clone(), measure).await;
         assert_eq!(used, expected, "{scope} {measure:?}");
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn quotas_and_records_agree_whatever_happens_to_the_calls() {
+    let plenty = Some(1_000_000_000);
+    let limits = Limits {
+        requests_per_minute: plenty,
+        tokens_per_minute: plenty,
+        concurrent: plenty,
+        dollars_per_day: Some(1_000_000.0),
+    };
+    let mut model = Counting::new(6, &Probe::default());
+    model.info.prices = Some(Prices { input: Some(0.5), output: Some(0.25), ..Prices::default() });
+    let refusals = model.refusals.clone();
+    let records: Arc<Mutex<Vec<CallRecord>>> = Arc::default();
+    let sink = records.clone();
+    let quotas = tenant(limits);
+    let registry = Registry::builder()
+        .chat(Arc::new(model))
+        .quotas(quotas.clone())
+        .records(Arc::new(move |record| sink.lock().unwrap().push(record)))
+        .build();
+    let limited = Limited {
+        model: registry.chat("test/counting").unwrap(),
+        quotas,
+        context: CallContext { tenant: Some("acme".into()), ..CallContext::default() },
+    };
+    for number in 0..400_usize {
+        // A failure that is not tried again, on some calls.
+        refusals.lock().unwrap().extend((number % 7 == 3).then_some(ErrorKind::InvalidRequest));
+        let asked = limited.ask(question(20));
+        if number % 5 == 4 {
+            drop(asked);
+            continue;
+        }
+        // Some are left after a few events, the others read to the end.
+        let Ok(mut reply) = asked.await else { continue };
+        for _ in 0..number % 11 {
+            let _ = reply.next().await;
+        }
+    }
+    let records = std::mem::take(&mut *records.lock().unwrap());
+    assert!(records.len() >= 320, "{}", records.len());
+    let sum = |of: &dyn Fn(&CallRecord) -> u64| records.iter().map(of).sum::<u64>();
+    assert_eq!(limited.used(Measure::Concurrent).await, 0);
+    assert_eq!(
+        limited.used(Measure::Requests).await,
+        sum(&|record| u64::from(record.attempts.min(1)))
+    );
+    assert_eq!(
+        limited.used(Measure::Tokens).await,
+        sum(&|record| record.usage.total_tokens().unwrap_or(0))
+    );
+    // Prices are quarters of a dollar, so that the sum is exact.
+    assert_eq!(
+        limited.used(Measure::Money).await,
+        sum(&|record| (record.cost.unwrap_or(0.0) * 1e9) as u64)
+    );
 }
 
 #[tokio::test(start_paused = true)]

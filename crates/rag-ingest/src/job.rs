@@ -214,7 +214,8 @@ async fn embed_batch(shared: &Shared, texts: Vec<String>) -> Result<Vec<Vec<f32>
 
 /// How long to wait before another attempt, if one can help.
 fn pause(error: &ModelError, attempt: u32) -> Option<Duration> {
-    const LONGEST: Duration = Duration::from_secs(60);
+    // A limit by the minute makes one wait for a little more than that.
+    const LONGEST: Duration = Duration::from_secs(120);
     match error.retry() {
         Retry::Now => Some(Duration::from_millis(250) * 2_u32.saturating_pow(attempt - 1).min(64)),
         Retry::After(time) => Some(time).filter(|time| *time <= LONGEST),

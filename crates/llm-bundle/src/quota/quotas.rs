@@ -42,6 +42,7 @@ struct Inner {
     rules: Rules,
     store: Arc<dyn LimitStore>,
     longest_wait: Duration,
+    longest_batch_wait: Duration,
     queue: usize,
     lines: Mutex<LruCache<Vec<Scope>, Arc<Line>>>,
     on_refusal: Option<OnRefusal>,
@@ -83,6 +84,7 @@ pub struct QuotasBuilder {
     rules: Rules,
     store: Option<Arc<dyn LimitStore>>,
     longest_wait: Duration,
+    longest_batch_wait: Duration,
     queue: usize,
     on_refusal: Option<OnRefusal>,
 }
@@ -93,6 +95,7 @@ impl Default for QuotasBuilder {
             rules: Rules::default(),
             store: None,
             longest_wait: Duration::from_secs(5),
+            longest_batch_wait: Duration::from_secs(120),
             queue: 1_024,
             on_refusal: None,
         }
@@ -136,9 +139,15 @@ impl QuotasBuilder {
         self
     }
 
-    /// How long a call may wait for what it needs. Default 5 s.
+    /// How long an interactive call may wait for what it needs. Default 5 s.
     pub fn longest_wait(mut self, wait: Duration) -> Self {
         self.longest_wait = wait;
+        self
+    }
+
+    /// How long a call of [`Priority::Batch`] may wait. Default 2 minutes, twice the time in which a window empties.
+    pub fn longest_batch_wait(mut self, wait: Duration) -> Self {
+        self.longest_batch_wait = wait;
         self
     }
 
@@ -164,6 +173,7 @@ impl QuotasBuilder {
             rules: self.rules,
             store: self.store.unwrap_or_else(|| Arc::new(MemoryLimits::new())),
             longest_wait: self.longest_wait,
+            longest_batch_wait: self.longest_batch_wait,
             queue: self.queue,
             lines: Mutex::new(LruCache::new(LINES)),
             on_refusal: self.on_refusal,
@@ -228,7 +238,11 @@ impl Quotas {
 
     /// How long a call may wait: where somebody else can be asked, that is quicker.
     pub(super) fn patience<R>(&self, asked: &Asked<R>) -> Duration {
-        if asked.has_alternative { Duration::ZERO } else { self.inner.longest_wait }
+        match asked.context.priority {
+            _ if asked.has_alternative => Duration::ZERO,
+            Priority::Interactive => self.inner.longest_wait,
+            Priority::Batch => self.inner.longest_batch_wait,
+        }
     }
 
     /// Reserves all of it, now or within the longest wait.

@@ -1,6 +1,6 @@
 //! [`RegistryBuilder`]: setting up a registry.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::Arc;
 
@@ -31,6 +31,7 @@ impl Default for RegistryBuilder {
             options: GuardOptions::default(),
             options_of: BTreeMap::new(),
             quotas: None,
+            unlimited: BTreeSet::new(),
             paces: Paces::default(),
             limits_of: BTreeMap::new(),
             quotas_of: BTreeMap::new(),
@@ -135,6 +136,13 @@ impl RegistryBuilder {
     /// How much tenants and API keys may use. Default: as much as they like.
     pub fn quotas(mut self, quotas: Quotas) -> Self {
         self.inner.quotas = Some(quotas);
+        self
+    }
+
+    /// Leaves the models of a provider out of the [`quotas`](Self::quotas): those that cost nothing, and are limited by the
+    /// threads that they run on. A name that leads to others, too, stays limited.
+    pub fn unlimited(mut self, provider: impl Into<String>) -> Self {
+        self.inner.unlimited.insert(provider.into());
         self
     }
 

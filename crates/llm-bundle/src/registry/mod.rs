@@ -4,7 +4,7 @@ mod builder;
 mod near_names;
 mod shelf;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::Arc;
 
@@ -15,7 +15,7 @@ use llm_core::{
 
 use crate::cache::Cache;
 use crate::guarded::{GuardOptions, Guarded, RouteGuards};
-use crate::modality::Registered;
+use crate::modality::{Modality, Registered};
 use crate::pace::Paces;
 use crate::quota::{Limits, Quotas};
 use crate::record::RecordSink;
@@ -59,6 +59,8 @@ struct Inner {
     options: GuardOptions,
     options_of: BTreeMap<String, GuardOptions>,
     quotas: Option<Quotas>,
+    /// Providers whose models the quotas do not count.
+    unlimited: BTreeSet<String>,
     paces: Paces,
     limits_of: BTreeMap<String, Limits>,
     /// Those of the providers with limits, by the number of the key.
@@ -175,13 +177,19 @@ impl Registry {
         }
         let first = places.first().ok_or_else(|| self.not_found::<M>(name))?;
         let options = self.options_of(&first.target.info().name.provider);
+        let is_limited = places.iter().any(|place| self.is_limited(&place.target));
         let targets = Targets::new(places, route.options);
         let info = targets.info().ok_or_else(|| self.not_found::<M>(name))?;
         let Inner { cache, quotas, records, .. } = &*self.inner;
-        let (cache, quotas, records) = (cache.clone(), quotas.clone(), records.clone());
+        let quotas = quotas.clone().filter(|_| is_limited);
+        let (cache, records) = (cache.clone(), records.clone());
         let guards = RouteGuards { options, cache, quotas, records };
         let guarded = Guarded::over(name.into(), info, targets, guards);
         Ok(shelf.keep(name, guarded))
+    }
+
+    fn is_limited<M: Modality + ?Sized>(&self, target: &Target<M>) -> bool {
+        !self.inner.unlimited.contains(&target.info().name.provider)
     }
 
     fn options_of(&self, provider: &str) -> &GuardOptions {
