@@ -65,7 +65,37 @@ impl Default for RecordQueueOptions {
 /// left while it waited, never began. Its record is kept when there happens to be room, else it is counted
 /// ([`RecordQueueStatus::refused`]).
 ///
-/// A call costs two atomic operations more, and no allocation beyond one for every 32 records.
+/// A call costs a few atomic operations more, and no allocation beyond one for every 32 records.
+///
+/// ```
+/// use futures::future::BoxFuture;
+/// use llm_bundle::{CallRecord, RecordQueue, RecordQueueOptions, RecordWriter, Registry};
+/// use llm_core::BoxError;
+/// use std::{sync::Arc, time::Duration};
+///
+/// struct ToLog;
+///
+/// impl RecordWriter for ToLog {
+///     fn write(&self, batch: Arc<[CallRecord]>) -> BoxFuture<'static, Result<(), BoxError>> {
+///         Box::pin(async move {
+///             for record in &*batch {
+///                 println!("{} {} {:?}", record.target, record.ending().as_str(), record.cost);
+///             }
+///             Ok(())
+///         })
+///     }
+/// }
+///
+/// # tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(async {
+/// let queue = RecordQueue::start(ToLog, RecordQueueOptions::default());
+/// let registry = Registry::builder().records(Arc::new(queue.clone())).build();
+/// // … calls …
+/// queue.close(Duration::from_secs(10)).await?;
+/// # drop(registry);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// # })?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone)]
 pub struct RecordQueue {
     shared: Arc<Shared>,
