@@ -53,8 +53,10 @@ pub(crate) struct Means<'a> {
 impl Provider {
     /// Itself, once for each key.
     pub(crate) fn sources(&self) -> Vec<Arc<dyn ModelSource>> {
-        let first: Arc<dyn ModelSource> = Arc::new(self.clone());
-        std::iter::once(first).chain(self.further.iter().cloned()).collect()
+        let with = |client: &Arc<dyn ModelSource>| -> Arc<dyn ModelSource> {
+            Arc::new(Self { client: client.clone(), further: Vec::new(), ..self.clone() })
+        };
+        std::iter::once(&self.client).chain(&self.further).map(with).collect()
     }
 }
 
