@@ -162,3 +162,24 @@ async fn models_tell_what_is_known_of_them() {
     assert_eq!(model["limits"]["context_tokens"], 9_000);
     assert_eq!(model["prices"], json!({ "input": 2e-6, "output": 8e-6, "cache_read": 5e-7 }));
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn embeddings_of_one_key_go_out_together_where_that_is_asked_for() {
+    let site = Site::start_with(&[], |config| config.provider[0].join_embeddings = true).await;
+    site.upstream.always(Behaviour::text("").after(std::time::Duration::from_millis(50)));
+    let ask = |number: usize| {
+        let body = json!({ "model": "fake/m", "input": format!("text {number}") });
+        let client = &site.client;
+        async move { client.post("/v1/embeddings", &body).await }
+    };
+    let answers = futures::future::join_all((0..16).map(ask)).await;
+    let vectors: Vec<_> = answers.iter().map(|answer| &answer.text).collect();
+    assert!(answers.iter().all(|answer| answer.status == 200), "{vectors:?}");
+    let sent = site.upstream.requests();
+    assert!(sent.len() < 16, "{}", sent.len());
+    let texts: usize =
+        sent.iter().map(|request| request.json()["input"].as_array().map_or(1, Vec::len)).sum();
+    assert_eq!(texts, 16);
+    let alone = ask(7).await.json();
+    assert_eq!(answers[7].json()["data"], alone["data"]);
+}

@@ -5,7 +5,7 @@ mod identity;
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
-use llm_bundle::Paces;
+use llm_bundle::{BatchOptions, Batched, Paces};
 use llm_core::{
     ChatModel, EmbeddingModel, ModelInfo, ModelKind, ModelSource, RerankModel, SpeechModel,
     TranscriptionModel, VisionModel,
@@ -34,6 +34,8 @@ pub(crate) struct Provider {
     pub(crate) key_source: String,
     /// Whether its models may answer when no chat model is named anywhere.
     pub(crate) can_be_default: bool,
+    /// Whether embedding calls that come at the same time go out as one.
+    pub(crate) joins_embeddings: bool,
 }
 
 /// What providers are made with, besides their configuration.
@@ -51,8 +53,10 @@ pub(crate) struct Means<'a> {
 impl Provider {
     /// Itself, once for each key.
     pub(crate) fn sources(&self) -> Vec<Arc<dyn ModelSource>> {
-        let first: Arc<dyn ModelSource> = Arc::new(self.clone());
-        std::iter::once(first).chain(self.further.iter().cloned()).collect()
+        let with = |client: &Arc<dyn ModelSource>| -> Arc<dyn ModelSource> {
+            Arc::new(Self { client: client.clone(), further: Vec::new(), ..self.clone() })
+        };
+        std::iter::once(&self.client).chain(&self.further).map(with).collect()
     }
 }
 
@@ -152,6 +156,7 @@ fn from_config(config: &ProviderConfig, means: Means<'_>) -> Result<Provider, St
         default_model: config.default_model.clone().or(known_default),
         key_source: sources.join(", "),
         can_be_default: true,
+        joins_embeddings: config.join_embeddings,
     })
 }
 
@@ -231,6 +236,7 @@ fn from_environment(entry: &ProviderEntry, means: Means<'_>) -> Result<Option<Pr
                 && !matches!(entry.dialect, Dialect::Bedrock | Dialect::Vertex | Dialect::Azure),
         default_model,
         key_source: identity.source,
+        joins_embeddings: false,
     }))
 }
 
@@ -248,6 +254,7 @@ fn from_recordings(recorded: &RecordedProvider, means: Means<'_>) -> Result<Prov
         default_model: recorded.model.clone(),
         key_source: Identity::of_recordings().source,
         can_be_default: recorded.model.is_some(),
+        joins_embeddings: false,
         name: entry.name,
     })
 }
@@ -283,7 +290,11 @@ impl ModelSource for Provider {
     }
 
     fn embedding(&self, model: &str) -> Option<Arc<dyn EmbeddingModel>> {
-        self.client.embedding(model)
+        let model = self.client.embedding(model)?;
+        Some(match self.joins_embeddings {
+            true => Arc::new(Batched::new(model, BatchOptions::remote())),
+            false => model,
+        })
     }
 
     fn rerank(&self, model: &str) -> Option<Arc<dyn RerankModel>> {

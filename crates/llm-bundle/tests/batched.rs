@@ -235,6 +235,59 @@ async fn usage_is_shared_out_exactly() {
     assert_eq!(shares, [1, 2, 3, 4, 5, 6, 7]);
 }
 
+/// Embeds at once, but lets others go on a few times before, so that threads meet in all orders.
+struct Yielding(ModelInfo);
+
+impl EmbeddingModel for Yielding {
+    fn info(&self) -> &ModelInfo {
+        &self.0
+    }
+
+    fn embed(
+        &self,
+        request: EmbeddingRequest,
+    ) -> BoxFuture<'static, Result<EmbeddingResponse, ModelError>> {
+        Box::pin(async move {
+            for _ in 0..request.inputs.len() {
+                tokio::task::yield_now().await;
+            }
+            let vectors = request.inputs.iter().map(|text| vector(text)).collect();
+            Ok(EmbeddingResponse { vectors, ..EmbeddingResponse::default() })
+        })
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn threads_that_come_and_leave_at_once_lose_nothing() {
+    let info = ModelInfo::new(ModelName::new("test", "yielding"), ModelKind::Embedding);
+    let options = BatchOptions { inputs: 8, ..BatchOptions::local() };
+    let batched = Batched::new(Arc::new(Yielding(info)), options);
+    let caller = |number: usize| {
+        let batched = batched.clone();
+        tokio::spawn(async move {
+            for call in 0..200 {
+                let text = format!("{number} {call}");
+                let mut answer = batched.embed(EmbeddingRequest::documents([text.as_str()]));
+                if (number + call) % 3 == 0 {
+                    // Leaves after a look or two.
+                    for _ in 0..=call % 2 {
+                        let _ = futures::poll!(&mut answer);
+                        tokio::task::yield_now().await;
+                    }
+                    continue;
+                }
+                assert_eq!(answer.await.unwrap().vectors, [vector(&text)]);
+            }
+        })
+    };
+    let all = join_all((0..32).map(caller));
+    for ended in timeout(Duration::from_secs(60), all).await.expect("somebody waits for ever") {
+        ended.unwrap();
+    }
+    let status = batched.status();
+    assert!(status.runs < status.calls, "{status:?}");
+}
+
 #[derive(Clone, Debug)]
 struct Step {
     pause: u64,

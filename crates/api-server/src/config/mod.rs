@@ -203,6 +203,9 @@ pub struct ProviderConfig {
     pub tokens_per_minute: Option<u64>,
     /// Answers under way at once with its key.
     pub concurrent: Option<u64>,
+    /// Whether embedding calls of one tenant and key that come at the same time go out as one.
+    #[serde(default)]
+    pub join_embeddings: bool,
     /// How long a connection may take to be made, in seconds.
     pub connect_timeout_seconds: Option<NonZeroU64>,
     /// How long it may be silent, in seconds, before its connection counts as dead.

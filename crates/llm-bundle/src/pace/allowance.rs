@@ -77,10 +77,15 @@ impl Allowance {
     pub(super) fn wait(&self, reserve: Reserve, now: Instant) -> Option<Duration> {
         let rest = self.rests_until.and_then(|until| until.checked_duration_since(now));
         let Cost { requests, tokens } = self.pending;
+        // How many tokens a call has is a guess until it is answered. Nobody who waits is refused for a guess.
+        let guess = |counter: &Counter| match reserve {
+            Reserve::None => 0,
+            Reserve::Share(_) => counter.spent.saturating_add(tokens),
+        };
         let counters = [
-            self.requests.wait(requests, reserve, now),
-            self.tokens.wait(tokens, reserve, now),
-            self.input_tokens.wait(tokens, reserve, now),
+            self.requests.wait(self.requests.spent.saturating_add(requests), reserve, now),
+            self.tokens.wait(guess(&self.tokens), reserve, now),
+            self.input_tokens.wait(guess(&self.input_tokens), reserve, now),
             self.output_tokens.wait(0, reserve, now),
         ];
         let waits = counters.into_iter().flatten().chain(rest);
@@ -127,8 +132,11 @@ impl Allowance {
     /// How many calls and how many tokens of prompts are left, where that is known.
     pub(super) fn left(&self, now: Instant) -> (Option<u64>, Option<u64>) {
         let Cost { requests, tokens } = self.pending;
-        let tokens_left = [self.tokens.left(tokens, now), self.input_tokens.left(tokens, now)];
-        (self.requests.left(requests, now), tokens_left.into_iter().flatten().min())
+        let left = |counter: &Counter, pending: u64| {
+            counter.left(counter.spent.saturating_add(pending), now)
+        };
+        let tokens_left = [left(&self.tokens, tokens), left(&self.input_tokens, tokens)];
+        (left(&self.requests, requests), tokens_left.into_iter().flatten().min())
     }
 }
 
@@ -160,8 +168,8 @@ impl Counter {
         (rate.is_finite() && rate > 0.0).then_some(rate)
     }
 
-    /// How much is left besides what is `pending`; `None` where nothing is known.
-    fn left(&self, pending: u64, now: Instant) -> Option<u64> {
+    /// How much is left, of which `taken` has gone since; `None` where nothing is known.
+    fn left(&self, taken: u64, now: Instant) -> Option<u64> {
         let (limit, at) = self.told.as_ref()?;
         let age = now.saturating_duration_since(*at);
         if age >= Self::trust(limit) {
@@ -172,12 +180,12 @@ impl Counter {
         // A burst may leave more than the limit.
         let free =
             limit.limit.map_or(free, |whole| free.min(whole.max(limit.remaining.unwrap_or(0))));
-        Some(free.saturating_sub(self.spent).saturating_sub(pending))
+        Some(free.saturating_sub(taken))
     }
 
     /// How long until more is left than the reserve.
-    fn wait(&self, pending: u64, reserve: Reserve, now: Instant) -> Option<Duration> {
-        let left = self.left(pending, now)?;
+    fn wait(&self, taken: u64, reserve: Reserve, now: Instant) -> Option<Duration> {
+        let left = self.left(taken, now)?;
         let (limit, at) = self.told.as_ref()?;
         let kept = match (reserve, limit.limit) {
             (Reserve::Share(share), Some(whole)) => (whole as f64 * share).ceil() as u64,

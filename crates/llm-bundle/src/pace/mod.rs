@@ -37,8 +37,9 @@ impl Default for PaceOptions {
 
 /// How fast a target may be called. Its clones are one.
 ///
-/// - Where the provider says that nothing is left ([`RateLimits`]), no attempt is made until something is back; what is
-///   left is counted down between two answers. A limit whose end the provider does not tell stops nobody who waits.
+/// - Where the provider says that nothing is left ([`RateLimits`]), no attempt is made until something is back. What is left
+///   is counted down between two answers: calls exactly; tokens by a guess, which holds back none but batch. A limit whose
+///   end the provider does not tell stops nobody who waits.
 /// - Calls of [`Priority::Batch`] stop earlier and leave a share of each limit ([`PaceOptions::reserve`]), so that
 ///   ingestion never starves live chat on the same key.
 /// - When the target refuses calls as too many ([`ErrorKind::RateLimit`], [`ErrorKind::Overloaded`]), the number of calls

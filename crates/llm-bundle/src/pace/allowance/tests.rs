@@ -84,7 +84,7 @@ fn calls_under_way_count_and_are_not_counted_twice() {
 }
 
 #[test]
-fn tokens_are_counted_like_calls() {
+fn tokens_are_counted_for_batch_and_nobody_who_waits_is_refused_for_a_guess() {
     let (mut allowance, start) = (Allowance::default(), Instant::now());
     let tokens = RateLimit {
         limit: Some(1_000),
@@ -98,6 +98,12 @@ fn tokens_are_counted_like_calls() {
     assert_eq!(allowance.wait(Reserve::None, start), None);
     allowance.answered(call);
     assert_eq!(allowance.left(start), (None, Some(100)));
+    let call = allowance.send(cost(4_000), Reserve::None, start).unwrap();
+    assert_eq!(allowance.wait(Reserve::None, start), None);
+    allowance.answered(call);
+    let empty = RateLimit { remaining: Some(0), ..tokens };
+    allowance.told(&RateLimits { input_tokens: empty, ..RateLimits::default() }, start);
+    assert_eq!(allowance.wait(Reserve::None, start), Some(SECOND * 30));
 }
 
 #[test]
