@@ -5,9 +5,13 @@ use std::time::Duration;
 
 use anyhow::{Result, ensure};
 use futures::StreamExt;
-use llm_bundle::{Bundle, CallRecord, GuardOptions, Outcome, Registry, RetryOptions, RouteOptions};
+use llm_bundle::{
+    Bundle, CallRecord, GuardOptions, Outcome, Registry, RegistryBuilder, RetryOptions,
+    RouteOptions,
+};
 use llm_core::{ChatEvent, ChatRequest, ErrorKind, Message, ModelError, ModelKind};
 
+use crate::faults::Fault;
 use crate::target::Target;
 
 /// The name that is asked, and the providers behind it.
@@ -42,29 +46,40 @@ pub(crate) struct Seen {
     pub(crate) record: CallRecord,
 }
 
-/// Small limits, so that the matrix takes seconds; far longer than anything that is meant to succeed takes.
-pub(crate) fn options() -> GuardOptions {
+/// The defaults, with small pauses; and where only a limit ends a call, with small limits, which are still long for a
+/// busy machine.
+fn options(fault: &Fault) -> GuardOptions {
+    let retry = RetryOptions {
+        first_pause: Duration::from_millis(10),
+        longest_pause: Duration::from_millis(20),
+        longest_wait: Duration::from_secs(1),
+        ..RetryOptions::default()
+    };
+    let options = GuardOptions { retry, ..GuardOptions::default() };
+    if !fault.is_silence {
+        return options;
+    }
     GuardOptions {
-        deadline: Duration::from_secs(5),
-        first_event: Duration::from_secs(1),
-        idle: Duration::from_secs(1),
-        retry: RetryOptions {
-            first_pause: Duration::from_millis(10),
-            longest_pause: Duration::from_millis(20),
-            longest_wait: Duration::from_secs(1),
-            ..RetryOptions::default()
-        },
-        ..GuardOptions::default()
+        deadline: Duration::from_secs(10),
+        first_event: Duration::from_secs(2),
+        idle: Duration::from_secs(2),
+        ..options
     }
 }
 
-/// Asks a name over these targets once.
+/// Asks a name over these targets once, with limits that fit the fault.
 ///
 /// # Errors
 /// When the call does not end as exactly one record, or something of the case cannot be set up.
-pub(crate) async fn run(targets: &[Target], route: RouteOptions, asked: Asked) -> Result<Seen> {
+pub(crate) async fn run(
+    fault: &Fault,
+    targets: &[Target],
+    route: RouteOptions,
+    asked: Asked,
+) -> Result<Seen> {
     let records = Arc::new(Mutex::new(Vec::new()));
-    let bundle = bundle(targets, route, records.clone())?;
+    let registry = Registry::builder().guards(options(fault));
+    let bundle = bundle(registry, targets, route, records.clone())?;
     let caller = ask(&bundle, asked).await;
     let mut records = records.lock().unwrap_or_else(PoisonError::into_inner);
     ensure!(records.len() == 1, "one call, {} records: {records:?}", records.len());
@@ -76,12 +91,13 @@ pub(crate) async fn run(targets: &[Target], route: RouteOptions, asked: Asked) -
 }
 
 fn bundle(
+    registry: RegistryBuilder,
     targets: &[Target],
     route: RouteOptions,
     records: Arc<Mutex<Vec<CallRecord>>>,
 ) -> Result<Bundle> {
     let keep = move |record| records.lock().unwrap_or_else(PoisonError::into_inner).push(record);
-    let mut registry = Registry::builder().guards(options()).records(Arc::new(keep));
+    let mut registry = registry.records(Arc::new(keep));
     let mut names = Vec::new();
     for (provider, target) in PROVIDERS.into_iter().zip(targets) {
         let model = target.model(provider)?;

@@ -13,13 +13,10 @@ pub(crate) struct Fault {
     /// As the table says it.
     pub(crate) name: &'static str,
     pub(crate) place: Place,
-}
-
-impl Fault {
     /// Whether it comes in the middle of an answer.
-    pub(crate) fn is_half_way(&self) -> bool {
-        self.name.contains(" after 2 words")
-    }
+    pub(crate) is_half_way: bool,
+    /// Whether nothing more comes then, so that only a limit ends the call.
+    pub(crate) is_silence: bool,
 }
 
 /// Where it happens.
@@ -36,14 +33,6 @@ pub(crate) enum Place {
     UntrustedCertificate,
 }
 
-const fn upstream(name: &'static str, behaviour: fn() -> Behaviour) -> Fault {
-    Fault { name, place: Place::Upstream(behaviour) }
-}
-
-const fn address(name: &'static str, place: Place) -> Fault {
-    Fault { name, place }
-}
-
 /// All of them, in the order of the table.
 pub(crate) const FAULTS: &[Fault] = &[
     upstream("429", || Behaviour::status(429)),
@@ -56,18 +45,39 @@ pub(crate) const FAULTS: &[Fault] = &[
     address("unknown host", Place::UnknownHost),
     address("TLS asked of a plain server", Place::NoTls),
     address("certificate nobody vouches for", Place::UntrustedCertificate),
-    upstream("first byte never comes", || answer().after(NEVER)),
-    upstream("silence after 2 words", || answer().silent_after(2)),
+    upstream("first byte never comes", || answer().after(NEVER)).silence(),
+    upstream("silence after 2 words", || answer().silent_after(2)).half_way().silence(),
     upstream("cut before the first event", || answer().cut_after(0)),
-    upstream("cut after 2 words", || answer().cut_after(2)),
+    upstream("cut after 2 words", || answer().cut_after(2)).half_way(),
     upstream("malformed first event", || answer().malformed_after(0)),
-    upstream("malformed event after 2 words", || answer().malformed_after(2)),
+    upstream("malformed event after 2 words", || answer().malformed_after(2)).half_way(),
     upstream("error event after 2 words", || {
         answer().error_after(2, json!({ "message": "overloaded", "code": 503 }))
-    }),
+    })
+    .half_way(),
     upstream("a web page with status 200", || Behaviour::page("<html>sign in</html>")),
     upstream("content type `text/plain`", || answer().header("content-type", "text/plain")),
 ];
+
+const fn upstream(name: &'static str, behaviour: fn() -> Behaviour) -> Fault {
+    address(name, Place::Upstream(behaviour))
+}
+
+const fn address(name: &'static str, place: Place) -> Fault {
+    Fault { name, place, is_half_way: false, is_silence: false }
+}
+
+impl Fault {
+    const fn half_way(mut self) -> Self {
+        self.is_half_way = true;
+        self
+    }
+
+    const fn silence(mut self) -> Self {
+        self.is_silence = true;
+        self
+    }
+}
 
 /// What an upstream says when nothing is wrong.
 pub(crate) fn answer() -> Behaviour {
