@@ -91,14 +91,16 @@ mod tests {
 
     fn tape<E: CacheableEvent>(events: &[E], items: usize) -> Option<Bytes> {
         let mut tape = Tape::new(1 << 20, items);
-        events.iter().for_each(|event| drop(tape.push(event)));
+        for event in events {
+            tape.push(event);
+        }
         tape.finish()
     }
 
     fn check<E: CacheableEvent + PartialEq + std::fmt::Debug>(events: &[E], items: usize) {
         let bytes = tape(events, items).unwrap();
-        let (read, age) = read::<E>(&bytes).unwrap();
-        assert_eq!(read, events);
+        let (back, age) = read::<E>(&bytes).unwrap();
+        assert_eq!(back, events);
         assert!(age < Duration::from_secs(60));
         // What is cut anywhere is nothing or a shorter list, never a panic.
         for end in (0..bytes.len()).step_by(13) {
@@ -190,7 +192,7 @@ mod tests {
 
     #[test]
     fn other_answers_come_back_as_they_were() {
-        let ranked = |index, score| Ranked { index, score };
+        let ranked = |index, score| Ranked::new(index, score);
         let results = vec![ranked(1, 0.1), ranked(0, -7.25)];
         check(&[RerankResponse { results, ..RerankResponse::default() }], 2);
         check(&[Bytes::from_static(b"\0\xff"), Bytes::from_static(b"more")], 1);
@@ -211,7 +213,7 @@ mod tests {
         ] {
             assert_eq!(tape(&events, items), None, "{events:?}");
         }
-        let ranked = |index, score| Ranked { index, score };
+        let ranked = |index, score| Ranked::new(index, score);
         for results in
             [vec![ranked(2, 0.0)], vec![ranked(0, 0.0); 2], vec![ranked(0, f32::INFINITY)]]
         {
