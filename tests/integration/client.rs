@@ -64,6 +64,19 @@ impl Client {
         answer(self.request(path).body(body.into())).await
     }
 
+    /// The same with these headers.
+    pub(crate) async fn post_with(
+        &self,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: &Value,
+    ) -> Answer {
+        let request = headers
+            .iter()
+            .fold(self.request(path), |request, (name, value)| request.header(*name, *value));
+        answer(request.body(body.to_string())).await
+    }
+
     /// Sends a request and gives the response as soon as its head is there.
     pub(crate) async fn open(&self, path: &str, body: &Value) -> reqwest::Response {
         self.request(path).body(body.to_string()).send().await.unwrap()

@@ -8,7 +8,8 @@ use anyhow::{Context, Result};
 use dialog_service::{DialogService, Library};
 use futures::future::BoxFuture;
 use llm_bundle::{
-    Adapted, Blocking, Bundle, Defaults, Paces, Priority, Quotas, Registry, SyncPool,
+    Adapted, Blocking, Bundle, Cache, CacheUse, Defaults, Paces, Priority, Quotas, Registry,
+    SyncPool,
 };
 use llm_core::{ChatModel, EmbeddingModel, ErrorKind, ModelError, Operation, SyncEmbeddingModel};
 use rag_core::{EmbeddingIdentity, MetadataStore, StoreError, TenantId};
@@ -19,6 +20,7 @@ use rag_store::{EmbeddedStore, StoreOptions};
 use service_guards::InFlight;
 use tokio::runtime::Handle;
 
+use crate::cache::cache;
 use crate::config::{Config, ConfigError, Environment};
 use crate::detour::Detour;
 use crate::http::Shutdown;
@@ -60,6 +62,8 @@ pub struct App {
     pub(crate) usage: Option<Usage>,
     /// How much tenants and keys may use.
     pub(crate) quotas: Quotas,
+    /// Answers that are kept, if there are.
+    pub(crate) cache: Option<Cache>,
     pub(crate) providers: Vec<Provider>,
     pub(crate) mcp: McpServers,
     detour: Mutex<Detour>,
@@ -95,15 +99,20 @@ impl App {
         let providers = providers(&config.provider, means)?;
         let mcp = McpServers::new(&config.mcp, environment)?;
         let usage = Usage::open(&config.usage, &config.server.data_dir).await?;
-        let calls = Calls {
+        let calls = Arc::new(Calls {
             metrics: metrics.clone(),
             queue: usage.as_ref().map(|usage| usage.queue().clone()),
             told: Told::new(&config.telemetry),
-        };
+        });
         let redis = limits::connect(&config.shared, environment).await?;
         let quotas =
             limits::quotas(&config.limits, &config.shared, redis.as_ref(), metrics.clone())?;
-        let bundle = bundle(&config, &providers, &models, paces, quotas.clone(), calls)?;
+        let bundle = |cache| {
+            let (paces, quotas, calls) = (paces.clone(), quotas.clone(), calls.clone());
+            bundle(&config, &providers, &models, paces, quotas, calls, cache)
+        };
+        let cache = cache(&config.cache, &config.shared, redis.as_ref(), || bundle(None))?;
+        let bundle = bundle(cache.clone())?;
         let library = Arc::new(library(&store, &bundle, callers.clone()));
         let shutdown = Shutdown::new(config.server.drain());
         let in_flight = InFlight::new(config.server.max_requests, 0);
@@ -125,6 +134,7 @@ impl App {
             shutdown,
             usage,
             quotas,
+            cache,
             providers,
             mcp,
             detour: Mutex::new(detour),
@@ -137,11 +147,20 @@ impl App {
     /// # Errors
     /// An unknown name; or, where the default is a provider's first model, its failure to list them.
     pub async fn chat_model(&self, name: Option<&str>) -> Result<Arc<dyn ChatModel>, ModelError> {
+        self.chat_model_of(&self.bundle, name).await
+    }
+
+    /// The same of this bundle, which is the server's for one request.
+    pub(crate) async fn chat_model_of(
+        &self,
+        bundle: &Bundle,
+        name: Option<&str>,
+    ) -> Result<Arc<dyn ChatModel>, ModelError> {
         let name = match name {
             Some(name) => name,
             None => self.default_chat_name().await?,
         };
-        self.bundle.chat_model(name)
+        bundle.chat_model(name)
     }
 
     /// What the default embedding model's vectors are.
@@ -193,6 +212,9 @@ impl App {
             usage.close().await;
         }
         self.quotas.store().flush().await;
+        if let Some(cache) = &self.cache {
+            cache.flush().await;
+        }
         let detour = {
             let mut detour = self.detour.lock().unwrap_or_else(PoisonError::into_inner);
             std::mem::replace(&mut *detour, Detour::None)
@@ -250,7 +272,8 @@ fn bundle(
     models: &SyncPool,
     paces: Paces,
     quotas: Quotas,
-    calls: Calls,
+    calls: Arc<Calls>,
+    cache: Option<Cache>,
 ) -> Result<Bundle, ConfigError> {
     let embedding: Arc<dyn SyncEmbeddingModel> = Arc::new(llm_local::StaticEmbedding::new());
     let rerank: Arc<dyn llm_core::SyncRerankModel> = Arc::new(llm_local::Lexical::new());
@@ -262,7 +285,10 @@ fn bundle(
         .paces(paces)
         .quotas(quotas)
         .unlimited("local")
-        .records(Arc::new(calls));
+        .records(calls);
+    if let Some(cache) = cache {
+        registry = registry.cache(cache);
+    }
     for provider in &config.provider {
         registry = registry.limits_of(provider.name.clone(), limits::of_provider(provider));
     }
@@ -317,13 +343,13 @@ fn pipeline(
     };
     // Formats whose parsers can crash are read by this same program, started again.
     let program = std::env::current_exe().context("finding this program's own file")?;
+    // Batches of passages seldom come twice, and would push answers out of the cache.
+    let ingesting = bundle.clone().with_priority(Priority::Batch).with_cache(CacheUse::Bypass);
     let parts = PipelineParts {
         store: store.clone(),
         parser: Arc::new(IsolatedParser::new(program, ["parse-worker"], limits)),
         chunker: Arc::new(StructuralChunker::default()),
-        embedding: Arc::new(
-            bundle.clone().with_priority(Priority::Batch).embedder(&config.defaults.embedding)?,
-        ),
+        embedding: Arc::new(ingesting.embedder(&config.defaults.embedding)?),
         pool,
     };
     Ok(Pipeline::with_options(parts, options))

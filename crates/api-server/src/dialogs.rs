@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use dialog_service::{Citation, Dialog, DialogError, DialogEvent, Passage, Turn};
 use futures::{Stream, StreamExt};
+use llm_bundle::Bundle;
 use llm_core::{
     Annotation, ChatEvent, ChatReply, ChatRequest, ErrorKind, ModelError, Operation, Warning,
 };
@@ -21,18 +22,20 @@ pub(crate) fn named(request: &ChatRequest) -> Option<String> {
     request.model.strip_prefix(PREFIX).map(str::to_owned)
 }
 
-/// A turn of the dialog `name` that answers the request's conversation.
+/// A turn of the dialog `name` that answers the request's conversation with a model of `bundle`.
 pub(crate) async fn turn(
     app: Arc<App>,
+    bundle: &Bundle,
     name: String,
     request: ChatRequest,
 ) -> Result<Turn, ModelError> {
-    turn_over(app, name, request, None, None).await
+    turn_over(app, bundle, name, request, None, None).await
 }
 
 /// As [`turn`], over some of the documents only, and with a model of the caller's choice.
 pub(crate) async fn turn_over(
     app: Arc<App>,
+    bundle: &Bundle,
     name: String,
     mut request: ChatRequest,
     documents: Option<Vec<DocumentId>>,
@@ -50,7 +53,7 @@ pub(crate) async fn turn_over(
         let message = format!("there is no dialog `{name}`; GET /v1/models lists them");
         ModelError::new(ErrorKind::NotFound, Operation::Chat, message).with_param("model")
     })?;
-    let model = app.chat_model(model.as_deref()).await?;
+    let model = app.chat_model_of(bundle, model.as_deref()).await?;
     let settings = &app.config.dialog;
     let dialog = Dialog {
         datasets: vec![dataset],

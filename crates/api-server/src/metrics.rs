@@ -37,6 +37,9 @@ pub struct Metrics {
     pool_running: Family<PoolLabels, Gauge>,
     limits_refused: Family<LimitLabels, Counter>,
     limits_shared: Gauge,
+    cache_lookups: Family<CacheLabels, Counter>,
+    cache_bytes: Gauge,
+    cache_failing: Gauge,
     ready_seconds: Gauge<f64, AtomicU64>,
     models_seen: Mutex<HashSet<ModelName>>,
 }
@@ -86,6 +89,12 @@ struct LimitLabels {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct CacheLabels {
+    kind: String,
+    result: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct PoolLabels {
     pool: &'static str,
 }
@@ -121,6 +130,9 @@ impl Metrics {
             pool_running: Family::default(),
             limits_refused: Family::default(),
             limits_shared: Gauge::default(),
+            cache_lookups: Family::default(),
+            cache_bytes: Gauge::default(),
+            cache_failing: Gauge::default(),
             ready_seconds: Gauge::default(),
             models_seen: Mutex::default(),
         };
@@ -177,6 +189,17 @@ impl Metrics {
         let (refused, shared) = (self.limits_refused.clone(), self.limits_shared.clone());
         registry.register("limits_refused", "Model calls refused by a limit", refused);
         registry.register("limits_shared", "Whether replicas count limits together", shared);
+        registry.register(
+            "cache_lookups",
+            "What the cache did for model calls",
+            self.cache_lookups.clone(),
+        );
+        registry.register("cache_bytes", "Answers kept in memory", self.cache_bytes.clone());
+        registry.register(
+            "cache_failing",
+            "Whether the cache's store does not answer",
+            self.cache_failing.clone(),
+        );
         registry.register_with_unit(
             "start_to_ready",
             "From the start of the process until it answered requests",
@@ -218,6 +241,11 @@ impl Metrics {
             outcome: record.ending().as_str(),
         };
         self.model_calls.get_or_create(&labels).inc();
+        if let Some(status) = record.cache {
+            let labels =
+                CacheLabels { kind: record.operation.to_string(), result: status.as_str() };
+            self.cache_lookups.get_or_create(&labels).inc();
+        }
         let usage = &record.usage;
         for (kind, tokens) in [
             ("input", usage.input_tokens),
@@ -242,6 +270,12 @@ impl Metrics {
                 family.get_or_create(&labels).observe(duration.as_secs_f64());
             }
         }
+    }
+
+    /// What the cache holds in this process, and whether its store does not answer.
+    pub(crate) fn cache(&self, bytes: u64, is_failing: bool) {
+        self.cache_bytes.set(i64::try_from(bytes).unwrap_or(i64::MAX));
+        self.cache_failing.set(i64::from(is_failing));
     }
 
     /// How many usage records wait to be written, and how often that failed.

@@ -408,6 +408,20 @@ async fn answers_are_kept_for_their_time() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn large_requests_and_answers_are_cached_as_small_ones() {
+    let script = [vec![Ok(ChatEvent::text("x".repeat(200 << 10)))], words(1)].concat();
+    let model = Model::new(&exact().build()).says(script.clone());
+    let large = |last: &str| {
+        ChatRequest::new(vec![Message::user("x".repeat(300 << 10)), Message::user(last)])
+    };
+    for (last, expected) in [("a", "miss"), ("b", "miss"), ("a", "hit"), ("b", "hit")] {
+        let (status, events) = model.read(large(last), tenant("a")).await;
+        assert_eq!(name(status), expected);
+        assert!(events.unwrap() == said(script.clone()));
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_panic_is_the_callers_own_and_an_error_for_the_others() {
     let layer = CacheLayer::<dyn ChatModel>::new(exact().build(), "test/model");
     let call = || {

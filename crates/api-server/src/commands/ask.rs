@@ -36,7 +36,8 @@ async fn answer(app: &Arc<App>, args: AskArgs) -> Result<ExitCode> {
     let documents = documents(app, &args).await?;
     let request = ChatRequest::new(vec![Message::user(args.question)]);
     let turn =
-        dialogs::turn_over(app.clone(), args.dataset, request, documents, args.model).await?;
+        dialogs::turn_over(app.clone(), &app.bundle, args.dataset, request, documents, args.model)
+            .await?;
     let mut events = std::pin::pin!(app.dialogs.answer(turn));
     let mut out = std::io::stdout().lock();
     if !args.json {

@@ -134,6 +134,7 @@ fn check(config: &Config) -> Result<(), ConfigError> {
         }
     }
     config.limits.check()?;
+    config.cache.check(&config.shared)?;
     if config.recordings.record.is_some() && config.recordings.replay.is_some() {
         let reason = "choose one of `record` and `replay`";
         return Err(ConfigError::new("[recordings]", reason));
@@ -238,6 +239,15 @@ mod tests {
                 "[recordings]: choose one of `record` and `replay`",
             ),
             ("[dialog]\nthreshold = 2", vec![], "[dialog]: weights and thresholds"),
+            ("[cache]\nmod = \"off\"", vec![], "did you mean `mode`?"),
+            ("[cache]\nttl_seconds = 0", vec![], "nonzero"),
+            ("[cache]\nmode = \"semantic\"", vec![], "[cache]: the mode `semantic` needs"),
+            ("[cache]\nstore = \"redis\"", vec![], "[cache]: the store `redis` needs"),
+            (
+                "[cache.semantic]\nembedding = \"a/b\"\nthreshold = 1.5",
+                vec![],
+                "[cache]: `threshold` lies",
+            ),
         ] {
             let error = check_load(file, &variables).unwrap_err();
             assert!(error.contains(expected), "{error}");

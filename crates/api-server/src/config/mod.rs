@@ -3,6 +3,7 @@
 //! Flags win over environment (`COLLOQUY_SERVER__LISTEN`), environment over the file, the file over defaults. Unknown
 //! keys are refused with the nearest known name. Secrets are written as `env:NAME` or `file:PATH`.
 
+mod cache;
 mod connection;
 mod limits;
 mod load;
@@ -23,6 +24,7 @@ use llm_core::{Extra, ModelKind, ModelName, Unsupported};
 use llm_providers::catalogue::Dialect;
 use serde::Deserialize;
 
+pub use cache::{CacheConfig, CacheMode, CacheScopeConfig, CacheStoreKind, SemanticConfig};
 pub use limits::{LimitConfig, LimitsConfig, RedisAddress, SharedConfig};
 pub use load::{ConfigError, Environment, load};
 pub use mcp::McpConfig;
@@ -55,6 +57,8 @@ pub struct Config {
     pub dialog: DialogConfig,
     /// How much tenants and API keys may use.
     pub limits: LimitsConfig,
+    /// Answers that are kept and given again.
+    pub cache: CacheConfig,
     /// What replicas have in common.
     pub shared: SharedConfig,
     /// Recording what passes between the server and its providers, and answering from recordings.

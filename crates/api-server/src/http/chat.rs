@@ -11,16 +11,18 @@ use axum::http::HeaderMap;
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use futures::{Stream, StreamExt};
+use llm_bundle::Bundle;
 use llm_bundle::tools::{ToolSet, as_chat};
 use llm_core::{
-    ChatEvent, ChatReply, ChatRequest, ChatResponse, ErrorKind, Hold, ModelError, Operation,
-    Warning,
+    ChatEvent, ChatReply, ChatRequest, ChatResponse, ErrorKind, Hold, ModelError, ModelKind,
+    Operation, Warning,
 };
 use llm_providers::openai::chat::parse_request;
 use llm_providers::openai::server::{ChunkWriter, ReplyHead, chat_body, error_body};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
+use super::cache::Caching;
 use super::{Failure, sse, unsupported};
 use crate::app::App;
 use crate::dialogs;
@@ -35,6 +37,8 @@ pub(super) async fn completions(
     body: Result<Bytes, BytesRejection>,
 ) -> Result<Response, Failure> {
     let unsupported = unsupported::choice(&headers, app.config.server.unsupported)?;
+    let caching = Caching::of(&headers, &app.config.cache, ModelKind::Chat)?;
+    let bundle = caching.bundle(&app.bundle);
     let body = read(body)?;
     let mut incoming = if body.len() > PARSE_INLINE {
         app.on_thread(Operation::Chat, move || parse_request(&body)).await??
@@ -50,17 +54,19 @@ pub(super) async fn completions(
         created: SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |age| age.as_secs() as i64),
     };
     if !streamed {
-        let response = ask_whole(app, incoming.request).await?;
+        let response = ask_whole(app, &bundle, incoming.request).await?;
         let mut whole = Json(chat_body(&response, &head)).into_response();
         unsupported::announce(whole.headers_mut(), &response.warnings);
+        caching.announce(whole.headers_mut());
         return Ok(whole);
     }
-    let reply = ask_streamed(app.clone(), incoming.request).await?;
+    let reply = ask_streamed(app.clone(), &bundle, incoming.request).await?;
     let (warnings, reply) = begun(reply).await?;
     let reply = reply.hold(app.metrics.live_stream());
     let writer = ChunkWriter::new(head, incoming.include_usage);
     let mut stream = sse::response(chunks(reply, writer, app.shutdown.cut.clone()));
     unsupported::announce(stream.headers_mut(), &warnings);
+    caching.announce(stream.headers_mut());
     Ok(stream)
 }
 
@@ -70,26 +76,34 @@ pub(super) fn read(body: Result<Bytes, BytesRejection>) -> Result<Bytes, Failure
 }
 
 /// Asks the dialog or model that the request names, for events.
-async fn ask_streamed(app: Arc<App>, mut request: ChatRequest) -> Result<ChatReply, ModelError> {
+async fn ask_streamed(
+    app: Arc<App>,
+    bundle: &Bundle,
+    mut request: ChatRequest,
+) -> Result<ChatReply, ModelError> {
     let tools = tools(&app, &mut request).await?;
     match (dialogs::named(&request), tools) {
         (Some(name), _) => {
-            let turn = dialogs::turn(app.clone(), name, request).await?;
+            let turn = dialogs::turn(app.clone(), bundle, name, request).await?;
             Ok(dialogs::as_chat(app.dialogs.answer(turn)))
         }
-        (None, Some(tools)) => Ok(as_chat(app.bundle.with_tools(tools).chat_stream(request))),
-        (None, None) => app.bundle.chat_stream(request).await,
+        (None, Some(tools)) => Ok(as_chat(bundle.with_tools(tools).chat_stream(request))),
+        (None, None) => bundle.chat_stream(request).await,
     }
 }
 
 /// Asks for the whole answer. A model behind a provider gives it in one piece; a dialog always streams inside.
-async fn ask_whole(app: Arc<App>, mut request: ChatRequest) -> Result<ChatResponse, ModelError> {
+async fn ask_whole(
+    app: Arc<App>,
+    bundle: &Bundle,
+    mut request: ChatRequest,
+) -> Result<ChatResponse, ModelError> {
     if dialogs::named(&request).is_some() {
-        return ChatResponse::collect(ask_streamed(app, request).await?).await;
+        return ChatResponse::collect(ask_streamed(app, bundle, request).await?).await;
     }
     match tools(&app, &mut request).await? {
-        Some(tools) => Ok(app.bundle.with_tools(tools).chat(request).await?.response),
-        None => app.bundle.chat(request).await,
+        Some(tools) => Ok(bundle.with_tools(tools).chat(request).await?.response),
+        None => bundle.chat(request).await,
     }
 }
 

@@ -4,12 +4,13 @@ use std::sync::Arc;
 
 use axum::extract::State;
 use axum::extract::rejection::BytesRejection;
-use axum::http::header;
+use axum::http::{HeaderMap, header};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
-use llm_core::{ErrorKind, ModelError, Operation};
+use llm_core::{ErrorKind, ModelError, ModelKind, Operation};
 use llm_providers::openai::server::{embeddings_body, parse_embedding_request};
 
+use super::cache::Caching;
 use super::{Failure, chat};
 use crate::app::App;
 
@@ -18,12 +19,14 @@ const OPERATION: Operation = Operation::Embed;
 /// Embeds the inputs. Parsing and writing run on a thread, since both grow with the number of inputs.
 pub(super) async fn create(
     State(app): State<Arc<App>>,
+    headers: HeaderMap,
     body: Result<Bytes, BytesRejection>,
 ) -> Result<Response, Failure> {
+    let caching = Caching::of(&headers, &app.config.cache, ModelKind::Embedding)?;
     let body = chat::read(body)?;
     let incoming = app.on_thread(OPERATION, move || parse_embedding_request(&body)).await??;
     let name = incoming.request.model.clone();
-    let response = app.bundle.embed(incoming.request).await?;
+    let response = caching.bundle(&app.bundle).embed(incoming.request).await?;
     let encoding = incoming.encoding;
     let text =
         app.on_thread(OPERATION, move || embeddings_body(&response, &name, encoding)).await?;
@@ -31,5 +34,7 @@ pub(super) async fn create(
         ModelError::new(ErrorKind::Malformed, OPERATION, "the model gave no finite vector")
             .with_source(error)
     })?;
-    Ok(([(header::CONTENT_TYPE, "application/json")], text).into_response())
+    let mut response = ([(header::CONTENT_TYPE, "application/json")], text).into_response();
+    caching.announce(response.headers_mut());
+    Ok(response)
 }

@@ -1,5 +1,6 @@
 //! The HTTP surfaces.
 
+mod cache;
 mod chat;
 mod connections;
 mod embeddings;

@@ -32,6 +32,9 @@ pub(super) async fn metrics(State(app): State<Arc<App>>) -> Response {
         let status = usage.queue().status();
         app.metrics.usage(status.unwritten, status.failures);
     }
+    if let Some(cache) = &app.cache {
+        app.metrics.cache(cache.bytes(), cache.is_failing());
+    }
     app.metrics.limits_shared(app.quotas.store().is_shared());
     let format = "application/openmetrics-text; version=1.0.0; charset=utf-8";
     ([(header::CONTENT_TYPE, format)], app.metrics.render()).into_response()

@@ -17,6 +17,25 @@ pub trait CacheableEvent: Clone + Send + Serialize + DeserializeOwned + 'static 
 
     /// Adds it to what is known of the answer to a question about so many `items`.
     fn check(&self, items: usize, completeness: &mut Completeness);
+
+    /// Appends it in the form that [`read`](Self::read) takes; `None` if it has none.
+    fn write(&self, bytes: &mut Vec<u8>) -> Option<()> {
+        write_named(self, bytes)
+    }
+
+    /// Takes one from the front of what was written; `None` if it is none.
+    fn read(bytes: &mut &[u8]) -> Option<Self> {
+        read_named(bytes)
+    }
+}
+
+/// MessagePack with the names of fields, so that one that is added later can be left out.
+fn write_named(value: &impl Serialize, bytes: &mut Vec<u8>) -> Option<()> {
+    value.serialize(&mut rmp_serde::Serializer::new(bytes).with_struct_map()).ok()
+}
+
+fn read_named<T: DeserializeOwned>(bytes: &mut &[u8]) -> Option<T> {
+    T::deserialize(&mut rmp_serde::Deserializer::new(bytes)).ok()
 }
 
 /// Whether the events so far are an answer to keep.
@@ -100,6 +119,39 @@ impl CacheableEvent for EmbeddingResponse {
         };
         completeness.whole(self.vectors.len() == items && self.vectors.iter().all(is_good));
     }
+
+    /// The vectors come first, as they are in memory: they are nearly all of it.
+    fn write(&self, bytes: &mut Vec<u8>) -> Option<()> {
+        let Self { vectors, model, usage, warnings } = self;
+        let length = vectors.first().map_or(0, Vec::len);
+        let floats = vectors.iter().map(Vec::len).sum::<usize>();
+        if floats != length.checked_mul(vectors.len())? {
+            return None;
+        }
+        bytes.extend(u32::try_from(vectors.len()).ok()?.to_le_bytes());
+        bytes.extend(u32::try_from(length).ok()?.to_le_bytes());
+        bytes.reserve(4 * floats);
+        vectors.iter().flatten().for_each(|float| bytes.extend(float.to_le_bytes()));
+        write_named(&(model, usage, warnings), bytes)
+    }
+
+    fn read(bytes: &mut &[u8]) -> Option<Self> {
+        let (count, length) = (read_u32(bytes)?, read_u32(bytes)?);
+        let size = count.checked_mul(length)?.checked_mul(4)?;
+        let (floats, rest) = bytes.split_at_checked(size)?;
+        *bytes = rest;
+        let (floats, _) = floats.as_chunks();
+        let vector = |floats: &[[u8; 4]]| floats.iter().map(|b| f32::from_le_bytes(*b)).collect();
+        let vectors = floats.chunks(length.max(1)).map(vector).collect();
+        let (model, usage, warnings) = read_named(bytes)?;
+        Some(Self { vectors, model, usage, warnings })
+    }
+}
+
+fn read_u32(bytes: &mut &[u8]) -> Option<usize> {
+    let (number, rest) = bytes.split_first_chunk()?;
+    *bytes = rest;
+    Some(u32::from_le_bytes(*number) as usize)
 }
 
 impl CacheableEvent for RerankResponse {

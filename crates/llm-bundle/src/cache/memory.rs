@@ -17,7 +17,7 @@ use super::store::CacheStore;
 /// What an entry takes besides its bytes: the key twice, times, links of the list and the map.
 const ENTRY_OVERHEAD: usize = 192;
 
-/// A [`CacheStore`] in memory that never holds more than its bytes. A look-up or a write takes less than a microsecond.
+/// A [`CacheStore`] in memory that never holds more than its bytes. It never makes a caller wait.
 pub struct MemoryCache {
     max_bytes: usize,
     shelf: Mutex<Shelf>,

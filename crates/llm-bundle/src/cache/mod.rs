@@ -43,6 +43,9 @@ pub use store::CacheStore;
 /// Changes when keys are made of other things than before, so that nobody is given an answer to another question.
 const KEY_FORM: u8 = 1;
 
+/// Larger entries are read on a thread of their own: that would hold up other calls.
+const READ_HERE: usize = 64 << 10;
+
 /// Who may be given whose answers.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum CacheScope {
@@ -266,7 +269,12 @@ impl Cache {
             Some(bytes) => bytes,
             None => self.ask_store(key).await?,
         };
-        entry::read(&bytes).filter(|(events, _)| !events.is_empty())
+        let is_small = bytes.len() <= READ_HERE;
+        let read = move || entry::read(&bytes).filter(|(events, _)| !events.is_empty());
+        match is_small {
+            true => read(),
+            false => tokio::task::spawn_blocking(read).await.ok()?,
+        }
     }
 
     async fn ask_store(&self, key: &CacheKey) -> Option<Bytes> {
