@@ -621,6 +621,7 @@ fn semantic(refuses: Option<ErrorKind>) -> Model {
 #[tokio::test(start_paused = true)]
 async fn a_question_that_means_the_same_has_the_same_answer() {
     let ask = |text: &str| ChatRequest::new(vec![Message::system("be brief"), Message::user(text)]);
+    let tools = || vec![Tool::function("f", "", serde_json::json!({}))];
     let model = semantic(None);
     model.read(ask("may I return it?"), tenant("a")).await.1.unwrap();
     model.read(ask("may I return it within 30 days?"), tenant("a")).await.1.unwrap();
@@ -632,6 +633,8 @@ async fn a_question_that_means_the_same_has_the_same_answer() {
         ("miss", ask("do you ship?"), tenant("a")),
         ("miss", ask("can one return things, please?"), tenant("b")),
         ("miss", ChatRequest { stop: vec!["x".into()], ..ask("how to return?") }, tenant("a")),
+        ("miss", ChatRequest { tools: tools(), ..ask("how to return?") }, tenant("a")),
+        ("miss", ChatRequest { tools: tools(), ..ask("how may I return?") }, tenant("a")),
         ("miss", ChatRequest::new(vec![Message::user("how to return?")]), tenant("a")),
     ] {
         let (status, events) = model.read(request.clone(), context).await;

@@ -56,7 +56,11 @@ impl CacheableRequest for ChatRequest {
         !self.tools.iter().any(runs_elsewhere) && !parts.into_iter().any(is_open)
     }
 
+    /// Not with tools: what they are called with tells questions apart that are otherwise much alike.
     fn question(&self) -> Option<String> {
+        if !self.tools.is_empty() {
+            return None;
+        }
         let last = self.messages.last().filter(|message| message.role == Role::User)?;
         let is_text = last.parts.iter().all(|part| matches!(part, Part::Text(_)));
         let text = last.text();
