@@ -10,6 +10,7 @@ mod mcp;
 mod openai;
 mod operations;
 mod recordings;
+mod routes;
 mod shutdown;
 mod site;
 mod usage;

@@ -7,10 +7,7 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use dialog_service::{DialogService, Library};
 use futures::future::BoxFuture;
-use llm_bundle::{
-    Adapted, Blocking, Bundle, Cache, CacheUse, Defaults, Paces, Priority, Quotas, Registry,
-    SyncPool,
-};
+use llm_bundle::{Blocking, Bundle, Cache, CacheUse, Paces, Priority, Quotas, SyncPool};
 use llm_core::{ChatModel, EmbeddingModel, ErrorKind, ModelError, Operation, SyncEmbeddingModel};
 use rag_core::{EmbeddingIdentity, MetadataStore, StoreError, TenantId};
 use rag_ingest::{Pipeline, PipelineOptions, PipelineParts};
@@ -20,8 +17,9 @@ use rag_store::{EmbeddedStore, StoreOptions};
 use service_guards::InFlight;
 use tokio::runtime::Handle;
 
+use crate::bundle::BundleParts;
 use crate::cache::cache;
-use crate::config::{Config, ConfigError, Environment};
+use crate::config::{Config, Environment};
 use crate::detour::Detour;
 use crate::http::Shutdown;
 use crate::limits;
@@ -107,12 +105,16 @@ impl App {
         let redis = limits::connect(&config.shared, environment).await?;
         let quotas =
             limits::quotas(&config.limits, &config.shared, redis.as_ref(), metrics.clone())?;
-        let bundle = |cache| {
-            let (paces, quotas, calls) = (paces.clone(), quotas.clone(), calls.clone());
-            bundle(&config, &providers, &models, paces, quotas, calls, cache)
+        let parts = BundleParts {
+            config: &config,
+            providers: &providers,
+            models: &models,
+            paces: &paces,
+            quotas: &quotas,
+            calls: &calls,
         };
-        let cache = cache(&config.cache, &config.shared, redis.as_ref(), || bundle(None))?;
-        let bundle = bundle(cache.clone())?;
+        let cache = cache(&config.cache, &config.shared, redis.as_ref(), || parts.bundle(None))?;
+        let bundle = parts.bundle(cache.clone())?;
         let library = Arc::new(library(&store, &bundle, callers.clone()));
         let shutdown = Shutdown::new(config.server.drain());
         let in_flight = InFlight::new(config.server.max_requests, 0);
@@ -264,50 +266,6 @@ async fn first_chat_model(provider: &Provider) -> Result<String, ModelError> {
         let message = "it lists no model; name one with `default_model` or --model";
         ModelError::new(ErrorKind::NotFound, Operation::ListModels, message).at(&provider.name, "")
     })
-}
-
-fn bundle(
-    config: &Config,
-    providers: &[Provider],
-    models: &SyncPool,
-    paces: Paces,
-    quotas: Quotas,
-    calls: Arc<Calls>,
-    cache: Option<Cache>,
-) -> Result<Bundle, ConfigError> {
-    let embedding: Arc<dyn SyncEmbeddingModel> = Arc::new(llm_local::StaticEmbedding::new());
-    let rerank: Arc<dyn llm_core::SyncRerankModel> = Arc::new(llm_local::Lexical::new());
-    let extractive: Arc<dyn llm_core::SyncChatModel> = Arc::new(llm_local::Extractive::new());
-    let mut registry = Registry::builder()
-        .embedding(Arc::new(Adapted::new(embedding, models.clone())))
-        .rerank(Arc::new(Adapted::new(rerank, models.clone())))
-        .chat(Arc::new(Adapted::new(extractive, models.clone())))
-        .paces(paces)
-        .quotas(quotas)
-        .unlimited("local")
-        .records(calls);
-    if let Some(cache) = cache {
-        registry = registry.cache(cache);
-    }
-    for provider in &config.provider {
-        registry = registry.limits_of(provider.name.clone(), limits::of_provider(provider));
-    }
-    for provider in providers {
-        registry = registry.source_with_keys(provider.name.clone(), provider.sources());
-    }
-    for model in &config.model {
-        let name = model.name.clone();
-        registry = registry.route(model.kind, name, model.targets(), model.options()).map_err(
-            |error| ConfigError::new(format!("[[model]] `{}`", model.name), error.to_string()),
-        )?;
-    }
-    let defaults = Defaults {
-        chat: config.defaults.chat.clone(),
-        embedding: Some(config.defaults.embedding.clone()),
-        ..Defaults::default()
-    };
-    let bundle = Bundle::new(registry.build()).with_defaults(defaults);
-    Ok(bundle.for_tenant(TenantId::local().as_str()))
 }
 
 /// Retrieval on the callers' threads. It reaches the bundle's async embedding models through `Blocking`.

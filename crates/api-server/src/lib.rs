@@ -15,6 +15,7 @@
 //! ```
 
 pub mod app;
+mod bundle;
 mod cache;
 mod catalogue;
 pub mod cli;

@@ -1,11 +1,13 @@
 //! The server's metrics, as `/metrics` shows them. Names are stable; docs/metrics.md lists them.
 
+mod targets;
+
 use std::collections::HashSet;
 use std::sync::Mutex;
 use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
-use llm_bundle::CallRecord;
+use llm_bundle::{CallRecord, TargetStatus};
 use llm_core::ModelName;
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::encoding::text::encode;
@@ -14,6 +16,8 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::{Registry, Unit};
+
+use self::targets::TargetGauges;
 
 /// Models with a label of their own; more are counted as `other`.
 const MODELS_LABELLED: usize = 500;
@@ -33,6 +37,7 @@ pub struct Metrics {
     usage_unwritten: Gauge,
     usage_write_failures: Gauge,
     ingested: Family<IngestLabels, Counter>,
+    targets: TargetGauges,
     pool_queued: Family<PoolLabels, Gauge>,
     pool_running: Family<PoolLabels, Gauge>,
     limits_refused: Family<LimitLabels, Counter>,
@@ -126,6 +131,7 @@ impl Metrics {
             usage_unwritten: Gauge::default(),
             usage_write_failures: Gauge::default(),
             ingested: Family::default(),
+            targets: TargetGauges::default(),
             pool_queued: Family::default(),
             pool_running: Family::default(),
             limits_refused: Family::default(),
@@ -184,6 +190,7 @@ impl Metrics {
             self.first_event_seconds.clone(),
         );
         registry.register("ingested_documents", "Documents ingested", self.ingested.clone());
+        self.targets.register(registry);
         registry.register("pool_queued", "Jobs waiting for a thread", self.pool_queued.clone());
         registry.register("pool_running", "Jobs on a thread", self.pool_running.clone());
         let (refused, shared) = (self.limits_refused.clone(), self.limits_shared.clone());
@@ -270,6 +277,11 @@ impl Metrics {
                 family.get_or_create(&labels).observe(duration.as_secs_f64());
             }
         }
+    }
+
+    /// How the models stand that have been asked. Those that are not among them any more are gone from the gauges, too.
+    pub(crate) fn targets(&self, targets: &[TargetStatus]) {
+        self.targets.set(targets);
     }
 
     /// What the cache holds in this process, and whether its store does not answer.

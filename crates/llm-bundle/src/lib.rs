@@ -116,7 +116,7 @@ pub use record::{CallRecord, Ending, Place, RecordSink, Reservation};
 pub use record_queue::{
     RecordQueue, RecordQueueOptions, RecordQueueStatus, RecordWriter, Unwritten,
 };
-pub use registry::{ListedModel, Registry, RegistryBuilder};
+pub use registry::{ListedModel, Registry, RegistryBuilder, TargetStatus};
 pub use reranker::Reranker;
 pub use route::{Fallback, HedgeOptions, RouteError, RouteOptions, RouteTarget, is_same_model};
 pub use service_guards::{

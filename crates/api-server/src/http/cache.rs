@@ -1,4 +1,4 @@
-//! The cache as callers see it: what they want of it, and what it did.
+//! Who answers, as callers see it: which model, or the cache, and what they want of that.
 
 use std::sync::Arc;
 
@@ -11,6 +11,9 @@ use crate::config::CacheConfig;
 
 /// Says for one request what to do with the cache: `use`, `bypass` or `refresh`. In the answer it says what was done.
 const CACHE: &str = "x-colloquy-cache";
+
+/// The model that answered, `provider/model`.
+const MODEL: &str = "x-colloquy-model";
 
 /// How many seconds ago the answer was kept.
 const AGE: &str = "x-colloquy-cache-age";
@@ -52,8 +55,13 @@ impl Caching {
         bundle.clone().with_cache(self.wanted).with_trail(self.trail.clone())
     }
 
-    /// Puts what the cache did into the response's head. Nothing where there is none.
+    /// Puts into the response's head who answered, and what the cache did where there is one.
     pub(super) fn announce(&self, headers: &mut HeaderMap) {
+        if let Some(target) = self.trail.target()
+            && let Ok(value) = HeaderValue::try_from(target.to_string())
+        {
+            headers.insert(MODEL, value);
+        }
         let Some(status) = self.trail.cache() else { return };
         headers.insert(CACHE, HeaderValue::from_static(status.as_str()));
         if let Some(age) = status.age() {

@@ -118,23 +118,20 @@ async fn tools(app: &App, request: &mut ChatRequest) -> Result<Option<ToolSet>, 
     Ok(tools)
 }
 
+/// How many events may come before the answer, at most.
+const HEAD_EVENTS: usize = 64;
+
 /// Waits for the first event that shows the answer to be under way, so that a failure before it is a status, and not
 /// an event of a stream that began well. Also tells what was warned of until then.
-async fn begun(mut reply: ChatReply) -> Result<(Vec<Warning>, ChatReply), ModelError> {
-    let mut warnings = Vec::new();
-    let mut first: Vec<Result<ChatEvent, ModelError>> = Vec::new();
-    while let Some(event) = reply.next().await {
-        let event = event?;
-        let under_way = !matches!(event, ChatEvent::Started(_) | ChatEvent::Warning(_));
-        if let ChatEvent::Warning(warning) = &event {
-            warnings.push(warning.clone());
-        }
-        first.push(Ok(event));
-        if under_way {
-            break;
-        }
-    }
-    Ok((warnings, reply.map_source(|rest| futures::stream::iter(first).chain(rest))))
+async fn begun(reply: ChatReply) -> Result<(Vec<Warning>, ChatReply), ModelError> {
+    let is_under_way =
+        |event: &ChatEvent| !matches!(event, ChatEvent::Started(_) | ChatEvent::Warning(_));
+    let reply = reply.read_ahead(HEAD_EVENTS, is_under_way).await?;
+    let warnings = reply.at_hand().filter_map(|event| match event {
+        ChatEvent::Warning(warning) => Some(warning.clone()),
+        _ => None,
+    });
+    Ok((warnings.collect(), reply))
 }
 
 /// The texts of the events. A failure half-way, and a server that must stop, end it with an error.

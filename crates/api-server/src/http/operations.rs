@@ -35,6 +35,7 @@ pub(super) async fn metrics(State(app): State<Arc<App>>) -> Response {
     if let Some(cache) = &app.cache {
         app.metrics.cache(cache.bytes(), cache.is_failing());
     }
+    app.metrics.targets(&app.bundle.registry().targets_status());
     app.metrics.limits_shared(app.quotas.store().is_shared());
     let format = "application/openmetrics-text; version=1.0.0; charset=utf-8";
     ([(header::CONTENT_TYPE, format)], app.metrics.render()).into_response()

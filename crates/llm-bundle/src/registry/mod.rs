@@ -13,10 +13,12 @@ use llm_core::{
     RerankModel, SpeechModel, TranscriptionModel, VisionModel,
 };
 
+use service_guards::BreakerStatus;
+
 use crate::cache::Cache;
 use crate::guarded::{GuardOptions, Guarded, RouteGuards};
 use crate::modality::{Modality, Registered};
-use crate::pace::Paces;
+use crate::pace::{PaceStatus, Paces};
 use crate::quota::{Limits, Quotas};
 use crate::record::RecordSink;
 use crate::route::RouteTarget;
@@ -40,6 +42,25 @@ pub struct ListedModel {
     pub targets: Vec<ModelName>,
     /// What is known of it, or of the first of its targets; `None` for one that its provider does not list.
     pub info: Option<ModelInfo>,
+}
+
+/// How a target stands.
+#[derive(Clone, Debug, PartialEq)]
+pub struct TargetStatus {
+    /// Its name.
+    pub name: ModelName,
+    /// Its kind.
+    pub kind: ModelKind,
+    /// The number of the key, where its provider has several.
+    pub key: usize,
+    /// Answers that are alive.
+    pub live: usize,
+    /// Calls that wait for their turn.
+    pub waiting: usize,
+    /// Whether it is left alone for now.
+    pub breaker: BreakerStatus,
+    /// How fast it may be called.
+    pub pace: PaceStatus,
 }
 
 /// From names to guarded models. Cheap to clone; never changes: a new configuration is a new registry, and calls under
@@ -151,6 +172,19 @@ impl Registry {
         models.sort_by(|a, b| (&a.name, a.kind.as_str()).cmp(&(&b.name, b.kind.as_str())));
         models.dedup_by(|b, a| a.name == b.name && a.kind == b.kind);
         models
+    }
+
+    /// How the targets stand that have been asked and are remembered, in no particular order.
+    pub fn targets_status(&self) -> Vec<TargetStatus> {
+        let Shelves { chat, embedding, rerank, speech, transcription, vision } =
+            &self.inner.shelves;
+        let mut all = chat.statuses();
+        all.extend(embedding.statuses());
+        all.extend(rerank.statuses());
+        all.extend(speech.statuses());
+        all.extend(transcription.statuses());
+        all.extend(vision.statuses());
+        all
     }
 
     /// Finds a model, and puts its guards around it the first time.

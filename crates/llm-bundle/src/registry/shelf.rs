@@ -10,6 +10,7 @@ use llm_core::{
 };
 use lru::LruCache;
 
+use super::TargetStatus;
 use crate::guarded::Guarded;
 use crate::modality::Modality;
 use crate::route::{RouteOptions, RouteTarget};
@@ -131,5 +132,23 @@ impl<M: Modality + ?Sized> Shelf<M> {
         let mut kept = self.targets.lock().unwrap_or_else(PoisonError::into_inner);
         let made = kept.try_get_or_insert((name.clone(), key), || make().ok_or(()));
         made.ok().cloned()
+    }
+
+    /// How the targets stand that are kept.
+    pub(super) fn statuses(&self) -> Vec<TargetStatus> {
+        let kept = self.targets.lock().unwrap_or_else(PoisonError::into_inner);
+        let status = |((name, key), target): (&(ModelName, usize), &Target<M>)| {
+            let (live, waiting) = target.load();
+            TargetStatus {
+                name: name.clone(),
+                kind: M::KIND,
+                key: *key,
+                live,
+                waiting,
+                breaker: target.breaker(),
+                pace: target.pace().status(),
+            }
+        };
+        kept.iter().map(status).collect()
     }
 }

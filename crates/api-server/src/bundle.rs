@@ -1,0 +1,65 @@
+//! All models of a server, behind their guards.
+
+use std::sync::Arc;
+
+use llm_bundle::{Adapted, Bundle, Cache, Defaults, Paces, Quotas, Registry, SyncPool};
+use llm_core::{SyncChatModel, SyncEmbeddingModel, SyncRerankModel};
+use rag_core::TenantId;
+
+use crate::config::{Config, ConfigError};
+use crate::limits;
+use crate::providers::Provider;
+use crate::records::Calls;
+
+/// What a bundle is made of.
+pub(crate) struct BundleParts<'a> {
+    pub(crate) config: &'a Config,
+    pub(crate) providers: &'a [Provider],
+    /// Threads for synchronous models.
+    pub(crate) models: &'a SyncPool,
+    pub(crate) paces: &'a Paces,
+    pub(crate) quotas: &'a Quotas,
+    pub(crate) calls: &'a Arc<Calls>,
+}
+
+impl BundleParts<'_> {
+    /// The bundle, with this cache.
+    ///
+    /// # Errors
+    /// A `[[model]]` whose targets cannot stand for each other.
+    pub(crate) fn bundle(&self, cache: Option<Cache>) -> Result<Bundle, ConfigError> {
+        let embedding: Arc<dyn SyncEmbeddingModel> = Arc::new(llm_local::StaticEmbedding::new());
+        let rerank: Arc<dyn SyncRerankModel> = Arc::new(llm_local::Lexical::new());
+        let extractive: Arc<dyn SyncChatModel> = Arc::new(llm_local::Extractive::new());
+        let mut registry = Registry::builder()
+            .embedding(Arc::new(Adapted::new(embedding, self.models.clone())))
+            .rerank(Arc::new(Adapted::new(rerank, self.models.clone())))
+            .chat(Arc::new(Adapted::new(extractive, self.models.clone())))
+            .paces(self.paces.clone())
+            .quotas(self.quotas.clone())
+            .unlimited("local")
+            .records(self.calls.clone());
+        if let Some(cache) = cache {
+            registry = registry.cache(cache);
+        }
+        for provider in &self.config.provider {
+            registry = registry.limits_of(provider.name.clone(), limits::of_provider(provider));
+        }
+        for provider in self.providers {
+            registry = registry.source_with_keys(provider.name.clone(), provider.sources());
+        }
+        for model in &self.config.model {
+            let name = model.name.clone();
+            registry = registry.route(model.kind, name, model.targets(), model.options()).map_err(
+                |error| ConfigError::new(format!("[[model]] `{}`", model.name), error.to_string()),
+            )?;
+        }
+        let defaults = Defaults {
+            chat: self.config.defaults.chat.clone(),
+            embedding: Some(self.config.defaults.embedding.clone()),
+            ..Defaults::default()
+        };
+        let bundle = Bundle::new(registry.build()).with_defaults(defaults);
+        Ok(bundle.for_tenant(TenantId::local().as_str()))
+    }
+}
