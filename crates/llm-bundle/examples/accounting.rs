@@ -130,7 +130,7 @@ async fn call(model: Arc<dyn ChatModel>, number: u64) {
         // Before anything happened.
         0 if number % 5 == 0 => drop(reading),
         _ => {
-            let patience = Duration::from_micros(mixed(number) % 40_000);
+            let patience = Duration::from_micros(mixed(number) % 200_000);
             // Failures are part of the plan.
             let _ = tokio::time::timeout(patience, reading).await;
         }

@@ -11,8 +11,8 @@ use crate::store::UsageStore;
 pub struct Retention {
     /// Older records go. Default 90.
     pub days: u32,
-    /// The oldest records go when all together take more than this many bytes. Default 4 GiB, which are about ten
-    /// million records.
+    /// The oldest records go when all together take more than this many bytes. Default 4 GiB, which are ten
+    /// million records or more.
     pub max_bytes: u64,
 }
 

@@ -103,7 +103,8 @@ const TOTALS: &str = "
 
 impl UsageStore {
     /// Sums the records that `filter` means, for each combination of values in the dimensions `by` (each counts once;
-    /// none of them: one group for all). Groups come in the order of `by`. Takes about a second for a million records.
+    /// none of them: one group for all). Groups come in the order of `by`. Every
+    /// record that is meant is read: what it costs grows with their number.
     ///
     /// # Errors
     /// [`UsageError::Engine`].
