@@ -268,7 +268,7 @@ async fn threads_that_come_and_leave_at_once_lose_nothing() {
             for call in 0..200 {
                 let text = format!("{number} {call}");
                 let mut answer = batched.embed(EmbeddingRequest::documents([text.as_str()]));
-                if (number + call) % 3 == 0 {
+                if (number + call).is_multiple_of(3) {
                     // Leaves after a look or two.
                     for _ in 0..=call % 2 {
                         if futures::poll!(&mut answer).is_ready() {
