@@ -54,7 +54,7 @@ impl ChatModel for Upstream {
         let failure = move || ModelError::new(ErrorKind::Connection, Operation::Chat, "as planned");
         Box::pin(async move {
             tokio::task::yield_now().await;
-            if fate % 10 == 0 {
+            if fate.is_multiple_of(10) {
                 return Err(failure());
             }
             Ok(ChatReply::new(try_stream!({
@@ -95,7 +95,7 @@ impl RecordWriter for Books {
         Box::pin(async move {
             let mut sums = books.lock().map_err(|_| "the books are gone")?;
             sums.batches += 1;
-            if mixed(sums.batches) % 5 == 0 {
+            if mixed(sums.batches).is_multiple_of(5) {
                 return Err("the disk is slow today".into());
             }
             for record in &*batch {
@@ -128,7 +128,7 @@ async fn call(model: Arc<dyn ChatModel>, number: u64) {
     let reading = async { asked.await?.try_for_each(async |_| Ok(())).await };
     match mixed(number ^ 0x5eed) % 4 {
         // Before anything happened.
-        0 if number % 5 == 0 => drop(reading),
+        0 if number.is_multiple_of(5) => drop(reading),
         _ => {
             let patience = Duration::from_micros(mixed(number) % 200_000);
             // Failures are part of the plan.
@@ -184,25 +184,26 @@ async fn main() -> Result<(), BoxError> {
     queue.close(Duration::from_secs(60)).await?;
     let took = began.elapsed();
 
-    let status = queue.status();
-    let sums = books.0.lock().map_err(|_| "the books are gone")?;
-    let records: u64 = sums.endings.values().sum();
-    let (attempts, tokens) = (&ledger.attempts, &ledger.tokens);
-    println!("calls               {CALLS} in {:.1} s, {AT_ONCE} at once", took.as_secs_f64());
-    println!("records             {records} {:?}", sums.endings);
-    println!("not recorded        {}", status.refused);
-    println!(
-        "attempts            {} of the upstream's {}",
-        sums.attempts,
-        attempts.load(Ordering::Relaxed)
-    );
-    println!(
-        "tokens              {} of the upstream's {}",
-        sums.tokens,
-        tokens.load(Ordering::Relaxed)
-    );
-    println!("batches             {}, {} of them failed first", sums.batches, status.failures);
-    drop(sums);
+    {
+        let status = queue.status();
+        let sums = books.0.lock().map_err(|_| "the books are gone")?;
+        let records: u64 = sums.endings.values().sum();
+        let (attempts, tokens) = (&ledger.attempts, &ledger.tokens);
+        println!("calls               {CALLS} in {:.1} s, {AT_ONCE} at once", took.as_secs_f64());
+        println!("records             {records} {:?}", sums.endings);
+        println!("not recorded        {}", status.refused);
+        println!(
+            "attempts            {} of the upstream's {}",
+            sums.attempts,
+            attempts.load(Ordering::Relaxed)
+        );
+        println!(
+            "tokens              {} of the upstream's {}",
+            sums.tokens,
+            tokens.load(Ordering::Relaxed)
+        );
+        println!("batches             {}, {} of them failed first", sums.batches, status.failures);
+    }
 
     let queue = RecordQueue::start(Books::default(), RecordQueueOptions::default());
     let bare = cost(Arc::new(())).await;

@@ -60,37 +60,37 @@ impl RegistryBuilder {
         self
     }
 
-    /// Adds a chat model under the name in its [`ModelInfo`].
+    /// Adds a chat model under the name in its [`ModelInfo`](llm_core::ModelInfo).
     pub fn chat(mut self, model: Arc<dyn ChatModel>) -> Self {
         self.inner.shelves.chat.add(model);
         self
     }
 
-    /// Adds an embedding model under the name in its [`ModelInfo`].
+    /// Adds an embedding model under the name in its [`ModelInfo`](llm_core::ModelInfo).
     pub fn embedding(mut self, model: Arc<dyn EmbeddingModel>) -> Self {
         self.inner.shelves.embedding.add(model);
         self
     }
 
-    /// Adds a rerank model under the name in its [`ModelInfo`].
+    /// Adds a rerank model under the name in its [`ModelInfo`](llm_core::ModelInfo).
     pub fn rerank(mut self, model: Arc<dyn RerankModel>) -> Self {
         self.inner.shelves.rerank.add(model);
         self
     }
 
-    /// Adds a speech model under the name in its [`ModelInfo`].
+    /// Adds a speech model under the name in its [`ModelInfo`](llm_core::ModelInfo).
     pub fn speech(mut self, model: Arc<dyn SpeechModel>) -> Self {
         self.inner.shelves.speech.add(model);
         self
     }
 
-    /// Adds a transcription model under the name in its [`ModelInfo`].
+    /// Adds a transcription model under the name in its [`ModelInfo`](llm_core::ModelInfo).
     pub fn transcription(mut self, model: Arc<dyn TranscriptionModel>) -> Self {
         self.inner.shelves.transcription.add(model);
         self
     }
 
-    /// Adds a vision model under the name in its [`ModelInfo`].
+    /// Adds a vision model under the name in its [`ModelInfo`](llm_core::ModelInfo).
     pub fn vision(mut self, model: Arc<dyn VisionModel>) -> Self {
         self.inner.shelves.vision.add(model);
         self
