@@ -62,12 +62,10 @@ const ROUNDS: u32 = 9;
 /// Says as many words at once as the request allows.
 struct Words(ModelInfo);
 
-impl Words {
-    fn new(provider: &str) -> Arc<dyn ChatModel> {
-        let mut info = ModelInfo::new(ModelName::new(provider, "words"), ModelKind::Chat);
-        info.prices = Some(Prices { input: Some(1.0), output: Some(2.0), ..Prices::default() });
-        Arc::new(Self(info))
-    }
+fn words(provider: &str) -> Arc<dyn ChatModel> {
+    let mut info = ModelInfo::new(ModelName::new(provider, "words"), ModelKind::Chat);
+    info.prices = Some(Prices { input: Some(1.0), output: Some(2.0), ..Prices::default() });
+    Arc::new(Words(info))
 }
 
 impl ChatModel for Words {
@@ -101,7 +99,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let runtime = Builder::new_current_thread().enable_all().build()?;
     println!("| | ns per call | allocations per call | ns per event | allocations per event |");
     println!("|---|---|---|---|---|");
-    let bare = Words::new("one");
+    let bare = words("one");
     report(&runtime, "the bare model", |words| bare.chat(request(words)));
     for (name, registry) in [
         ("behind its guards", one()?),
@@ -148,7 +146,7 @@ fn all() -> Result<RegistryBuilder, llm_bundle::RouteError> {
 fn named(providers: &[&str]) -> Result<RegistryBuilder, llm_bundle::RouteError> {
     let mut registry = Registry::builder();
     for provider in providers {
-        registry = registry.chat(Words::new(provider));
+        registry = registry.chat(words(provider));
     }
     let targets =
         providers.iter().map(|provider| ModelName::new(*provider, "words").into()).collect();
