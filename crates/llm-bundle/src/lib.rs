@@ -71,6 +71,7 @@ mod misuse;
 mod modality;
 mod observe;
 mod on_behalf;
+mod overflow;
 mod pace;
 mod payee;
 mod pool;

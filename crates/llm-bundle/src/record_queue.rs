@@ -15,6 +15,7 @@ use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
 
+use crate::overflow::Overflow;
 use crate::record::{CallRecord, Place, RecordSink, Reservation};
 
 /// Keeps records.
@@ -62,8 +63,8 @@ impl Default for RecordQueueOptions {
 /// While the writer fails, records wait. When live calls and unwritten records fill the capacity, calls wait before
 /// they begin, and those that find no place within [`patience`](RecordQueueOptions::patience) are refused with
 /// [`ErrorKind::Overloaded`]: rather no answer than one that nobody will have paid for. A call that was refused so, or
-/// left while it waited, never began. Its record is kept when there happens to be room, else it is counted
-/// ([`RecordQueueStatus::refused`]).
+/// left while it waited, never began. It has a record, too, of which as many as the capacity may wait beside the others;
+/// beyond that it is counted only ([`RecordQueueStatus::refused`]).
 ///
 /// A call costs a few atomic operations more, and no allocation beyond one for every 32 records.
 ///
@@ -105,6 +106,7 @@ struct Shared {
     places: mpsc::Sender<CallRecord>,
     patience: Duration,
     counts: Arc<Counts>,
+    overflow: Arc<Overflow>,
     closing: AtomicBool,
     task: Mutex<Option<Task>>,
 }
@@ -158,12 +160,15 @@ impl RecordQueue {
         let (places, records) = mpsc::channel(options.capacity.clamp(1, MOST_PLACES));
         let (close, closed) = oneshot::channel();
         let counts = Arc::new(Counts::default());
-        let batches = Batches { records, closed: Some(closed), options };
+        let overflow = Arc::new(Overflow::new(options.capacity));
+        let batches =
+            Batches { records, overflow: overflow.clone(), closed: Some(closed), options };
         let handle = tokio::spawn(write_all(batches, Arc::new(writer), counts.clone()));
         let shared = Shared {
             places,
             patience: options.patience,
             counts,
+            overflow,
             closing: AtomicBool::new(false),
             task: Mutex::new(Some(Task { close, handle })),
         };
@@ -179,7 +184,7 @@ impl RecordQueue {
         RecordQueueStatus {
             // Records that are being written have given their place back.
             live: (taken + writing).saturating_sub(unwritten),
-            unwritten,
+            unwritten: unwritten + self.shared.overflow.len() as u64,
             written: counts.written.load(Ordering::Acquire),
             failures: counts.failures.load(Ordering::Relaxed),
             refused: counts.refused.load(Ordering::Relaxed),
@@ -236,7 +241,11 @@ impl RecordSink for RecordQueue {
     fn record(&self, record: CallRecord, place: Place) {
         let counts = &self.shared.counts;
         let Some(permit) = place.into_permit().or_else(|| self.permit().ok()) else {
-            counts.refused.fetch_add(1, Ordering::Relaxed);
+            // Nobody reads any more after the end.
+            let is_open = !self.shared.closing.load(Ordering::Acquire);
+            if !(is_open && self.shared.overflow.push(record)) {
+                counts.refused.fetch_add(1, Ordering::Relaxed);
+            }
             return;
         };
         counts.unwritten.fetch_add(1, Ordering::AcqRel);
@@ -266,7 +275,7 @@ fn stopping() -> ModelError {
 /// Takes batches to the writer until there are no more.
 async fn write_all(mut batches: Batches, writer: Arc<dyn RecordWriter>, counts: Arc<Counts>) {
     let options = batches.options;
-    while let Some(batch) = batches.next().await {
+    while let Some(batch) = batches.next(&counts).await {
         let size = batch.len() as u64;
         counts.writing.store(size, Ordering::Release);
         let mut pause = options.first_pause;
@@ -291,6 +300,7 @@ async fn write_once(writer: &dyn RecordWriter, batch: Arc<[CallRecord]>) -> Resu
 /// The records, in batches.
 struct Batches {
     records: mpsc::Receiver<CallRecord>,
+    overflow: Arc<Overflow>,
     /// Resolves when no further call may begin; `None` once it has.
     closed: Option<oneshot::Receiver<()>>,
     options: RecordQueueOptions,
@@ -299,14 +309,15 @@ struct Batches {
 impl Batches {
     /// Waits for a record, and a little longer for more. `None` when there will be none: all calls are over, and no
     /// further one can begin.
-    async fn next(&mut self) -> Option<Arc<[CallRecord]>> {
+    async fn next(&mut self, counts: &Counts) -> Option<Arc<[CallRecord]>> {
         let most = self.options.batch.max(1);
-        let mut batch = Vec::new();
+        let mut batch = self.overflowed(counts);
         while batch.is_empty() {
             match self.closed.as_mut() {
                 None => {
                     if self.records.recv_many(&mut batch, most).await == 0 {
-                        return None;
+                        let last = self.overflowed(counts);
+                        return (!last.is_empty()).then(|| last.into());
                     }
                 }
                 Some(closed) => tokio::select! {
@@ -324,6 +335,13 @@ impl Batches {
             let _ = timeout(self.options.linger, self.fill(&mut batch, most)).await;
         }
         Some(batch.into())
+    }
+
+    /// Those that came without a place; from now on they count like the others.
+    fn overflowed(&self, counts: &Counts) -> Vec<CallRecord> {
+        let records = self.overflow.take(self.options.batch.max(1));
+        counts.unwritten.fetch_add(records.len() as u64, Ordering::AcqRel);
+        records
     }
 
     async fn fill(&mut self, batch: &mut Vec<CallRecord>, most: usize) {
