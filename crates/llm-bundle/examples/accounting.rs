@@ -112,11 +112,7 @@ fn guarded(model: impl ChatModel + 'static, records: Arc<dyn RecordSink>) -> Arc
     let retry = RetryOptions { first_pause: Duration::from_millis(1), ..RetryOptions::default() };
     let in_flight = InFlightOptions { limit: AT_ONCE, ..InFlightOptions::default() };
     // Failures are meant to go on, so nobody is left alone because of them.
-    let breaker = BreakerOptions {
-        failures_in_a_row: u32::MAX,
-        failing_percent_of: u32::MAX,
-        ..BreakerOptions::default()
-    };
+    let breaker = BreakerOptions::ignoring_failures();
     let options = GuardOptions { in_flight, retry, breaker, ..GuardOptions::default() };
     let model: Arc<dyn ChatModel> = Arc::new(model);
     Arc::new(Guarded::new(model, &options, records))

@@ -119,7 +119,7 @@ pub use record_queue::{
 };
 pub use registry::{ListedModel, Registry, RegistryBuilder, TargetStatus};
 pub use reranker::Reranker;
-pub use route::{Fallback, HedgeOptions, RouteError, RouteOptions, RouteTarget, is_same_model};
+pub use route::{Fallback, HedgeOptions, RouteError, RouteOptions, RouteTarget};
 pub use service_guards::{
     BreakerOptions, BreakerStatus, InFlightOptions, Outcome, Priority, RetryOptions,
 };

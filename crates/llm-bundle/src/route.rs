@@ -141,7 +141,7 @@ pub(crate) fn check(
 /// Whether two names are those of one model at two providers: the last part of the name decides, since resellers put the
 /// maker's name before it, in whatever case. The tag `:latest`, which goes without saying, is no part of it; any other tag
 /// is another size or precision, and so another model.
-pub fn is_same_model(a: &ModelName, b: &ModelName) -> bool {
+fn is_same_model(a: &ModelName, b: &ModelName) -> bool {
     fn own_name(name: &ModelName) -> &str {
         let own = name.model.rsplit('/').next().unwrap_or(&name.model);
         own.strip_suffix(":latest").unwrap_or(own)

@@ -16,13 +16,11 @@ use crate::continuation::{self, Remaining};
 use crate::modality::{Asking, Modality, ModelReply};
 use crate::route::RouteOptions;
 use crate::strategy::Candidate;
+use crate::tally::estimated_tokens;
 use crate::target::Target;
 
 /// Tokens that an answer is taken to have, where the request does not say.
 const ANSWER_TOKENS: u64 = 500;
-
-/// Roughly how many bytes of text a token is.
-const BYTES_PER_TOKEN: u64 = 4;
 
 /// The targets of a route.
 pub(crate) struct Targets<M: Modality + ?Sized> {
@@ -174,7 +172,7 @@ impl<M: Modality + ?Sized> Place<M> {
 fn cost<M: Modality + ?Sized>(request: &M::Request, info: &ModelInfo) -> Option<f64> {
     let prices: &Prices = info.prices.as_ref()?;
     let usage = Usage {
-        input_tokens: Some(M::input_bytes(request) / BYTES_PER_TOKEN),
+        input_tokens: Some(estimated_tokens(M::input_bytes(request))),
         output_tokens: prices.output.map(|_| M::output_limit(request).unwrap_or(ANSWER_TOKENS)),
         ..Usage::default()
     };

@@ -5,7 +5,12 @@ use std::sync::Arc;
 use llm_core::{ChatEvent, FinishReason, Started, Usage};
 
 /// Roughly how many bytes of text a token is, for calls that end before their provider has counted.
-pub(crate) const BYTES_PER_TOKEN: u64 = 4;
+const BYTES_PER_TOKEN: u64 = 4;
+
+/// Roughly how many tokens a text of so many bytes has.
+pub(crate) fn estimated_tokens(bytes: u64) -> u64 {
+    bytes.div_ceil(BYTES_PER_TOKEN)
+}
 
 /// What is known of a call so far.
 #[derive(Clone, Debug, Default)]
@@ -87,13 +92,12 @@ impl Tally {
     /// The provider's count; estimated from the text and marked so where the provider has not told.
     pub(crate) fn usage(&self, input_bytes: u64) -> Usage {
         let mut usage = self.usage.clone();
-        let estimate = |bytes: u64| bytes.div_ceil(BYTES_PER_TOKEN);
         if usage.input_tokens.is_none() && input_bytes > 0 {
-            usage.input_tokens = Some(estimate(input_bytes));
+            usage.input_tokens = Some(estimated_tokens(input_bytes));
             usage.estimated = true;
         }
         if usage.output_tokens.is_none() && self.output_bytes > 0 {
-            usage.output_tokens = Some(estimate(self.output_bytes));
+            usage.output_tokens = Some(estimated_tokens(self.output_bytes));
             usage.estimated = true;
         }
         usage

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 
 use futures::TryStreamExt;
 use futures::future::BoxFuture;
-use llm_bundle::{Adapted, Bundle, CallRecord, Defaults, Registry, SyncPool};
+use llm_bundle::{Adapted, Bundle, CallRecord, Defaults, Registry, RouteOptions, SyncPool};
 use llm_core::{
     ChatRequest, EmbeddingModel, EmbeddingRequest, EmbeddingResponse, ErrorKind, ModelError,
     ModelInfo, ModelKind, ModelName, Ranked, RerankRequest,
@@ -32,7 +32,13 @@ fn setup(change: impl FnOnce(&mut Lengths)) -> Setup {
         .embedding(Arc::new(AsyncLengths(Arc::new(lengths))))
         .rerank(Arc::new(ByLength { info: by_length, probe: probe.clone() }))
         .chat(Arc::new(Counting::new(2, &probe)))
-        .alias(ModelKind::Chat, "smart", ModelName::new("test", "counting"))
+        .route(
+            ModelKind::Chat,
+            "smart",
+            vec![ModelName::new("test", "counting").into()],
+            RouteOptions::default(),
+        )
+        .unwrap()
         .records(Arc::new(move |record| sink.lock().unwrap().push(record)))
         .build();
     let defaults = Defaults {

@@ -4,7 +4,7 @@ mod models;
 
 use std::sync::Arc;
 
-use llm_bundle::{GuardOptions, Registry};
+use llm_bundle::{GuardOptions, Registry, RouteOptions};
 use llm_core::{
     ChatModel, ChatRequest, EmbeddingModel, ErrorKind, ModelInfo, ModelKind, ModelName, ModelSource,
 };
@@ -37,7 +37,13 @@ fn registry() -> Registry {
         .source("acme", Arc::new(Provider(probe.clone())))
         .chat(Arc::new(Counting::new(1, &probe)))
         .embedding(Arc::new(AsyncLengths::new(&probe)))
-        .alias(ModelKind::Chat, "smart", ModelName::new("acme", "large"))
+        .route(
+            ModelKind::Chat,
+            "smart",
+            vec![ModelName::new("acme", "large").into()],
+            RouteOptions::default(),
+        )
+        .unwrap()
         .guards_of("acme", one)
         .build()
 }

@@ -333,18 +333,13 @@ impl From<Rejection> for ModelError {
             Rejection::Deadline { .. } | Rejection::FirstEvent { .. } | Rejection::Idle { .. } => {
                 ErrorKind::Timeout
             }
-            Rejection::Resting { cause: RestCause::Asked, .. }
-            | Rejection::Rate { .. }
-            | Rejection::RateQueue { .. } => ErrorKind::RateLimit,
+            Rejection::Resting { cause: RestCause::Asked, .. } => ErrorKind::RateLimit,
             _ => ErrorKind::Overloaded,
         };
         let retry = match rejection {
             Rejection::Deadline { .. } | Rejection::Closed => Retry::No,
             Rejection::Resting { left, cause: RestCause::Asked } => Retry::After(left),
             Rejection::Resting { .. } | Rejection::QueueTimeout { .. } => Retry::Exhausted,
-            Rejection::Rate { wait: Some(wait), .. } => Retry::After(wait),
-            Rejection::Rate { wait: None, .. } => Retry::No,
-            Rejection::RateQueue { window, .. } => Retry::After(window),
             _ => Retry::Now,
         };
         let is_limit = matches!(

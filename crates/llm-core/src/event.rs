@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use crate::{Annotation, Extra, Media, Usage};
+use crate::{Annotation, Extra, Media, ToolCall, Usage};
 
 /// One event of a chat answer. Text is always a *delta*, never cumulative.
 ///
@@ -176,6 +176,14 @@ pub struct ToolCallDelta {
     /// Provider fields without a name here.
     #[serde(default, skip_serializing_if = "Map::is_empty")]
     pub extra: Extra,
+}
+
+impl ToolCallDelta {
+    /// A whole call of the first answer, in one piece, as number `index` of its calls.
+    pub fn whole(index: u32, call: ToolCall) -> Self {
+        let ToolCall { id, name, arguments, signature, extra } = call;
+        Self { choice: 0, index, id: Some(id), name: Some(name), arguments, signature, extra }
+    }
 }
 
 /// A piece of sound in an answer.

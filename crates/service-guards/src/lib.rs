@@ -15,7 +15,6 @@
 //! | [`AttemptLimitsLayer`] | the time to the first event, and the silence between two |
 //!
 //! Below the layers stand parts that others build on: [`SlidingWindow`] counts what was taken in any minute, [`Line`]
-//! is who waits for something to fit, and [`Rate`] is both together.
 //!
 //! The layers are listed in the order in which they should stand, outermost first. All of them are ready at any time and
 //! wait inside the call, so a call that is dropped leaves nothing behind.
@@ -47,7 +46,6 @@ mod in_flight;
 mod line;
 mod meter;
 mod priority;
-mod rate;
 mod recent;
 mod reply;
 mod retry;
@@ -68,8 +66,7 @@ pub use in_flight::{
 };
 pub use line::{Attempt, LeftLine, Line};
 pub use meter::{Meter, MeterLayer, Observer, Outcome, Summary};
-pub use priority::Priority;
-pub use rate::{Rate, RateTicket, batch_share};
+pub use priority::{Priority, batch_share};
 pub use reply::{Hold, Reply, Source};
 pub use retry::{ChooseRetry, RetryLayer, RetryOptions, Retrying};
 pub use retry_budget::RetryBudget;

@@ -65,24 +65,6 @@ pub enum Rejection {
         /// Why it rests.
         cause: RestCause,
     },
-    /// More than may be taken in a window of time.
-    #[error("more than {limit} in {window:?}")]
-    Rate {
-        /// The most that may be taken.
-        limit: u64,
-        /// In any span of this length.
-        window: Duration,
-        /// How long until it would fit; `None` when it never will.
-        wait: Option<Duration>,
-    },
-    /// More than may be taken in a window of time, and too many wait for their turn.
-    #[error("more than {limit} in {window:?}, and too many wait for their turn")]
-    RateQueue {
-        /// The most that may be taken.
-        limit: u64,
-        /// In any span of this length.
-        window: Duration,
-    },
     /// The service is shutting down.
     #[error("the service is shutting down")]
     Closed,

@@ -21,11 +21,9 @@ use tokio::sync::oneshot;
 use self::run::{Member, Run};
 use crate::call::CallContext;
 use crate::caller::caller;
+use crate::tally::estimated_tokens;
 
 pub use self::options::{BatchOptions, Joins};
-
-/// Roughly how many bytes of text a token is.
-const BYTES_PER_TOKEN: u64 = 4;
 
 /// An embedding model whose concurrent calls are joined into fewer, larger runs. Nobody waits for nothing: a call that
 /// finds no run under way goes at once, and alone. Calls that come during a run wait until it ends, until there are enough
@@ -411,5 +409,5 @@ fn lost() -> ModelError {
 
 fn tokens(request: &EmbeddingRequest) -> u64 {
     let bytes: usize = request.inputs.iter().map(String::len).sum();
-    (bytes as u64).div_ceil(BYTES_PER_TOKEN)
+    estimated_tokens(bytes as u64)
 }

@@ -13,9 +13,7 @@ use tower::{Layer, Service};
 use super::{Attempt, Pace};
 use crate::call::Asked;
 use crate::modality::{Asking, Modality, ModelReply};
-
-/// Roughly how many bytes of text a token is.
-const BYTES_PER_TOKEN: u64 = 4;
+use crate::tally::estimated_tokens;
 
 /// Refuses attempts for which the target has no room, with [`ErrorKind::RateLimit`] and [`Retry::After`] the time until it
 /// has, and learns from how the others end. Stands inside the retries, next to the breaker, so that a refused attempt is
@@ -75,7 +73,7 @@ where
 
     fn call(&mut self, asked: Asked<M::Request>) -> Self::Future {
         let priority = asked.context.priority;
-        let tokens = M::input_bytes(&asked.request).div_ceil(BYTES_PER_TOKEN);
+        let tokens = estimated_tokens(M::input_bytes(&asked.request));
         let mut attempt = match self.pace.begin(priority, tokens) {
             Ok(attempt) => attempt,
             Err(wait) => {

@@ -6,7 +6,7 @@ use service_guards::{Priority, batch_share};
 use super::limits::nanodollars;
 use super::{Charge, Limits, Measure, Scope};
 use crate::modality::Modality;
-use crate::tally::BYTES_PER_TOKEN;
+use crate::tally::estimated_tokens;
 
 /// Tokens that an answer is assumed to have when the request does not bound it.
 const LIKELY_ANSWER: u64 = 1_000;
@@ -22,7 +22,7 @@ pub(super) struct Demand {
 
 impl Demand {
     pub(super) fn of<M: Modality + ?Sized>(request: &M::Request) -> Self {
-        let input = M::input_bytes(request).div_ceil(BYTES_PER_TOKEN);
+        let input = estimated_tokens(M::input_bytes(request));
         let asked = M::output_limit(request);
         let likely = match M::KIND {
             ModelKind::Chat | ModelKind::Vision => LIKELY_ANSWER,

@@ -5,7 +5,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use llm_core::{
-    ChatModel, EmbeddingModel, ModelKind, ModelName, ModelSource, RerankModel, SpeechModel,
+    ChatModel, EmbeddingModel, ModelKind, ModelSource, RerankModel, SpeechModel,
     TranscriptionModel, VisionModel,
 };
 
@@ -96,14 +96,7 @@ impl RegistryBuilder {
         self
     }
 
-    /// Gives a model of `kind` a further name. It hides a model of that exact name.
-    pub fn alias(mut self, kind: ModelKind, name: impl Into<String>, target: ModelName) -> Self {
-        let route = Route { targets: vec![target.into()], options: RouteOptions::default() };
-        self.inner.shelves.routes_mut(kind).insert(name.into(), route);
-        self
-    }
-
-    /// Gives a name to several models of `kind`, of which `options` choose for each call. It hides a model of that exact
+    /// Gives a name to one or several models of `kind`, of which `options` choose for each call. It hides a model of that exact
     /// name.
     ///
     /// # Errors

@@ -144,7 +144,7 @@ impl Registry {
         self.resolve(name)
     }
 
-    /// All names worth listing, in order: registered models, what the sources list, and aliases. A name appears once
+    /// All names worth listing, in order: registered models, what the sources list, and routes. A name appears once
     /// for each kind.
     pub fn list(&self) -> Vec<ListedModel> {
         let Inner { shelves, sources, .. } = &*self.inner;

@@ -2,7 +2,7 @@
 
 use async_stream::try_stream;
 use futures::TryStreamExt;
-use llm_core::{ChatEvent, ChatReply, ToolCall, ToolCallDelta};
+use llm_core::{ChatEvent, ChatReply, ToolCallDelta};
 
 use super::{ToolEvent, ToolReply};
 
@@ -23,7 +23,7 @@ pub fn as_chat(mut reply: ToolReply) -> ChatReply {
                 }
                 ToolEvent::Left { calls } => {
                     for (index, call) in (0..).zip(calls) {
-                        yield whole_call(index, call);
+                        yield ChatEvent::ToolCall(ToolCallDelta::whole(index, call));
                     }
                 }
                 _ => {}
@@ -63,16 +63,4 @@ impl Joined {
             _ => false,
         }
     }
-}
-
-fn whole_call(index: u32, call: ToolCall) -> ChatEvent {
-    ChatEvent::ToolCall(ToolCallDelta {
-        choice: 0,
-        index,
-        id: Some(call.id),
-        name: Some(call.name),
-        arguments: call.arguments,
-        signature: call.signature,
-        extra: call.extra,
-    })
 }

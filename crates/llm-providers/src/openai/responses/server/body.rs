@@ -179,15 +179,7 @@ fn part_events(index: u32, part: &Part, events: &mut Vec<ChatEvent>) {
             id: block.id,
             extra: block.extra,
         })),
-        Part::ToolCall(call) => events.push(ChatEvent::ToolCall(ToolCallDelta {
-            choice: 0,
-            index,
-            id: Some(call.id),
-            name: Some(call.name),
-            arguments: call.arguments,
-            signature: call.signature,
-            extra: call.extra,
-        })),
+        Part::ToolCall(call) => events.push(ChatEvent::ToolCall(ToolCallDelta::whole(index, call))),
         Part::Image(media) | Part::File(media) | Part::Audio(media) => {
             events.push(ChatEvent::Media { choice: 0, media });
         }
