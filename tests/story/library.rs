@@ -9,7 +9,7 @@ use llm_bundle::{Adapted, Blocking, Bundle, GuardOptions, InFlightOptions, Regis
 use llm_core::{EmbeddingModel, EmbeddingRequest, SyncEmbeddingModel};
 use llm_local::StaticEmbedding;
 use rag_core::{
-    Chunk, ChunkIndex, ChunkingOptions, ContentHash, Dataset, DocumentSource, EmbeddedChunk,
+    Chunk, ChunkIndex, ContentHash, Dataset, DatasetSettings, DocumentSource, EmbeddedChunk,
     EmbeddingIdentity, IngestJob, MetadataStore, TenantId,
 };
 use rag_retrieve::{RetrieveRequest, Retriever};
@@ -79,34 +79,30 @@ fn blocking_embedder(models: SyncPool, home: Handle) -> Result<Arc<dyn SyncEmbed
 }
 
 fn fill(store: &EmbeddedStore) -> Result<Dataset> {
-    let embedding =
-        EmbeddingIdentity { model: MODEL.into(), dimensions: StaticEmbedding::DIMENSIONS };
-    let chunking = ChunkingOptions::default();
+    let embedding = EmbeddingIdentity {
+        model: MODEL.into(),
+        dimensions: StaticEmbedding::DIMENSIONS,
+        ..EmbeddingIdentity::default()
+    };
+    let chunking = DatasetSettings::default();
     let dataset = store.ensure_dataset(&TenantId::local(), "story", &embedding, &chunking)?;
     let texts = EmbeddingRequest::documents(TEXTS);
     let vectors = SyncEmbeddingModel::embed(&StaticEmbedding::new(), &texts)?.vectors;
     for ((number, text), vector) in TEXTS.into_iter().enumerate().zip(vectors) {
         let name = format!("text-{number}");
-        store.submit(&IngestJob {
-            dataset: dataset.id.clone(),
-            name: name.clone(),
-            source: DocumentSource::File { path: name.clone().into() },
-            content: ContentHash([number as u8; 32]),
-            bytes: text.len() as u64,
-        })?;
+        store.submit(&IngestJob::new(
+            dataset.id.clone(),
+            name.clone(),
+            DocumentSource::File { path: name.clone().into() },
+            ContentHash([number as u8; 32]),
+            text.len() as u64,
+        ))?;
         let job = store.claim(Duration::from_secs(600), 3)?.context("a job was submitted")?;
         let chunk = Chunk {
-            id: name.parse()?,
-            dataset: dataset.id.clone(),
-            document: job.document.clone(),
-            ordinal: 0,
-            text: text.into(),
-            span: 0..text.len(),
-            headings: Vec::new(),
-            places: Vec::new(),
             tokens: 8,
+            ..Chunk::new(name.parse()?, dataset.id.clone(), job.document.clone(), text.into())
         };
-        store.complete(&job, None, 0, vec![EmbeddedChunk { chunk, vector }])?;
+        store.complete(&job, vec![EmbeddedChunk { chunk, vector }].into())?;
     }
     Ok(dataset)
 }

@@ -179,7 +179,11 @@ impl App {
                 probe.len() as u32
             }
         };
-        Ok(EmbeddingIdentity { model: model.info().name.to_string(), dimensions })
+        Ok(EmbeddingIdentity {
+            model: model.info().name.to_string(),
+            dimensions,
+            ..EmbeddingIdentity::default()
+        })
     }
 
     /// Runs work that blocks or computes on a thread of the callers. The future borrows nothing.

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
-use rag_core::{ChunkingOptions, Dataset, DocumentId, MetadataStore};
+use rag_core::{Dataset, DatasetSettings, DocumentId, MetadataStore};
 use rag_ingest::{Scan, ScanOptions, SubmitOptions};
 
 use crate::app::App;
@@ -71,8 +71,8 @@ pub async fn ingest(app: &Arc<App>, name: &str, paths: &[PathBuf]) -> Result<Ing
 async fn dataset(app: &Arc<App>, name: &str) -> Result<Dataset> {
     let embedding = app.embedding_identity().await.context("asking the embedding model")?;
     let (store, tenant, name) = (app.store.clone(), app.tenant(), name.to_owned());
-    let chunking = ChunkingOptions::default();
-    let ensured = move || store.ensure_dataset(&tenant, &name, &embedding, &chunking);
+    let settings = DatasetSettings::default();
+    let ensured = move || store.ensure_dataset(&tenant, &name, &embedding, &settings);
     Ok(app.callers.run(ensured).await??)
 }
 

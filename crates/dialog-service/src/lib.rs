@@ -36,7 +36,7 @@
 //! # })).unwrap();
 //! # let dataset: rag_core::Dataset = serde_json::from_value(serde_json::json!({
 //! #     "id": "d", "tenant": "local", "name": "default", "embedding": { "model": "local/static", "dimensions": 256 },
-//! #     "chunking": {}, "created_at": 0 })).unwrap();
+//! #     "settings": {}, "created_at": 0 })).unwrap();
 //! # let model = Arc::new(Scripted(ModelInfo::new(ModelName::new("test", "scripted"), ModelKind::Chat)));
 //! # let evidence = Arc::new(Strings(vec![passage]));
 //! let service = DialogService::new(evidence, Arc::new(|text| text.len() / 3));

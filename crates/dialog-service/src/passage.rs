@@ -52,15 +52,14 @@ pub(crate) mod tests {
     pub(crate) fn passages(texts: &[&str]) -> Arc<[Passage]> {
         let passage = |(number, text): (usize, &&str)| Passage {
             chunk: Chunk {
-                id: format!("c{number}").parse().unwrap(),
-                dataset: "d".parse().unwrap(),
-                document: format!("doc{number}").parse().unwrap(),
-                ordinal: 0,
-                text: (*text).into(),
-                span: 0..text.len(),
                 headings: vec!["Drinks".into()],
-                places: Vec::new(),
                 tokens: 10,
+                ..Chunk::new(
+                    format!("c{number}").parse().unwrap(),
+                    "d".parse().unwrap(),
+                    format!("doc{number}").parse().unwrap(),
+                    (*text).into(),
+                )
             },
             document_name: format!("{number}.md"),
             title: None,

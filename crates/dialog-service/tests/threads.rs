@@ -59,13 +59,7 @@ fn unused<T>() -> T {
 }
 
 impl ChunkIndex for OneChunk {
-    fn complete(
-        &self,
-        _: &ClaimedJob,
-        _: Option<&str>,
-        _: u32,
-        _: Vec<EmbeddedChunk>,
-    ) -> Result<(), StoreError> {
+    fn complete(&self, _: &ClaimedJob, _: CompletedDocument) -> Result<(), StoreError> {
         unused()
     }
     fn delete_document(&self, _: &DocumentId) -> Result<bool, StoreError> {
@@ -91,7 +85,7 @@ impl MetadataStore for OneChunk {
         _: &TenantId,
         _: &str,
         _: &EmbeddingIdentity,
-        _: &ChunkingOptions,
+        _: &DatasetSettings,
     ) -> Result<Dataset, StoreError> {
         unused()
     }
@@ -109,10 +103,22 @@ impl MetadataStore for OneChunk {
         Ok(Some(
             serde_json::from_value(json!({
                 "id": "doc", "dataset": "d", "name": "tea.md", "content": "0".repeat(64), "bytes": 4,
-                "title": null, "pages": 0, "chunks": 1, "status": { "state": "ready" }, "updated_at": 0,
+                "title": null, "pages": 0, "chunks": 1, "status": { "state": "ready" }, "metadata": {}, "updated_at": 0,
             }))
             .unwrap(),
         ))
+    }
+    fn update_dataset(&self, _: &DatasetId, _: &DatasetSettings) -> Result<(), StoreError> {
+        unused()
+    }
+    fn set_metadata(&self, _: &DocumentId, _: &Metadata) -> Result<bool, StoreError> {
+        unused()
+    }
+    fn cancel(&self, _: &DocumentId) -> Result<bool, StoreError> {
+        unused()
+    }
+    fn embedded_chunks(&self, _: &DocumentId) -> Result<Vec<EmbeddedChunk>, StoreError> {
+        unused()
     }
     fn submit(&self, _: &IngestJob) -> Result<Submitted, StoreError> {
         unused()
@@ -164,7 +170,7 @@ async fn retrieval_and_local_models_run_on_their_own_threads() {
     let library = Library::new(Arc::new(retriever), callers);
 
     let dataset: Dataset = serde_json::from_value(json!({
-        "id": "d", "tenant": "local", "name": "default", "created_at": 0, "chunking": {},
+        "id": "d", "tenant": "local", "name": "default", "created_at": 0, "settings": {},
         "embedding": { "model": "local/static", "dimensions": 1 },
     }))
     .unwrap();

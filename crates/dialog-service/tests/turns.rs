@@ -98,7 +98,7 @@ impl Stage {
             live: Arc::default(),
         });
         let dataset = serde_json::from_value(json!({
-            "id": "d", "tenant": "local", "name": "default", "created_at": 0, "chunking": {},
+            "id": "d", "tenant": "local", "name": "default", "created_at": 0, "settings": {},
             "embedding": { "model": "local/static", "dimensions": 256 },
         }))
         .unwrap();

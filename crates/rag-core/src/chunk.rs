@@ -17,9 +17,13 @@ pub struct Chunk {
     pub document: DocumentId,
     /// Its number in the document, from 0.
     pub ordinal: u32,
-    /// The passage itself: exactly the bytes `span` of the document's text.
+    /// What it is.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub kind: ChunkKind,
+    /// The passage itself: exactly the bytes `span` of the document's text. What a model wrote for summaries and
+    /// contents.
     pub text: String,
-    /// Byte range in the parsed document's text.
+    /// Byte range in the parsed document's text; for summaries the range that they sum up.
     pub span: Range<usize>,
     /// Headings above it, outermost first.
     pub headings: Vec<String>,
@@ -27,9 +31,78 @@ pub struct Chunk {
     pub places: Vec<PlacedSpan>,
     /// Tokens by the chunker's count.
     pub tokens: u32,
+    /// The larger chunk that it is a part of, which is shown in its place.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub parent: Option<ChunkId>,
+    /// What one must know to read it, from elsewhere in the document: the header of the table that it is a part of,
+    /// the caption of its figure.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub context: Option<String>,
+    /// Words that it should be found by.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub keywords: Vec<String>,
+    /// Questions that it answers.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub questions: Vec<String>,
+    /// What it is about, in the words of a vocabulary, with weights.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub tags: Vec<Tag>,
+}
+
+/// What a chunk is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum ChunkKind {
+    /// A passage that is searched.
+    #[default]
+    Passage,
+    /// A larger passage whose parts are searched in its place. It has no vector and is not searched itself.
+    Parent,
+    /// A model's summary of several chunks; searched.
+    Summary,
+    /// The table of contents, one line an entry. It has no vector and is not searched.
+    Contents,
+}
+
+impl ChunkKind {
+    /// Whether chunks of this kind are found by searches.
+    pub fn is_searched(self) -> bool {
+        matches!(self, ChunkKind::Passage | ChunkKind::Summary)
+    }
+}
+
+/// A word of a vocabulary and how much it applies.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Tag {
+    /// The word.
+    pub name: String,
+    /// Above 0.
+    pub weight: f32,
 }
 
 impl Chunk {
+    /// A passage that is all of a document's text so far, without headings, places and the rest.
+    pub fn new(id: ChunkId, dataset: DatasetId, document: DocumentId, text: String) -> Self {
+        Self {
+            id,
+            dataset,
+            document,
+            ordinal: 0,
+            kind: ChunkKind::Passage,
+            span: 0..text.len(),
+            text,
+            headings: Vec::new(),
+            places: Vec::new(),
+            tokens: 0,
+            parent: None,
+            context: None,
+            keywords: Vec::new(),
+            questions: Vec::new(),
+            tags: Vec::new(),
+        }
+    }
+
     /// First page of the passage.
     pub fn page(&self) -> Option<u32> {
         self.places.iter().find_map(|placed| placed.place.page)
@@ -41,13 +114,16 @@ impl Chunk {
         here.and_then(|placed| placed.place.page).or_else(|| self.page())
     }
 
-    /// What is embedded and searched: the headings, then the text.
+    /// What is embedded, reranked and shown to models: the headings, the context, then the text.
     pub fn contextual_text(&self) -> String {
-        if self.headings.is_empty() {
-            return self.text.clone();
-        }
-        format!("{}\n{}", self.headings.join(" › "), self.text)
+        let headings = Some(self.headings.join(" › ")).filter(|path| !path.is_empty());
+        let above = headings.iter().chain(&self.context).map(String::as_str);
+        above.chain([self.text.as_str()]).collect::<Vec<_>>().join("\n")
     }
+}
+
+fn is_default(kind: &ChunkKind) -> bool {
+    *kind == ChunkKind::default()
 }
 
 /// Where a stretch of a chunk stood in its file.
@@ -65,6 +141,7 @@ pub struct PlacedSpan {
 pub struct EmbeddedChunk {
     /// The chunk.
     pub chunk: Chunk,
-    /// Its vector, of the dataset's [`EmbeddingIdentity`](crate::EmbeddingIdentity), L2-normalised.
+    /// Its vector, of the dataset's [`EmbeddingIdentity`](crate::EmbeddingIdentity), L2-normalised. Empty for kinds
+    /// that are [not searched](ChunkKind::is_searched), and for those only.
     pub vector: Vec<f32>,
 }

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{ContentHash, DatasetId, DocumentId};
+use crate::{ContentHash, DatasetId, DocumentId, Metadata};
 
 /// A document of a dataset.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -25,6 +25,8 @@ pub struct Document {
     pub chunks: u32,
     /// How far its ingestion is.
     pub status: DocumentStatus,
+    /// What is known of it besides its text.
+    pub metadata: Metadata,
     /// Milliseconds since the epoch.
     pub updated_at: i64,
 }
@@ -47,6 +49,8 @@ pub enum DocumentStatus {
         /// One line.
         reason: String,
     },
+    /// Its ingestion was cancelled. An earlier version, if any, stays searchable.
+    Cancelled,
 }
 
 /// The steps of ingestion.
@@ -56,7 +60,11 @@ pub enum DocumentStatus {
 pub enum IngestStage {
     Read,
     Parse,
+    /// A model reads pictures.
+    Describe,
     Chunk,
+    /// A model adds keywords, questions, summaries …
+    Enrich,
     Embed,
     Index,
 }
@@ -67,7 +75,9 @@ impl IngestStage {
         match self {
             IngestStage::Read => "read",
             IngestStage::Parse => "parse",
+            IngestStage::Describe => "describe",
             IngestStage::Chunk => "chunk",
+            IngestStage::Enrich => "enrich",
             IngestStage::Embed => "embed",
             IngestStage::Index => "index",
         }

@@ -19,23 +19,34 @@
 //! assert_eq!(document.block_text(&document.blocks[1]), "Boil water.");
 //! ```
 
+mod artifact;
 mod chunk;
+mod chunking;
 mod dataset;
 mod document;
+mod enrichment;
 mod id;
+mod metadata;
 mod parsed;
 mod parser;
 mod search;
 mod store;
 
-pub use chunk::{Chunk, EmbeddedChunk, PlacedSpan};
-pub use dataset::{ChunkingOptions, Dataset, EmbeddingIdentity};
+pub use artifact::{ArtifactKey, ArtifactKind, ArtifactStore};
+pub use chunk::{Chunk, ChunkKind, EmbeddedChunk, PlacedSpan, Tag};
+pub use chunking::{ChildOptions, ChunkMethod, ChunkingOptions, Delimiter};
+pub use dataset::{Dataset, DatasetSettings, EmbeddingIdentity};
 pub use document::{Document, DocumentStatus, IngestStage};
+pub use enrichment::{EnrichmentOptions, MetadataField, SummaryOptions};
 pub use id::{ChunkId, DatasetId, DocumentId, InvalidId, TenantId};
-pub use parsed::{Block, BlockKind, BoundingBox, ParsedDocument, Place};
-pub use parser::{DocumentChunker, DocumentParser, ParseError, ParseErrorKind};
+pub use metadata::{FilterOperator, Metadata, MetadataCondition, MetadataFilter, MetadataValue};
+pub use parsed::{
+    Block, BlockKind, BoundingBox, OutlineEntry, PageSize, ParsedDocument, Picture, PictureKind,
+    Place,
+};
+pub use parser::{DocumentChunker, DocumentParser, ParseError, ParseErrorKind, ParseRequest};
 pub use search::{ChunkFilter, ChunkHit, SearchQuery, SearchResults};
 pub use store::{
-    ChunkIndex, ClaimedJob, ContentHash, DocumentSource, IngestJob, MetadataStore, StoreError,
-    StoreErrorKind, StoreStats, Submitted,
+    ChunkIndex, ClaimedJob, CompletedDocument, ContentHash, DocumentSource, IngestJob,
+    MetadataStore, StoreError, StoreErrorKind, StoreStats, Submitted,
 };

@@ -8,14 +8,35 @@ use crate::{Chunk, ChunkingOptions, DatasetId, DocumentId, ParsedDocument};
 
 /// Turns files into structured text. May compute for seconds: call it on threads made for that.
 pub trait DocumentParser: Send + Sync {
-    /// Reads a file. `name` is its file name (its ending is a hint, its content decides), `bytes` its content.
+    /// Reads a file.
     ///
     /// # Errors
     /// Never panics, hangs or grows without bound, whatever the bytes are.
-    fn parse(&self, name: &str, bytes: &[u8]) -> Result<ParsedDocument, ParseError>;
+    fn parse(&self, request: &ParseRequest<'_>) -> Result<ParsedDocument, ParseError>;
 
     /// Whether a file of this name is worth trying, so that folders can hold other things.
     fn takes(&self, name: &str) -> bool;
+}
+
+/// A file to read.
+#[derive(Clone, Debug)]
+pub struct ParseRequest<'a> {
+    /// Its name: the ending is a hint, the content decides.
+    pub name: &'a str,
+    /// Its content.
+    pub bytes: &'a [u8],
+    /// Pages to read, each range from its first to its last, from 1; none: all. Formats without pages are read whole.
+    pub pages: &'a [(u32, u32)],
+    /// Whether [pictures](ParsedDocument::pictures) are wanted, because a model is there to read them. Without, a file
+    /// of nothing else ends as [`NoText`](ParseErrorKind::NoText).
+    pub pictures: bool,
+}
+
+impl<'a> ParseRequest<'a> {
+    /// The whole file, without pictures.
+    pub fn new(name: &'a str, bytes: &'a [u8]) -> Self {
+        Self { name, bytes, pages: &[], pictures: false }
+    }
 }
 
 /// Cuts structured text into chunks. Pure.

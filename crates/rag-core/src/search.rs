@@ -2,15 +2,17 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{ChunkId, DatasetId, DocumentId};
+use crate::{ChunkId, DatasetId, DocumentId, MetadataFilter};
 
 /// Which chunks may be found. The datasets are always named: an empty list finds nothing, never everything.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct ChunkFilter {
     /// Datasets to search.
     pub datasets: Vec<DatasetId>,
     /// Only these documents; `None` is no restriction, an empty list finds nothing.
     pub documents: Option<Vec<DocumentId>>,
+    /// Only documents whose metadata pass; `None` is no restriction.
+    pub metadata: Option<MetadataFilter>,
 }
 
 /// What to look for. Text and vector are independent: neither gates the other.

@@ -10,8 +10,9 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Chunk, ChunkFilter, ChunkId, ChunkingOptions, Dataset, DatasetId, Document, DocumentId,
-    EmbeddedChunk, EmbeddingIdentity, IngestStage, SearchQuery, SearchResults, TenantId,
+    Chunk, ChunkFilter, ChunkId, ChunkingOptions, Dataset, DatasetId, DatasetSettings, Document,
+    DocumentId, EmbeddedChunk, EmbeddingIdentity, IngestStage, Metadata, SearchQuery,
+    SearchResults, TenantId,
 };
 
 /// A 256-bit hash of a file's bytes.
@@ -73,8 +74,18 @@ pub trait MetadataStore: Send + Sync {
         tenant: &TenantId,
         name: &str,
         embedding: &EmbeddingIdentity,
-        chunking: &ChunkingOptions,
+        settings: &DatasetSettings,
     ) -> Result<Dataset, StoreError>;
+
+    /// Changes how the dataset's documents are cut, enriched and ranked from now on.
+    ///
+    /// # Errors
+    /// [`StoreErrorKind::NotFound`] when there is no such dataset.
+    fn update_dataset(
+        &self,
+        dataset: &DatasetId,
+        settings: &DatasetSettings,
+    ) -> Result<(), StoreError>;
 
     /// The tenant's dataset called `name`, if any.
     ///
@@ -100,6 +111,12 @@ pub trait MetadataStore: Send + Sync {
     /// Only the engine's own.
     fn document(&self, id: &DocumentId) -> Result<Option<Document>, StoreError>;
 
+    /// Replaces what is known of a document besides its text; filters see it when this returns. Whether it exists.
+    ///
+    /// # Errors
+    /// Only the engine's own.
+    fn set_metadata(&self, document: &DocumentId, metadata: &Metadata) -> Result<bool, StoreError>;
+
     /// Accepts a file for ingestion: one transaction that makes or updates the document and queues its job. Nothing is
     /// queued when a document of that name has the same content and is ready, queued or running.
     ///
@@ -114,7 +131,14 @@ pub trait MetadataStore: Send + Sync {
     /// As `submit`.
     fn submit_all(&self, jobs: &[IngestJob]) -> Result<Vec<Submitted>, StoreError>;
 
-    /// Takes the oldest job that nobody holds, for as long as `lease`. A job whose lease ran out (its worker died) is
+    /// Takes back the job of a document, queued or running: its worker loses the claim, and the document is
+    /// [cancelled](crate::DocumentStatus::Cancelled). Whether there was a job.
+    ///
+    /// # Errors
+    /// Only the engine's own.
+    fn cancel(&self, document: &DocumentId) -> Result<bool, StoreError>;
+
+    /// Takes the job of the highest priority that nobody holds, the oldest of these, for as long as `lease`. A job whose lease ran out (its worker died) is
     /// nobody's again, and after `max_attempts` takings its document is marked failed instead.
     ///
     /// # Errors
@@ -174,6 +198,12 @@ pub trait MetadataStore: Send + Sync {
         range: Range<u32>,
     ) -> Result<Vec<Chunk>, StoreError>;
 
+    /// Chunks of a document with their vectors, all of the version that can be found now, in order.
+    ///
+    /// # Errors
+    /// Only the engine's own.
+    fn embedded_chunks(&self, document: &DocumentId) -> Result<Vec<EmbeddedChunk>, StoreError>;
+
     /// How much is stored.
     ///
     /// # Errors
@@ -189,13 +219,7 @@ pub trait ChunkIndex: Send + Sync {
     /// # Errors
     /// [`StoreErrorKind::LeaseLost`] when the job is no longer held by this claim; nothing has changed then.
     /// [`StoreErrorKind::EmbeddingMismatch`] when a vector has another length than the dataset's.
-    fn complete(
-        &self,
-        job: &ClaimedJob,
-        title: Option<&str>,
-        pages: u32,
-        chunks: Vec<EmbeddedChunk>,
-    ) -> Result<(), StoreError>;
+    fn complete(&self, job: &ClaimedJob, document: CompletedDocument) -> Result<(), StoreError>;
 
     /// Removes a document with all of its chunks and jobs; it cannot be found when this returns. Whether it existed.
     ///
@@ -222,8 +246,28 @@ pub trait ChunkIndex: Send + Sync {
     fn count(&self, filter: &ChunkFilter) -> Result<u64, StoreError>;
 }
 
+/// What a document's ingestion came to.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct CompletedDocument {
+    /// Title as the parser found it.
+    pub title: Option<String>,
+    /// Pages, 0 for formats without.
+    pub pages: u32,
+    /// What is known of it besides its text.
+    pub metadata: Metadata,
+    /// Its chunks in order; those that are not searched have no vector.
+    pub chunks: Vec<EmbeddedChunk>,
+}
+
+/// Chunks of a document of which nothing else is known.
+impl From<Vec<EmbeddedChunk>> for CompletedDocument {
+    fn from(chunks: Vec<EmbeddedChunk>) -> Self {
+        Self { chunks, ..Self::default() }
+    }
+}
+
 /// A file to ingest.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct IngestJob {
     /// Where to.
     pub dataset: DatasetId,
@@ -235,6 +279,29 @@ pub struct IngestJob {
     pub content: ContentHash,
     /// How many there are.
     pub bytes: u64,
+    /// Jobs of higher priority are taken first.
+    #[serde(default)]
+    pub priority: u8,
+    /// How to cut it; `None`: as its dataset says.
+    #[serde(default)]
+    pub chunking: Option<ChunkingOptions>,
+    /// What its owner knows of it besides its text; goes before what the parser finds.
+    #[serde(default)]
+    pub metadata: Metadata,
+}
+
+impl IngestJob {
+    /// A file to ingest as its dataset says, with the usual priority.
+    pub fn new(
+        dataset: DatasetId,
+        name: String,
+        source: DocumentSource,
+        content: ContentHash,
+        bytes: u64,
+    ) -> Self {
+        let (priority, chunking, metadata) = (0, None, Metadata::new());
+        Self { dataset, name, source, content, bytes, priority, chunking, metadata }
+    }
 }
 
 /// Where a document's bytes are.
@@ -259,7 +326,7 @@ pub enum Submitted {
 }
 
 /// A job that this worker holds.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct ClaimedJob {
     /// The job's number.
     pub id: i64,
@@ -271,8 +338,8 @@ pub struct ClaimedJob {
     pub document: DocumentId,
     /// The file.
     pub job: IngestJob,
-    /// How to cut it.
-    pub chunking: ChunkingOptions,
+    /// How to cut and enrich it; what the job says of cutting is in it.
+    pub settings: DatasetSettings,
     /// What to embed it with.
     pub embedding: EmbeddingIdentity,
 }

@@ -15,7 +15,7 @@ use llm_core::{
     EmbeddingModel, EmbeddingRequest, EmbeddingResponse, ModelError, ModelInfo, ModelKind,
     ModelName,
 };
-use rag_core::{ChunkingOptions, EmbeddingIdentity, MetadataStore, TenantId};
+use rag_core::{DatasetSettings, EmbeddingIdentity, MetadataStore, TenantId};
 use rag_ingest::{Pipeline, PipelineParts, SubmitOptions};
 use rag_parse::{FileParser, StructuralChunker};
 use rag_store::{EmbeddedStore, StoreOptions};
@@ -56,13 +56,16 @@ async fn main() -> Result<(), Box<dyn Error>> {
         std::fs::write(docs.join(format!("{number:06}.md")), page(number)?)?;
     }
     let store = EmbeddedStore::open(folder.path().join("data"), StoreOptions::default())?;
-    let embedding =
-        EmbeddingIdentity { model: "local/bytes".into(), dimensions: DIMENSIONS as u32 };
+    let embedding = EmbeddingIdentity {
+        model: "local/bytes".into(),
+        dimensions: DIMENSIONS as u32,
+        ..EmbeddingIdentity::default()
+    };
     let dataset = store.ensure_dataset(
         &TenantId::local(),
         "default",
         &embedding,
-        &ChunkingOptions::default(),
+        &DatasetSettings::default(),
     )?;
     let bytes = Bytes(ModelInfo::new(ModelName::new("local", "bytes"), ModelKind::Embedding));
     let pipeline = Pipeline::new(PipelineParts {

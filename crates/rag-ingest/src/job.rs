@@ -10,8 +10,8 @@ use futures::{StreamExt, TryStreamExt, stream};
 use llm_bundle::{PoolError, Priority};
 use llm_core::{EmbeddingRequest, ModelError, Retry, RetryHint};
 use rag_core::{
-    Chunk, ClaimedJob, DocumentSource, EmbeddedChunk, IngestJob, IngestStage, ParsedDocument,
-    StoreError, StoreErrorKind,
+    Chunk, ClaimedJob, CompletedDocument, DocumentSource, EmbeddedChunk, IngestJob, IngestStage,
+    ParseRequest, ParsedDocument, StoreError, StoreErrorKind,
 };
 
 use crate::held_job::HeldJob;
@@ -121,7 +121,12 @@ async fn parse(
     bytes: Vec<u8>,
 ) -> Result<ParsedDocument, Trouble> {
     let (parser, name) = (shared.parts.parser.clone(), job.job.name.clone());
-    let parsed = shared.on_pool_as(Priority::Batch, move || parser.parse(&name, &bytes)).await?;
+    let pages = job.settings.chunking.pages.clone();
+    let read = move || {
+        let file = ParseRequest { pages: &pages, ..ParseRequest::new(&name, &bytes) };
+        parser.parse(&file)
+    };
+    let parsed = shared.on_pool_as(Priority::Batch, read).await?;
     parsed.map_err(|error| Trouble::File(error.reason))
 }
 
@@ -132,7 +137,8 @@ async fn cut(
 ) -> Result<(ParsedDocument, Vec<Chunk>), Trouble> {
     let (chunker, job) = (shared.parts.chunker.clone(), job.clone());
     let work = move || {
-        let chunks = chunker.chunk(&job.job.dataset, &job.document, &parsed, &job.chunking);
+        let chunks =
+            chunker.chunk(&job.job.dataset, &job.document, &parsed, &job.settings.chunking);
         (parsed, chunks)
     };
     let (parsed, chunks) = shared.on_pool_as(Priority::Batch, work).await?;
@@ -232,13 +238,21 @@ async fn index(
     chunks: Vec<Chunk>,
     vectors: Vec<Vec<f32>>,
 ) -> Result<(), Trouble> {
-    let (job, title, pages) = (job.clone(), parsed.title.clone(), parsed.pages);
+    let job = job.clone();
+    let mut metadata = parsed.metadata.clone();
+    metadata.extend(job.job.metadata.clone());
+    let document = CompletedDocument {
+        title: parsed.title.clone(),
+        pages: parsed.pages,
+        metadata,
+        chunks: Vec::new(),
+    };
     let work = move |store: &dyn crate::IngestStore| {
         let embedded = chunks
             .into_iter()
             .zip(vectors)
             .map(|(chunk, vector)| EmbeddedChunk { chunk, vector: normalised(vector) });
-        store.complete(&job, title.as_deref(), pages, embedded.collect())
+        store.complete(&job, CompletedDocument { chunks: embedded.collect(), ..document })
     };
     Ok(shared.with_store(work).await??)
 }

@@ -13,7 +13,7 @@
 //!
 //! use llm_bundle::{Adapted, SyncPool};
 //! use llm_core::*;
-//! use rag_core::{ChunkingOptions, EmbeddingIdentity, MetadataStore, TenantId};
+//! use rag_core::{DatasetSettings, EmbeddingIdentity, MetadataStore, TenantId};
 //! use rag_ingest::{Pipeline, PipelineParts, SubmitOptions};
 //! # struct Lengths(ModelInfo);
 //! # impl SyncEmbeddingModel for Lengths {
@@ -33,9 +33,9 @@
 //! let pool = SyncPool::builder().name("callers").threads(2).build()?;
 //! let lengths = Lengths(ModelInfo::new(ModelName::new("local", "lengths"), ModelKind::Embedding));
 //! let store = rag_store::EmbeddedStore::open(&data, Default::default())?;
-//! let embedding = EmbeddingIdentity { model: "local/lengths".into(), dimensions: 1 };
+//! let embedding = EmbeddingIdentity { model: "local/lengths".into(), dimensions: 1, ..EmbeddingIdentity::default() };
 //! let dataset =
-//!     store.ensure_dataset(&TenantId::local(), "default", &embedding, &ChunkingOptions::default())?;
+//!     store.ensure_dataset(&TenantId::local(), "default", &embedding, &DatasetSettings::default())?;
 //!
 //! let pipeline = Pipeline::new(PipelineParts {
 //!     store,

@@ -132,13 +132,13 @@ fn submit_files(
     for file in files {
         match hash::of_file(&file.path) {
             Ok((content, _)) if is_ready(known.get(&file.name), content) => outcome.unchanged += 1,
-            Ok((content, bytes)) => jobs.push(IngestJob {
-                dataset: dataset.clone(),
-                name: file.name,
-                source: DocumentSource::File { path: file.path },
+            Ok((content, bytes)) => jobs.push(IngestJob::new(
+                dataset.clone(),
+                file.name,
+                DocumentSource::File { path: file.path },
                 content,
                 bytes,
-            }),
+            )),
             Err(error) => {
                 let reason =
                     format!("{} cannot be read: {}", file.path.display(), scan::plain(&error));

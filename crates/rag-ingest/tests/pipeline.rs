@@ -16,8 +16,9 @@ use llm_core::{
     ModelKind, ModelName, Operation,
 };
 use rag_core::{
-    ChunkFilter, ChunkIndex, ChunkingOptions, Dataset, Document, DocumentParser, DocumentStatus,
-    EmbeddingIdentity, IngestStage, MetadataStore, ParseError, ParsedDocument, TenantId,
+    ChunkFilter, ChunkIndex, Dataset, DatasetSettings, Document, DocumentParser, DocumentStatus,
+    EmbeddingIdentity, IngestStage, MetadataStore, ParseError, ParseRequest, ParsedDocument,
+    TenantId,
 };
 use rag_ingest::{IngestEvent, Pipeline, PipelineOptions, PipelineParts, SubmitOptions, Summary};
 use rag_parse::{FileParser, StructuralChunker};
@@ -63,14 +64,14 @@ impl EmbeddingModel for Lengths {
 struct OnPoolOnly(FileParser);
 
 impl DocumentParser for OnPoolOnly {
-    fn parse(&self, name: &str, bytes: &[u8]) -> Result<ParsedDocument, ParseError> {
+    fn parse(&self, request: &ParseRequest<'_>) -> Result<ParsedDocument, ParseError> {
         let thread = std::thread::current();
         assert!(
             thread.name().is_some_and(|name| name.starts_with("callers-")),
             "on {:?}",
             thread.name()
         );
-        self.0.parse(name, bytes)
+        self.0.parse(request)
     }
 
     fn takes(&self, name: &str) -> bool {
@@ -96,9 +97,13 @@ impl Bench {
         fs::create_dir(folder.path().join("docs")).unwrap();
         let store =
             EmbeddedStore::open(folder.path().join("data"), StoreOptions::default()).unwrap();
-        let embedding = EmbeddingIdentity { model: "test/lengths".into(), dimensions: 2 };
+        let embedding = EmbeddingIdentity {
+            model: "test/lengths".into(),
+            dimensions: 2,
+            ..EmbeddingIdentity::default()
+        };
         let dataset = store
-            .ensure_dataset(&TenantId::local(), "default", &embedding, &ChunkingOptions::default())
+            .ensure_dataset(&TenantId::local(), "default", &embedding, &DatasetSettings::default())
             .unwrap();
         let gate = Arc::new(Semaphore::new(64));
         let lengths = Lengths {
@@ -145,7 +150,11 @@ impl Bench {
     }
 
     fn count(&self) -> u64 {
-        let filter = ChunkFilter { datasets: vec![self.dataset.id.clone()], documents: None };
+        let filter = ChunkFilter {
+            datasets: vec![self.dataset.id.clone()],
+            documents: None,
+            ..ChunkFilter::default()
+        };
         self.store.count(&filter).unwrap()
     }
 
@@ -283,10 +292,14 @@ async fn a_model_in_trouble_is_asked_again() {
 #[tokio::test]
 async fn vectors_of_another_model_are_refused() {
     let bench = Bench::new();
-    let other = EmbeddingIdentity { model: "test/other".into(), dimensions: 2 };
+    let other = EmbeddingIdentity {
+        model: "test/other".into(),
+        dimensions: 2,
+        ..EmbeddingIdentity::default()
+    };
     let dataset = bench
         .store
-        .ensure_dataset(&TenantId::local(), "other", &other, &ChunkingOptions::default())
+        .ensure_dataset(&TenantId::local(), "other", &other, &DatasetSettings::default())
         .unwrap();
     bench.write("a.md", b"text");
     let ingest = bench.pipeline.ingest(&dataset.id, vec![bench.docs()], SubmitOptions::default());

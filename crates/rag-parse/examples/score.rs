@@ -13,7 +13,9 @@ use std::error::Error;
 use std::path::Path;
 use std::time::Instant;
 
-use rag_core::{BlockKind, ChunkingOptions, DocumentChunker, DocumentParser, ParsedDocument};
+use rag_core::{
+    BlockKind, ChunkingOptions, DocumentChunker, DocumentParser, ParseRequest, ParsedDocument,
+};
 use rag_parse::isolated::{IsolatedParser, worker_main};
 use rag_parse::{ParseLimits, StructuralChunker};
 
@@ -67,7 +69,7 @@ fn score(
     let name = &row["file"];
     let bytes = std::fs::read(folder.join(name))?;
     let started = Instant::now();
-    let parsed = parser.parse(name, &bytes);
+    let parsed = parser.parse(&ParseRequest::new(name, &bytes));
     let seconds = started.elapsed().as_secs_f64();
     let expected = [&row["expected_file"], &row["poppler_reference"]]
         .into_iter()

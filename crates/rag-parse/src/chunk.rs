@@ -23,10 +23,10 @@ use crate::cut::{self, Budget};
 /// Pure and linear in the length of the text (but for the counter).
 ///
 /// ```
-/// use rag_core::{ChunkingOptions, DocumentChunker, DocumentParser};
+/// use rag_core::{ChunkingOptions, DocumentChunker, DocumentParser, ParseRequest};
 /// use rag_parse::{FileParser, StructuralChunker};
 ///
-/// let parsed = FileParser::default().parse("tea.md", b"# Tea\n\nBoil water.\n")?;
+/// let parsed = FileParser::default().parse(&ParseRequest::new("tea.md", b"# Tea\n\nBoil water.\n"))?;
 /// let dataset = "docs".parse().unwrap();
 /// let document = "tea".parse().unwrap();
 /// let chunks =
@@ -260,16 +260,14 @@ fn finish(
 ) -> Chunk {
     let text = parsed.text.get(draft.span.clone()).unwrap_or_default().to_owned();
     let blocks = parsed.blocks.get(draft.blocks).unwrap_or_default();
+    let id = chunk_id(document, ordinal, &text);
     Chunk {
-        id: chunk_id(document, ordinal, &text),
-        dataset: dataset.clone(),
-        document: document.clone(),
         ordinal,
         tokens: counter.count(&text),
-        text,
         span: draft.span,
         headings: draft.headings,
         places: places(blocks),
+        ..Chunk::new(id, dataset.clone(), document.clone(), text)
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use rag_core::{DocumentParser, ParseError, ParseErrorKind, ParsedDocument};
+use rag_core::{DocumentParser, ParseError, ParseErrorKind, ParseRequest, ParsedDocument};
 
 use crate::format::{self, Format};
 use crate::limits::size;
@@ -65,7 +65,8 @@ impl FileParser {
 }
 
 impl DocumentParser for FileParser {
-    fn parse(&self, name: &str, bytes: &[u8]) -> Result<ParsedDocument, ParseError> {
+    fn parse(&self, request: &ParseRequest<'_>) -> Result<ParsedDocument, ParseError> {
+        let ParseRequest { name, bytes, .. } = *request;
         let format = self.admit(name, bytes)?;
         // Nothing outlives the closure that a panic could leave half changed.
         catch_unwind(AssertUnwindSafe(|| self.read(format, bytes))).unwrap_or_else(|_| {

@@ -29,7 +29,7 @@ pub(crate) fn parse(bytes: &[u8], limits: &ParseLimits) -> Result<ParsedDocument
     if blocks.is_empty() {
         return Err(ParseError::new(ParseErrorKind::NoText, "the page holds no text"));
     }
-    Ok(ParsedDocument { title, text, blocks, pages: 0, warnings })
+    Ok(ParsedDocument { title, text, blocks, warnings, ..ParsedDocument::default() })
 }
 
 /// The encoding that a `meta` element names. It may stand far down, after long comments.

@@ -12,7 +12,7 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 use std::sync::Mutex;
 
-use rag_core::{DocumentParser, ParseError, ParseErrorKind, ParsedDocument};
+use rag_core::{DocumentParser, ParseError, ParseErrorKind, ParseRequest, ParsedDocument};
 
 pub use worker::worker_main;
 
@@ -26,14 +26,15 @@ use crate::{FileParser, ParseLimits};
 /// the next file, a few at most. Dropping the parser ends them.
 ///
 /// ```no_run
-/// use rag_core::DocumentParser;
+/// use rag_core::{DocumentParser, ParseRequest};
 /// use rag_parse::{ParseLimits, isolated::IsolatedParser};
 ///
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// // `server parse-worker` calls `rag_parse::isolated::worker_main`.
 /// let program = std::env::current_exe()?;
 /// let parser = IsolatedParser::new(program, ["parse-worker"], ParseLimits::default());
-/// let parsed = parser.parse("paper.pdf", &std::fs::read("paper.pdf")?)?;
+/// let file = std::fs::read("paper.pdf")?;
+/// let parsed = parser.parse(&ParseRequest::new("paper.pdf", &file))?;
 /// println!("{} pages", parsed.pages);
 /// # Ok(())
 /// # }
@@ -64,26 +65,25 @@ impl IsolatedParser {
         }
     }
 
-    fn parse_elsewhere(&self, name: &str, bytes: &[u8]) -> Result<ParsedDocument, ParseError> {
+    fn parse_elsewhere(&self, request: &ParseRequest<'_>) -> Result<ParsedDocument, ParseError> {
         if let Some(worker) = self.take_idle() {
-            match self.ask(worker, name, bytes) {
+            match self.ask(worker, request) {
                 // It may have ended for reasons of earlier files, or of none: a new one gets a chance.
                 Err(Failure::Ended(_)) => {}
-                outcome => return self.report(name, outcome),
+                outcome => return self.report(request.name, outcome),
             }
         }
         let started = WorkerProcess::start(&self.program, &self.args);
-        let outcome = started.and_then(|worker| self.ask(worker, name, bytes));
-        self.report(name, outcome)
+        let outcome = started.and_then(|worker| self.ask(worker, request));
+        self.report(request.name, outcome)
     }
 
     fn ask(
         &self,
         mut worker: WorkerProcess,
-        name: &str,
-        bytes: &[u8],
+        request: &ParseRequest<'_>,
     ) -> Result<Result<ParsedDocument, ParseError>, Failure> {
-        let outcome = worker.parse(name, bytes, self.here.limits())?;
+        let outcome = worker.parse(request, self.here.limits())?;
         if let Ok(mut idle) = self.idle.lock()
             && worker.can_go_on()
             && idle.len() < MOST_IDLE
@@ -129,10 +129,10 @@ impl IsolatedParser {
 }
 
 impl DocumentParser for IsolatedParser {
-    fn parse(&self, name: &str, bytes: &[u8]) -> Result<ParsedDocument, ParseError> {
-        match self.here.admit(name, bytes)? {
-            Format::Pdf | Format::Html => self.parse_elsewhere(name, bytes),
-            Format::Markdown | Format::Text => self.here.parse(name, bytes),
+    fn parse(&self, request: &ParseRequest<'_>) -> Result<ParsedDocument, ParseError> {
+        match self.here.admit(request.name, request.bytes)? {
+            Format::Pdf | Format::Html => self.parse_elsewhere(request),
+            Format::Markdown | Format::Text => self.here.parse(request),
         }
     }
 

@@ -6,15 +6,15 @@
 //! bytes in, values out, all of it synchronous.
 //!
 //! ```
-//! use rag_core::{DocumentParser, ParseErrorKind};
+//! use rag_core::{DocumentParser, ParseErrorKind, ParseRequest};
 //! use rag_parse::FileParser;
 //!
 //! let parser = FileParser::default();
-//! let parsed = parser.parse("tea.md", b"# Tea\n\nBoil *water*.")?;
+//! let parsed = parser.parse(&ParseRequest::new("tea.md", b"# Tea\n\nBoil *water*."))?;
 //! assert_eq!(parsed.title.as_deref(), Some("Tea"));
 //! assert_eq!(parsed.block_text(&parsed.blocks[1]), "Boil *water*.");
 //!
-//! let refused = parser.parse("tea.pdf", b"").unwrap_err();
+//! let refused = parser.parse(&ParseRequest::new("tea.pdf", b"")).unwrap_err();
 //! assert_eq!(refused.kind, ParseErrorKind::Empty);
 //! # Ok::<(), rag_core::ParseError>(())
 //! ```

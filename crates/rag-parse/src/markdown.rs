@@ -17,7 +17,7 @@ pub(crate) fn parse(decoded: Decoded) -> ParsedDocument {
     let title = front_matter
         .and_then(|span| title_of_front_matter(text.get(span)?))
         .or_else(|| first_heading(&text, &blocks));
-    ParsedDocument { title, text, blocks, pages: 0, warnings }
+    ParsedDocument { title, text, blocks, warnings, ..ParsedDocument::default() }
 }
 
 /// The blocks of Markdown text alone.

@@ -14,7 +14,7 @@ pub(crate) fn parse(decoded: Decoded) -> ParsedDocument {
         _ => None,
     });
     let warnings = encoding::warning(&decoded).into_iter().collect();
-    ParsedDocument { title, text: decoded.text, blocks, pages: 0, warnings }
+    ParsedDocument { title, text: decoded.text, blocks, warnings, ..ParsedDocument::default() }
 }
 
 fn blocks(text: &str) -> Vec<Block> {

@@ -1,7 +1,7 @@
 //! Whatever the bytes are: text with sound spans, or a reason.
 
 use proptest::prelude::*;
-use rag_core::{DocumentParser, ParseErrorKind};
+use rag_core::{DocumentParser, ParseErrorKind, ParseRequest};
 use rag_parse::FileParser;
 
 fn bytes() -> impl Strategy<Value = Vec<u8>> {
@@ -15,7 +15,7 @@ fn bytes() -> impl Strategy<Value = Vec<u8>> {
 proptest! {
     #[test]
     fn end_in_text_or_a_reason(bytes in bytes(), ending in "(md|txt|html|pdf|rst|x)") {
-        match FileParser::default().parse(&format!("file.{ending}"), &bytes) {
+        match FileParser::default().parse(&ParseRequest::new(&format!("file.{ending}"), &bytes)) {
             Ok(parsed) => {
                 let mut end = 0;
                 for block in &parsed.blocks {

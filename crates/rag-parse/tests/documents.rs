@@ -5,7 +5,7 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use rag_core::{DocumentParser, ParseErrorKind, ParsedDocument};
+use rag_core::{DocumentParser, ParseErrorKind, ParseRequest, ParsedDocument};
 use rag_parse::ParseLimits;
 use rag_parse::isolated::{IsolatedParser, worker_main};
 
@@ -66,7 +66,7 @@ fn outcomes(kind: &str) -> BTreeMap<String, Result<ParsedDocument, ParseErrorKin
     let outcome = |file: PathBuf| {
         let name = file.file_name().unwrap().to_string_lossy().into_owned();
         let started = Instant::now();
-        let outcome = parser.parse(&name, &std::fs::read(&file).unwrap());
+        let outcome = parser.parse(&ParseRequest::new(&name, &std::fs::read(&file).unwrap()));
         let time = started.elapsed();
         assert!(time < LIMIT, "{name} took {time:?}");
         match &outcome {

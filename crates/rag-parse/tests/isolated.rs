@@ -3,7 +3,7 @@
 use std::ffi::OsString;
 use std::time::{Duration, Instant};
 
-use rag_core::{DocumentParser, ParseErrorKind};
+use rag_core::{DocumentParser, ParseErrorKind, ParseRequest};
 use rag_parse::ParseLimits;
 use rag_parse::isolated::{IsolatedParser, worker_main};
 
@@ -42,12 +42,14 @@ fn worker(limits: ParseLimits) -> IsolatedParser {
 fn files_are_read_in_a_worker() {
     let parser = worker(ParseLimits::default());
     for _ in 0..3 {
-        let parsed = parser.parse("a.html", b"<h1>Tea</h1><p>Boil water").unwrap();
+        let parsed =
+            parser.parse(&ParseRequest::new("a.html", b"<h1>Tea</h1><p>Boil water")).unwrap();
         assert_eq!(parsed.text, "Tea\n\nBoil water");
     }
-    let error = parser.parse("a.pdf", b"%PDF-1.4 but nothing else").unwrap_err();
+    let error =
+        parser.parse(&ParseRequest::new("a.pdf", b"%PDF-1.4 but nothing else")).unwrap_err();
     assert_eq!(error.kind, ParseErrorKind::Damaged);
-    assert_eq!(parser.parse("a.md", b"here").unwrap().text, "here");
+    assert_eq!(parser.parse(&ParseRequest::new("a.md", b"here")).unwrap().text, "here");
 }
 
 #[test]
@@ -57,7 +59,9 @@ fn many_threads_have_workers_of_their_own() {
         for number in 0..8 {
             let parser = &parser;
             scope.spawn(move || {
-                let parsed = parser.parse("a.html", format!("<p>{number}").as_bytes()).unwrap();
+                let parsed = parser
+                    .parse(&ParseRequest::new("a.html", format!("<p>{number}").as_bytes()))
+                    .unwrap();
                 assert_eq!(parsed.text, number.to_string());
             });
         }
@@ -68,8 +72,9 @@ fn many_threads_have_workers_of_their_own() {
 fn a_worker_that_takes_too_long_is_ended() {
     let limits = ParseLimits { time: Duration::from_millis(100), ..ParseLimits::default() };
     let started = Instant::now();
-    let error =
-        parser("as_a_hanging_worker", HANG, limits).parse("a.html", b"<html>x").unwrap_err();
+    let error = parser("as_a_hanging_worker", HANG, limits)
+        .parse(&ParseRequest::new("a.html", b"<html>x"))
+        .unwrap_err();
     assert_eq!(error.kind, ParseErrorKind::Timeout);
     assert_eq!(error.reason, "reading the file took longer than 100ms");
     assert!(started.elapsed() < Duration::from_secs(10));
@@ -80,7 +85,7 @@ fn a_worker_without_memory_ends_alone() {
     // Less than the test binary itself has mapped: the first larger allocation fails.
     let limits = ParseLimits { process_bytes: 32 << 20, ..ParseLimits::default() };
     let page = format!("<p>{}", "word ".repeat(2_000_000));
-    let error = worker(limits).parse("a.html", page.as_bytes()).unwrap_err();
+    let error = worker(limits).parse(&ParseRequest::new("a.html", page.as_bytes())).unwrap_err();
     assert_eq!(error.kind, ParseErrorKind::Crashed, "{}", error.reason);
 }
 
@@ -92,7 +97,7 @@ fn a_program_that_is_no_worker_is_named() {
     ];
     for (program, reason) in cases {
         let parser = IsolatedParser::new(program, ["x"], ParseLimits::default());
-        let error = parser.parse("a.html", b"<html>x").unwrap_err();
+        let error = parser.parse(&ParseRequest::new("a.html", b"<html>x")).unwrap_err();
         assert_eq!(error.kind, ParseErrorKind::Crashed);
         assert!(error.reason.starts_with(reason), "{}", error.reason);
     }

@@ -87,8 +87,11 @@ impl Retriever {
             false => None,
         };
         let began = Instant::now();
-        let filter =
-            ChunkFilter { datasets: group.datasets.clone(), documents: request.documents.clone() };
+        let filter = ChunkFilter {
+            datasets: group.datasets.clone(),
+            documents: request.documents.clone(),
+            ..ChunkFilter::default()
+        };
         retrieval.total += self.index.count(&filter)?;
         let query = SearchQuery {
             text: Some(request.question.clone()),

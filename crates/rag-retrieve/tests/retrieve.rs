@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use llm_core::{ErrorKind, ModelError, Operation, SyncEmbeddingModel, SyncRerankModel};
 use rag_core::{
-    Chunk, ChunkIndex, ChunkingOptions, ContentHash, Dataset, DocumentId, DocumentSource,
-    EmbeddedChunk, EmbeddingIdentity, IngestJob, MetadataStore, TenantId,
+    Chunk, ChunkIndex, CompletedDocument, ContentHash, Dataset, DatasetSettings, DocumentId,
+    DocumentSource, EmbeddedChunk, EmbeddingIdentity, IngestJob, MetadataStore, TenantId,
 };
 use rag_retrieve::{Reranker, Retrieval, RetrieveRequest, Retriever};
 use rag_store::{Durability, EmbeddedStore, StoreOptions};
@@ -36,37 +36,48 @@ impl Library {
     }
 
     fn dataset(&self, name: &str, model: &str) -> Dataset {
-        let embedding = EmbeddingIdentity { model: model.into(), dimensions: DIMENSIONS as u32 };
+        let embedding = EmbeddingIdentity {
+            model: model.into(),
+            dimensions: DIMENSIONS as u32,
+            ..EmbeddingIdentity::default()
+        };
         self.store
-            .ensure_dataset(&TenantId::local(), name, &embedding, &ChunkingOptions::default())
+            .ensure_dataset(&TenantId::local(), name, &embedding, &DatasetSettings::default())
             .unwrap()
     }
 
     /// Stores a document whose chunk has this text, and the vector of perhaps another.
     fn add(&self, dataset: &Dataset, name: &str, text: &str, vector_text: &str) -> DocumentId {
-        let job = IngestJob {
-            dataset: dataset.id.clone(),
-            name: name.into(),
-            source: DocumentSource::File { path: name.into() },
-            content: ContentHash([1; 32]),
-            bytes: 1,
-        };
+        let job = IngestJob::new(
+            dataset.id.clone(),
+            name.into(),
+            DocumentSource::File { path: name.into() },
+            ContentHash([1; 32]),
+            1,
+        );
         self.store.submit(&job).unwrap();
         let job = self.store.claim(Duration::from_secs(600), 3).unwrap().unwrap();
         let chunk = Chunk {
-            id: name.parse().unwrap(),
-            dataset: dataset.id.clone(),
-            document: job.document.clone(),
-            ordinal: 0,
-            text: text.into(),
-            span: 0..text.len(),
-            headings: vec![],
-            places: vec![],
             tokens: 1,
+            ..Chunk::new(
+                name.parse().unwrap(),
+                dataset.id.clone(),
+                job.document.clone(),
+                text.into(),
+            )
         };
         let vector = vector_of(vector_text, DIMENSIONS);
         let chunks = vec![EmbeddedChunk { chunk, vector }];
-        self.store.complete(&job, Some("A title"), 0, chunks).unwrap();
+        self.store
+            .complete(
+                &job,
+                CompletedDocument {
+                    title: Some("A title".into()),
+                    chunks,
+                    ..CompletedDocument::default()
+                },
+            )
+            .unwrap();
         job.document
     }
 

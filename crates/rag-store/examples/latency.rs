@@ -17,7 +17,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use rag_core::{
-    Chunk, ChunkFilter, ChunkIndex, ChunkingOptions, ContentHash, Dataset, DatasetId, DocumentId,
+    Chunk, ChunkFilter, ChunkIndex, ContentHash, Dataset, DatasetId, DatasetSettings, DocumentId,
     DocumentSource, EmbeddedChunk, EmbeddingIdentity, IngestJob, MetadataStore, SearchQuery,
     TenantId,
 };
@@ -71,9 +71,12 @@ fn fill(
     datasets: usize,
 ) -> Result<Documents, Box<dyn Error>> {
     let store = EmbeddedStore::open(directory, StoreOptions::default())?;
-    let embedding =
-        EmbeddingIdentity { model: "test/model".into(), dimensions: corpus.dimensions as u32 };
-    let options = ChunkingOptions::default();
+    let embedding = EmbeddingIdentity {
+        model: "test/model".into(),
+        dimensions: corpus.dimensions as u32,
+        ..EmbeddingIdentity::default()
+    };
+    let options = DatasetSettings::default();
     let made = (0..datasets)
         .map(|number| {
             store.ensure_dataset(&TenantId::local(), &format!("{number}"), &embedding, &options)
@@ -96,7 +99,7 @@ fn fill(
                 while let Ok(Some(job)) = store.claim(LEASE, 3) {
                     let number = job.job.bytes as usize;
                     let chunks = corpus.document(number, &job.job.dataset, &job.document);
-                    store.complete(&job, None, 0, chunks).expect("completed");
+                    store.complete(&job, chunks.into()).expect("completed");
                     done.fetch_add(CHUNKS_PER_DOCUMENT, Ordering::Relaxed);
                 }
             });
@@ -116,13 +119,13 @@ fn fill(
 }
 
 fn job(dataset: &Dataset, number: usize) -> IngestJob {
-    IngestJob {
-        dataset: dataset.id.clone(),
-        name: format!("{number:09}"),
-        source: DocumentSource::File { path: number.to_string().into() },
-        content: ContentHash([0; 32]),
-        bytes: number as u64,
-    }
+    IngestJob::new(
+        dataset.id.clone(),
+        format!("{number:09}"),
+        DocumentSource::File { path: number.to_string().into() },
+        ContentHash([0; 32]),
+        number as u64,
+    )
 }
 
 fn report_opening(directory: &Path) -> Result<(), Box<dyn Error>> {
@@ -147,13 +150,13 @@ struct Searches {
 impl Searches {
     fn everywhere(&self) -> Vec<ChunkFilter> {
         let datasets = self.documents.iter().map(|(dataset, _)| dataset.clone()).collect();
-        vec![ChunkFilter { datasets, documents: None }]
+        vec![ChunkFilter { datasets, ..ChunkFilter::default() }]
     }
 
     fn single_datasets(&self) -> Vec<ChunkFilter> {
         let filter = |(dataset, _): &(DatasetId, _)| ChunkFilter {
             datasets: vec![dataset.clone()],
-            documents: None,
+            ..ChunkFilter::default()
         };
         self.documents.iter().map(filter).collect()
     }
@@ -162,7 +165,11 @@ impl Searches {
     fn some_documents(&self, one_of: usize) -> Vec<ChunkFilter> {
         let (dataset, documents) = &self.documents[0];
         let documents = documents.iter().step_by(one_of).cloned().collect();
-        vec![ChunkFilter { datasets: vec![dataset.clone()], documents: Some(documents) }]
+        vec![ChunkFilter {
+            datasets: vec![dataset.clone()],
+            documents: Some(documents),
+            ..ChunkFilter::default()
+        }]
     }
 
     fn report(
@@ -265,15 +272,15 @@ impl Corpus {
                 EmbeddedChunk {
                     vector: self.vector(chunk),
                     chunk: Chunk {
-                        id: id(chunk).parse().expect("an id"),
-                        dataset: dataset.clone(),
-                        document: document.clone(),
                         ordinal: ordinal as u32,
-                        span: 0..text.len(),
-                        text,
                         headings: vec![format!("Chapter {ordinal}")],
-                        places: vec![],
                         tokens: WORDS_PER_CHUNK as u32,
+                        ..Chunk::new(
+                            id(chunk).parse().expect("an id"),
+                            dataset.clone(),
+                            document.clone(),
+                            text,
+                        )
                     },
                 }
             })

@@ -3,26 +3,22 @@
 use std::ops::Range;
 
 use rag_core::{
-    Chunk, ChunkId, DocumentId, DocumentStatus, EmbeddedChunk, StoreError, StoreErrorKind,
+    Chunk, ChunkId, ChunkKind, CompletedDocument, DocumentId, DocumentStatus, EmbeddedChunk,
+    StoreError, StoreErrorKind, Tag,
 };
 use rusqlite::{Connection, OptionalExtension, Row, params};
+use serde::{Deserialize, Serialize};
 
 use crate::documents;
 use crate::failure::{damaged, database};
 use crate::key::ChunkKey;
 
 const SELECT: &str = "SELECT chunk.id, dataset.id, document.id, chunk.ordinal, chunk.text,
-        chunk.span_start, chunk.span_end, chunk.headings, chunk.places, chunk.tokens
+        chunk.span_start, chunk.span_end, chunk.headings, chunk.places, chunk.tokens,
+        chunk.rest
     FROM chunk
     JOIN document ON document.no = chunk.document AND document.version = chunk.key >> 24
     JOIN dataset ON dataset.no = document.dataset";
-
-/// A document as it replaces its earlier version.
-pub(crate) struct Completion {
-    pub(crate) title: Option<String>,
-    pub(crate) pages: u32,
-    pub(crate) chunks: Vec<EmbeddedChunk>,
-}
 
 /// What a completion changed: the document now, and the version that it replaces (0: none).
 pub(crate) struct Completed {
@@ -30,11 +26,12 @@ pub(crate) struct Completed {
     pub(crate) replaced: u64,
 }
 
-/// Replaces the chunks of document `no` by a new version and marks it ready.
+/// Replaces the chunks of document `no` by a new version and marks it ready. Those that are searched come first in
+/// `completion`.
 pub(crate) fn complete(
     connection: &Connection,
     no: i64,
-    completion: &Completion,
+    completion: &CompletedDocument,
 ) -> Result<Completed, StoreError> {
     let version = next_version(connection)?;
     let (dataset, replaced) = connection
@@ -48,7 +45,8 @@ pub(crate) fn complete(
     }
     connection
         .prepare_cached(
-            "UPDATE document SET version = ?2, title = ?3, pages = ?4, chunks = ?5 WHERE no = ?1",
+            "UPDATE document SET version = ?2, title = ?3, pages = ?4, chunks = ?5, metadata = ?6
+             WHERE no = ?1",
         )
         .map_err(database)?
         .execute(params![
@@ -56,12 +54,18 @@ pub(crate) fn complete(
             version.cast_signed(),
             completion.title,
             completion.pages,
-            completion.chunks.len() as i64
+            completion.chunks.iter().filter(|chunk| is_searched(chunk)).count() as i64,
+            documents::metadata_column(&completion.metadata)?,
         ])
         .map_err(database)?;
     documents::set_status(connection, no, &DocumentStatus::Ready)?;
     let document = documents::Indexed { no: no.cast_unsigned(), dataset, version };
     Ok(Completed { document, replaced })
+}
+
+/// Whether searches find a chunk.
+pub(crate) fn is_searched(chunk: &EmbeddedChunk) -> bool {
+    chunk.chunk.kind.is_searched()
 }
 
 /// The number of the document completed last.
@@ -92,8 +96,8 @@ fn insert(
     connection
         .prepare_cached(
             "INSERT INTO chunk (key, document, id, ordinal, text, span_start, span_end, headings,
-                                places, tokens)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
+                                places, tokens, rest)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
         )
         .map_err(database)?
         .execute(params![
@@ -107,8 +111,12 @@ fn insert(
             json(serde_json::to_string(&chunk.headings))?,
             json(serde_json::to_string(&chunk.places))?,
             chunk.tokens,
+            Rest::of(chunk).map(|rest| json(serde_json::to_string(&rest))).transpose()?,
         ])
         .map_err(database)?;
+    if !is_searched(embedded) {
+        return Ok(());
+    }
     let bytes: Vec<u8> = embedded.vector.iter().flat_map(|number| number.to_le_bytes()).collect();
     connection
         .prepare_cached("INSERT INTO vector (key, value) VALUES (?1, ?2)")
@@ -176,7 +184,7 @@ pub(crate) fn of_version(
             "{sql} WHERE chunk.key BETWEEN ?1 << 24 AND (?1 + 1 << 24) - 1 ORDER BY chunk.key"
         ))
         .map_err(database)?
-        .query_map([version.cast_signed()], |row| Ok((chunk(row), row.get::<_, Vec<u8>>(10)?)))
+        .query_map([version.cast_signed()], |row| Ok((chunk(row), row.get::<_, Vec<u8>>(11)?)))
         .map_err(database)?
         .map(|row| {
             let (chunk, bytes) = row.map_err(database)?;
@@ -246,12 +254,49 @@ fn vector(bytes: &[u8]) -> Result<Vec<f32>, StoreError> {
     Ok(numbers.iter().map(|number| f32::from_le_bytes(*number)).collect())
 }
 
+/// What most chunks lack.
+#[derive(Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+struct Rest {
+    kind: ChunkKind,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    parent: Option<ChunkId>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    context: Option<String>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    keywords: Vec<String>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    questions: Vec<String>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    tags: Vec<Tag>,
+}
+
+impl Rest {
+    /// What of this a chunk has, if anything.
+    fn of(chunk: &Chunk) -> Option<Self> {
+        let rest = Self {
+            kind: chunk.kind,
+            parent: chunk.parent.clone(),
+            context: chunk.context.clone(),
+            keywords: chunk.keywords.clone(),
+            questions: chunk.questions.clone(),
+            tags: chunk.tags.clone(),
+        };
+        Some(rest).filter(|rest| *rest != Self::default())
+    }
+}
+
 /// A chunk from the columns of [`SELECT`].
 fn chunk(row: &Row<'_>) -> Result<Chunk, StoreError> {
     let text = |column: usize| row.get::<_, String>(column).map_err(database);
     let offset = |column: usize| {
         let offset: i64 = row.get(column).map_err(database)?;
         usize::try_from(offset).map_err(|error| damaged("a chunk's place", error))
+    };
+    let rest: Option<String> = row.get(10).map_err(database)?;
+    let rest: Rest = match rest {
+        Some(rest) => serde_json::from_str(&rest).map_err(|error| damaged("a chunk", error))?,
+        None => Rest::default(),
     };
     Ok(Chunk {
         id: text(0)?.parse().map_err(|error| damaged("a chunk id", error))?,
@@ -265,5 +310,11 @@ fn chunk(row: &Row<'_>) -> Result<Chunk, StoreError> {
         places: serde_json::from_str(&text(8)?)
             .map_err(|error| damaged("a chunk's places", error))?,
         tokens: row.get(9).map_err(database)?,
+        kind: rest.kind,
+        parent: rest.parent,
+        context: rest.context,
+        keywords: rest.keywords,
+        questions: rest.questions,
+        tags: rest.tags,
     })
 }

@@ -1,7 +1,7 @@
 //! Datasets in the database.
 
 use rag_core::{
-    ChunkingOptions, Dataset, DatasetId, EmbeddingIdentity, StoreError, StoreErrorKind, TenantId,
+    Dataset, DatasetId, DatasetSettings, EmbeddingIdentity, StoreError, StoreErrorKind, TenantId,
 };
 use rusqlite::{Connection, OptionalExtension, Row, params};
 use uuid::Uuid;
@@ -9,7 +9,8 @@ use uuid::Uuid;
 use crate::clock;
 use crate::failure::{damaged, database};
 
-const COLUMNS: &str = "id, tenant, name, model, dimensions, chunking, created_at";
+const COLUMNS: &str =
+    "id, tenant, name, model, dimensions, document_prefix, query_prefix, settings, created_at";
 
 /// A dataset as the indexes know it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -65,7 +66,7 @@ pub(crate) fn ensure(
     tenant: &TenantId,
     name: &str,
     embedding: &EmbeddingIdentity,
-    chunking: &ChunkingOptions,
+    settings: &DatasetSettings,
 ) -> Result<(Dataset, Option<IndexedDataset>), StoreError> {
     if let Some(existing) = find(connection, tenant, name)? {
         check_embedding(&existing, embedding)?;
@@ -76,7 +77,7 @@ pub(crate) fn ensure(
         tenant: tenant.clone(),
         name: name.to_owned(),
         embedding: embedding.clone(),
-        chunking: chunking.clone(),
+        settings: settings.clone(),
         created_at: clock::now(),
     };
     let no = insert(connection, &dataset)?;
@@ -103,11 +104,10 @@ pub(crate) fn delete(connection: &Connection, id: &DatasetId) -> Result<Option<u
 }
 
 fn insert(connection: &Connection, dataset: &Dataset) -> Result<u32, StoreError> {
-    let chunking = serde_json::to_string(&dataset.chunking)
-        .map_err(|error| damaged("chunking options", error))?;
+    let settings = settings_column(&dataset.settings)?;
     connection
         .prepare_cached(&format!(
-            "INSERT INTO dataset ({COLUMNS}) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7) RETURNING no"
+            "INSERT INTO dataset ({COLUMNS}) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9) RETURNING no"
         ))
         .map_err(database)?
         .query_row(
@@ -117,12 +117,32 @@ fn insert(connection: &Connection, dataset: &Dataset) -> Result<u32, StoreError>
                 dataset.name,
                 dataset.embedding.model,
                 dataset.embedding.dimensions,
-                chunking,
+                dataset.embedding.document_prefix,
+                dataset.embedding.query_prefix,
+                settings,
                 dataset.created_at,
             ],
             |row| row.get(0),
         )
         .map_err(database)
+}
+
+/// Changes a dataset's settings. Whether it exists.
+pub(crate) fn update(
+    connection: &Connection,
+    id: &DatasetId,
+    settings: &DatasetSettings,
+) -> Result<bool, StoreError> {
+    let changed = connection
+        .prepare_cached("UPDATE dataset SET settings = ?2 WHERE id = ?1")
+        .map_err(database)?
+        .execute(params![id.as_str(), settings_column(settings)?])
+        .map_err(database)?;
+    Ok(changed > 0)
+}
+
+fn settings_column(settings: &DatasetSettings) -> Result<String, StoreError> {
+    serde_json::to_string(settings).map_err(|error| damaged("a dataset's settings", error))
 }
 
 fn check_embedding(dataset: &Dataset, wanted: &EmbeddingIdentity) -> Result<(), StoreError> {
@@ -146,10 +166,15 @@ fn dataset(row: &Row<'_>) -> Result<Dataset, StoreError> {
         id: text(0)?.parse().map_err(|error| damaged("a dataset id", error))?,
         tenant: text(1)?.parse().map_err(|error| damaged("a tenant id", error))?,
         name: text(2)?,
-        embedding: EmbeddingIdentity { model: text(3)?, dimensions: row.get(4).map_err(database)? },
-        chunking: serde_json::from_str(&text(5)?)
-            .map_err(|error| damaged("chunking options", error))?,
-        created_at: row.get(6).map_err(database)?,
+        embedding: EmbeddingIdentity {
+            model: text(3)?,
+            dimensions: row.get(4).map_err(database)?,
+            document_prefix: text(5)?,
+            query_prefix: text(6)?,
+        },
+        settings: serde_json::from_str(&text(7)?)
+            .map_err(|error| damaged("a dataset's settings", error))?,
+        created_at: row.get(8).map_err(database)?,
     })
 }
 

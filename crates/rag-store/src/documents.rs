@@ -1,17 +1,18 @@
 //! Documents in the database.
 
 use rag_core::{
-    ContentHash, DatasetId, Document, DocumentId, DocumentStatus, IngestStage, StoreError,
-    StoreStats,
+    ChunkFilter, ContentHash, DatasetId, Document, DocumentId, DocumentStatus, IngestStage,
+    Metadata, MetadataFilter, StoreError, StoreStats,
 };
 use rusqlite::{Connection, OptionalExtension, Row, params};
+use rustc_hash::FxHashSet;
 
 use crate::clock;
 use crate::failure::{damaged, database};
 
 const SELECT: &str =
     "SELECT document.id, dataset.id, document.name, content, bytes, title, pages, chunks, state,
-        detail, updated_at
+        detail, updated_at, metadata
     FROM document JOIN dataset ON dataset.no = document.dataset";
 
 /// A document's number, its dataset's, and its version that can be found (0: none).
@@ -49,7 +50,7 @@ pub(crate) fn list(
 }
 
 /// The numbers of those documents that exist.
-pub(crate) fn numbers(connection: &Connection, ids: &[DocumentId]) -> Result<Vec<u64>, StoreError> {
+fn numbers(connection: &Connection, ids: &[DocumentId]) -> Result<Vec<u64>, StoreError> {
     // One statement for all of them: a filter may name thousands.
     let ids = serde_json::to_string(ids).map_err(|error| damaged("a document id", error))?;
     connection
@@ -64,29 +65,117 @@ pub(crate) fn numbers(connection: &Connection, ids: &[DocumentId]) -> Result<Vec
         .collect()
 }
 
-/// Chunks that can be found in a dataset, of all documents or of these.
+/// The numbers of the documents of these datasets that pass a filter.
+fn passing(
+    connection: &Connection,
+    datasets: &[DatasetId],
+    filter: &MetadataFilter,
+) -> Result<Vec<u64>, StoreError> {
+    let mut select = connection
+        .prepare_cached(
+            "SELECT no, metadata FROM document WHERE version > 0
+                AND dataset = (SELECT no FROM dataset WHERE id = ?1)",
+        )
+        .map_err(database)?;
+    let mut passing = Vec::new();
+    for dataset in datasets {
+        let rows = select
+            .query_map([dataset.as_str()], |row| {
+                Ok((row.get::<_, i64>(0)?.cast_unsigned(), row.get::<_, String>(1)?))
+            })
+            .map_err(database)?;
+        for row in rows {
+            let (no, fields) = row.map_err(database)?;
+            if filter.matches(&metadata(&fields)?) {
+                passing.push(no);
+            }
+        }
+    }
+    Ok(passing)
+}
+
+/// Replaces a document's metadata. Whether it exists.
+pub(crate) fn set_metadata(
+    connection: &Connection,
+    id: &DocumentId,
+    metadata: &Metadata,
+) -> Result<bool, StoreError> {
+    let changed = connection
+        .prepare_cached("UPDATE document SET metadata = ?2, updated_at = ?3 WHERE id = ?1")
+        .map_err(database)?
+        .execute(params![id.as_str(), metadata_column(metadata)?, clock::now()])
+        .map_err(database)?;
+    Ok(changed > 0)
+}
+
+pub(crate) fn metadata_column(metadata: &Metadata) -> Result<String, StoreError> {
+    serde_json::to_string(metadata).map_err(|error| damaged("a document's metadata", error))
+}
+
+pub(crate) fn metadata(column: &str) -> Result<Metadata, StoreError> {
+    serde_json::from_str(column).map_err(|error| damaged("a document's metadata", error))
+}
+
+/// The numbers of the documents that a filter lets through, of its datasets and maybe of others; `None`: all of its
+/// datasets' documents.
+pub(crate) fn admitted(
+    connection: &Connection,
+    filter: &ChunkFilter,
+) -> Result<Option<FxHashSet<u64>>, StoreError> {
+    let named = filter.documents.as_ref().map(|ids| numbers(connection, ids)).transpose()?;
+    let passing = filter
+        .metadata
+        .as_ref()
+        .map(|metadata| passing(connection, &filter.datasets, metadata))
+        .transpose()?;
+    Ok(match (named, passing) {
+        (None, None) => None,
+        (Some(only), None) | (None, Some(only)) => Some(only.into_iter().collect()),
+        (Some(named), Some(passing)) => {
+            let passing: FxHashSet<u64> = passing.into_iter().collect();
+            Some(named.into_iter().filter(|no| passing.contains(no)).collect())
+        }
+    })
+}
+
+/// Chunks that can be found in these datasets, of all documents or of these.
 pub(crate) fn count_chunks(
     connection: &Connection,
-    dataset: &DatasetId,
-    documents: Option<&[DocumentId]>,
+    datasets: &[DatasetId],
+    documents: Option<&FxHashSet<u64>>,
 ) -> Result<u64, StoreError> {
-    const ALL: &str = "SELECT coalesce(sum(chunks), 0) FROM document
-        WHERE dataset = (SELECT no FROM dataset WHERE id = ?1)";
-    let count = |sql: &str, document: Option<&str>| {
-        let mut statement = connection.prepare_cached(sql)?;
-        match document {
-            Some(document) => statement.query_row([dataset.as_str(), document], |row| row.get(0)),
-            None => statement.query_row([dataset.as_str()], |row| row.get(0)),
-        }
-    };
+    let datasets = serde_json::to_string(datasets).map_err(|e| damaged("a dataset id", e))?;
+    const OF_DATASETS: &str = "FROM document WHERE dataset IN (SELECT dataset.no
+        FROM json_each(?1) AS wanted JOIN dataset ON dataset.id = wanted.value)";
     let Some(documents) = documents else {
-        return count(ALL, None).map(i64::cast_unsigned).map_err(database);
+        return connection
+            .prepare_cached(&format!("SELECT coalesce(sum(chunks), 0) {OF_DATASETS}"))
+            .map_err(database)?
+            .query_row([datasets], |row| row.get::<_, i64>(0))
+            .map(i64::cast_unsigned)
+            .map_err(database);
     };
-    let of_one = format!("{ALL} AND id = ?2");
-    documents.iter().try_fold(0, |sum, document| {
-        let chunks = count(&of_one, Some(document.as_str())).map_err(database)?;
-        Ok(sum + chunks.cast_unsigned())
-    })
+    let numbers: Vec<u64> = documents.iter().copied().collect();
+    let numbers = serde_json::to_string(&numbers).map_err(|e| damaged("a document", e))?;
+    connection
+        .prepare_cached(&format!(
+            "SELECT coalesce(sum(chunks), 0) {OF_DATASETS} AND no IN (SELECT value FROM json_each(?2))"
+        ))
+        .map_err(database)?
+        .query_row([datasets, numbers], |row| row.get::<_, i64>(0))
+        .map(i64::cast_unsigned)
+        .map_err(database)
+}
+
+/// The version of a document that can be found.
+pub(crate) fn version(connection: &Connection, id: &DocumentId) -> Result<Option<u64>, StoreError> {
+    connection
+        .prepare_cached("SELECT version FROM document WHERE id = ?1 AND version > 0")
+        .map_err(database)?
+        .query_row([id.as_str()], |row| row.get::<_, i64>(0))
+        .optional()
+        .map(|version| version.map(i64::cast_unsigned))
+        .map_err(database)
 }
 
 /// The versions of all documents that can be found.
@@ -203,6 +292,7 @@ fn status_columns(status: &DocumentStatus) -> (&'static str, Option<&str>) {
         DocumentStatus::Running { stage } => ("running", Some(stage.as_str())),
         DocumentStatus::Ready => ("ready", None),
         DocumentStatus::Failed { reason } => ("failed", Some(reason)),
+        DocumentStatus::Cancelled => ("cancelled", None),
     }
 }
 
@@ -212,13 +302,14 @@ fn status(state: &str, detail: Option<String>) -> Result<DocumentStatus, StoreEr
         "running" => Ok(DocumentStatus::Running { stage: stage(&detail.unwrap_or_default())? }),
         "ready" => Ok(DocumentStatus::Ready),
         "failed" => Ok(DocumentStatus::Failed { reason: detail.unwrap_or_default() }),
+        "cancelled" => Ok(DocumentStatus::Cancelled),
         other => Err(damaged("a document's state", format!("`{other}`"))),
     }
 }
 
 fn stage(name: &str) -> Result<IngestStage, StoreError> {
-    use IngestStage::{Chunk, Embed, Index, Parse, Read};
-    [Read, Parse, Chunk, Embed, Index]
+    use IngestStage::{Chunk, Describe, Embed, Enrich, Index, Parse, Read};
+    [Read, Parse, Describe, Chunk, Enrich, Embed, Index]
         .into_iter()
         .find(|stage| stage.as_str() == name)
         .ok_or_else(|| damaged("a document's stage", format!("`{name}`")))
@@ -238,5 +329,6 @@ fn document(row: &Row<'_>) -> Result<Document, StoreError> {
         chunks: row.get(7).map_err(database)?,
         status: status(&text(8)?, row.get(9).map_err(database)?)?,
         updated_at: row.get(10).map_err(database)?,
+        metadata: metadata(&text(11)?)?,
     })
 }

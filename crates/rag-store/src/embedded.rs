@@ -7,13 +7,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rag_core::{
-    Chunk, ChunkFilter, ChunkId, ChunkIndex, ChunkingOptions, ClaimedJob, Dataset, DatasetId,
-    Document, DocumentId, EmbeddedChunk, EmbeddingIdentity, IngestJob, IngestStage, MetadataStore,
-    SearchQuery, SearchResults, StoreError, StoreErrorKind, StoreStats, Submitted, TenantId,
+    ArtifactKey, ArtifactStore, Chunk, ChunkFilter, ChunkId, ChunkIndex, ClaimedJob,
+    CompletedDocument, Dataset, DatasetId, DatasetSettings, Document, DocumentId, EmbeddedChunk,
+    EmbeddingIdentity, IngestJob, IngestStage, Metadata, MetadataStore, SearchQuery, SearchResults,
+    StoreError, StoreErrorKind, StoreStats, Submitted, TenantId,
 };
 use rusqlite::Connection;
 
-use crate::chunks::Completion;
 use crate::failure::{self, database};
 use crate::key::MOST_CHUNKS;
 use crate::lock::DirectoryLock;
@@ -25,7 +25,7 @@ use crate::search::Search;
 use crate::search_index::{SearchIndex, Truth};
 use crate::snapshot::{Change, TailDocument};
 use crate::write_queue::WriteQueue;
-use crate::{catch_up, chunks, datasets, documents, jobs, schema};
+use crate::{artifacts, catch_up, chunks, datasets, documents, jobs, schema};
 
 const DATABASE: &str = "store.sqlite";
 const INDEX_DIRECTORY: &str = "index";
@@ -189,13 +189,13 @@ impl MetadataStore for EmbeddedStore {
         tenant: &TenantId,
         name: &str,
         embedding: &EmbeddingIdentity,
-        chunking: &ChunkingOptions,
+        settings: &DatasetSettings,
     ) -> Result<Dataset, StoreError> {
         let (tenant, name) = (tenant.clone(), name.to_owned());
-        let (embedding, chunking) = (embedding.clone(), chunking.clone());
+        let (embedding, settings) = (embedding.clone(), settings.clone());
         self.inner.write(move |connection, changes| {
             let (dataset, made) =
-                datasets::ensure(connection, &tenant, &name, &embedding, &chunking)?;
+                datasets::ensure(connection, &tenant, &name, &embedding, &settings)?;
             changes.extend(made.map(Change::DatasetMade));
             Ok(dataset)
         })
@@ -253,6 +253,31 @@ impl MetadataStore for EmbeddedStore {
         self.inner.write_repeatable(move |connection, _| jobs::fail(connection, &job, &reason))
     }
 
+    fn update_dataset(
+        &self,
+        dataset: &DatasetId,
+        settings: &DatasetSettings,
+    ) -> Result<(), StoreError> {
+        let (dataset, settings) = (dataset.clone(), settings.clone());
+        self.inner.write(move |connection, _| {
+            match datasets::update(connection, &dataset, &settings)? {
+                true => Ok(()),
+                false => Err(failure::not_found(format!("there is no dataset {dataset}"))),
+            }
+        })
+    }
+
+    fn set_metadata(&self, document: &DocumentId, metadata: &Metadata) -> Result<bool, StoreError> {
+        let (document, metadata) = (document.clone(), metadata.clone());
+        self.inner
+            .write(move |connection, _| documents::set_metadata(connection, &document, &metadata))
+    }
+
+    fn cancel(&self, document: &DocumentId) -> Result<bool, StoreError> {
+        let document = document.clone();
+        self.inner.write(move |connection, _| jobs::cancel(connection, &document))
+    }
+
     fn release_leases(&self) -> Result<(), StoreError> {
         self.inner.write_repeatable(|connection, _| jobs::release_leases(connection))
     }
@@ -273,6 +298,13 @@ impl MetadataStore for EmbeddedStore {
         self.inner.readers.read(|connection| chunks::of_document(connection, document, range))
     }
 
+    fn embedded_chunks(&self, document: &DocumentId) -> Result<Vec<EmbeddedChunk>, StoreError> {
+        self.inner.readers.read(|connection| match documents::version(connection, document)? {
+            Some(version) => Ok(chunks::of_version(connection, version)?.1),
+            None => Ok(Vec::new()),
+        })
+    }
+
     fn stats(&self) -> Result<StoreStats, StoreError> {
         self.inner.readers.read(documents::stats)
     }
@@ -282,9 +314,7 @@ impl ChunkIndex for EmbeddedStore {
     fn complete(
         &self,
         job: &ClaimedJob,
-        title: Option<&str>,
-        pages: u32,
-        chunks: Vec<EmbeddedChunk>,
+        mut document: CompletedDocument,
     ) -> Result<(), StoreError> {
         let dataset = self.inner.index.dataset(&job.job.dataset).ok_or_else(|| {
             StoreError::new(
@@ -292,16 +322,20 @@ impl ChunkIndex for EmbeddedStore {
                 format!("the dataset of `{}` was deleted; drop the work", job.job.name),
             )
         })?;
-        check_chunks(&chunks, dataset.dimensions)?;
+        check_chunks(&document.chunks, dataset.dimensions)?;
         self.inner.bell.wait_for_room(&self.inner.options)?;
 
         let dimensions = dataset.dimensions as usize;
-        let content = Arc::new(PreparedDocument::new(title, &chunks, dimensions));
+        // The indexes know chunks by their places, so those that they do not hold come last.
+        document.chunks.sort_by_key(|chunk| !chunks::is_searched(chunk));
+        let searched = document.chunks.partition_point(chunks::is_searched);
+        let searched = document.chunks.get(..searched).unwrap_or_default();
+        let title = document.title.as_deref();
+        let content = Arc::new(PreparedDocument::new(title, searched, dimensions));
         let job = job.clone();
-        let completion = Completion { title: title.map(str::to_owned), pages, chunks };
         self.inner.write_repeatable(move |connection, changes| {
-            let document = jobs::held_document(connection, &job)?;
-            let completed = chunks::complete(connection, document, &completion)?;
+            let held = jobs::held_document(connection, &job)?;
+            let completed = chunks::complete(connection, held, &document)?;
             jobs::finish(connection, job.id)?;
             let documents::Indexed { no, dataset, version } = completed.document;
             changes.push(Change::DocumentStored {
@@ -340,14 +374,8 @@ impl ChunkIndex for EmbeddedStore {
         if snapshot.datasets.is_empty() || query.limit == 0 {
             return Ok(SearchResults::default());
         }
-        let documents = match &query.filter.documents {
-            None => None,
-            Some(ids) => {
-                let numbers =
-                    self.inner.readers.read(|connection| documents::numbers(connection, ids))?;
-                Some(numbers.into_iter().collect())
-            }
-        };
+        let documents =
+            self.inner.readers.read(|connection| documents::admitted(connection, &query.filter))?;
         let search = Search {
             text: query.text.as_deref(),
             vector: query.vector.as_deref(),
@@ -358,20 +386,22 @@ impl ChunkIndex for EmbeddedStore {
     }
 
     fn count(&self, filter: &ChunkFilter) -> Result<u64, StoreError> {
-        let mut datasets: Vec<&DatasetId> = filter.datasets.iter().collect();
-        datasets.sort_unstable();
-        datasets.dedup();
-        let mut documents = filter.documents.clone();
-        if let Some(documents) = &mut documents {
-            documents.sort_unstable();
-            documents.dedup();
-        }
         self.inner.readers.read(|connection| {
-            datasets.into_iter().try_fold(0, |sum, dataset| {
-                let of_dataset =
-                    documents::count_chunks(connection, dataset, documents.as_deref())?;
-                Ok(sum + of_dataset)
-            })
+            let admitted = documents::admitted(connection, filter)?;
+            documents::count_chunks(connection, &filter.datasets, admitted.as_ref())
+        })
+    }
+}
+
+impl ArtifactStore for EmbeddedStore {
+    fn artifacts(&self, keys: &[ArtifactKey]) -> Result<Vec<Option<Vec<u8>>>, StoreError> {
+        self.inner.readers.read(|connection| artifacts::find(connection, keys))
+    }
+
+    fn keep_artifacts(&self, artifacts: Vec<(ArtifactKey, Vec<u8>)>) -> Result<(), StoreError> {
+        let most_bytes = self.inner.options.artifact_bytes;
+        self.inner.write_repeatable(move |connection, _| {
+            artifacts::keep(connection, &artifacts, most_bytes)
         })
     }
 }
@@ -386,7 +416,11 @@ fn check_chunks(chunks: &[EmbeddedChunk], dimensions: u32) -> Result<(), StoreEr
             ),
         ));
     }
-    let fits = |chunk: &EmbeddedChunk| chunk.vector.len() == dimensions as usize;
+    let wanted = |chunk: &EmbeddedChunk| match chunks::is_searched(chunk) {
+        true => dimensions as usize,
+        false => 0,
+    };
+    let fits = |chunk: &EmbeddedChunk| chunk.vector.len() == wanted(chunk);
     match chunks.iter().find(|chunk| !fits(chunk)) {
         None => Ok(()),
         Some(chunk) => Err(StoreError::new(

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use rag_core::{
-    ChunkingOptions, ClaimedJob, ContentHash, DocumentId, DocumentStatus, EmbeddingIdentity,
+    ClaimedJob, ContentHash, DatasetSettings, DocumentId, DocumentStatus, EmbeddingIdentity,
     IngestJob, IngestStage, StoreError, StoreErrorKind, Submitted,
 };
 use rusqlite::{Connection, OptionalExtension, Row, params};
@@ -58,7 +58,7 @@ fn existing_document(
 ) -> Result<Option<KnownDocument>, StoreError> {
     connection
         .prepare_cached(
-            "SELECT no, id, content, state = 'failed' FROM document WHERE dataset = ?1 AND name = ?2",
+            "SELECT no, id, content, state IN ('failed', 'cancelled') FROM document WHERE dataset = ?1 AND name = ?2",
         )
         .map_err(database)?
         .query_row(params![dataset, name], |row| {
@@ -113,15 +113,30 @@ fn renew_document(connection: &Connection, no: i64, job: &IngestJob) -> Result<(
 fn queue(connection: &Connection, document: i64, job: &IngestJob) -> Result<(), StoreError> {
     let source =
         serde_json::to_string(&job.source).map_err(|error| damaged("a document source", error))?;
+    let chunking = job
+        .chunking
+        .as_ref()
+        .map(serde_json::to_string)
+        .transpose()
+        .map_err(|error| damaged("chunking options", error))?;
     connection
         .prepare_cached("DELETE FROM job WHERE document = ?1")
         .map_err(database)?
         .execute([document])
         .map_err(database)?;
     connection
-        .prepare_cached("INSERT INTO job (document, source) VALUES (?1, ?2)")
+        .prepare_cached(
+            "INSERT INTO job (document, source, priority, chunking, metadata)
+             VALUES (?1, ?2, ?3, ?4, ?5)",
+        )
         .map_err(database)?
-        .execute(params![document, source])
+        .execute(params![
+            document,
+            source,
+            job.priority,
+            chunking,
+            documents::metadata_column(&job.metadata)?
+        ])
         .map_err(database)?;
     Ok(())
 }
@@ -135,13 +150,13 @@ pub(crate) fn any_free(connection: &Connection) -> Result<bool, StoreError> {
         .map_err(database)
 }
 
-/// Takes the oldest job that nobody holds; gives up those taken too often.
+/// Takes the next job that nobody holds; gives up those taken too often.
 pub(crate) fn claim(
     connection: &Connection,
     lease: Duration,
     max_attempts: u32,
 ) -> Result<Option<ClaimedJob>, StoreError> {
-    while let Some((id, attempts)) = oldest_free(connection)? {
+    while let Some((id, attempts)) = next_free(connection)? {
         if attempts < max_attempts {
             take(connection, id, attempts + 1, lease)?;
             return claimed(connection, id).map(Some);
@@ -166,9 +181,12 @@ fn take(connection: &Connection, id: i64, attempt: u32, lease: Duration) -> Resu
     documents::set_status(connection, document, &status)
 }
 
-fn oldest_free(connection: &Connection) -> Result<Option<(i64, u32)>, StoreError> {
+fn next_free(connection: &Connection) -> Result<Option<(i64, u32)>, StoreError> {
     connection
-        .prepare_cached("SELECT id, attempts FROM job WHERE leased_until <= ?1 ORDER BY id LIMIT 1")
+        .prepare_cached(
+            "SELECT id, attempts FROM job WHERE leased_until <= ?1
+             ORDER BY priority DESC, id LIMIT 1",
+        )
         .map_err(database)?
         .query_row([clock::now()], |row| Ok((row.get(0)?, row.get(1)?)))
         .optional()
@@ -179,8 +197,9 @@ fn claimed(connection: &Connection, id: i64) -> Result<ClaimedJob, StoreError> {
     connection
         .prepare_cached(
             "SELECT job.id, job.attempts, document.id, dataset.id, document.name, job.source,
-                    document.content, document.bytes, dataset.chunking, dataset.model,
-                    dataset.dimensions
+                    document.content, document.bytes, dataset.settings, dataset.model,
+                    dataset.dimensions, dataset.document_prefix, dataset.query_prefix,
+                    job.priority, job.chunking, job.metadata
              FROM job JOIN document ON document.no = job.document
                       JOIN dataset ON dataset.no = document.dataset
              WHERE job.id = ?1",
@@ -193,8 +212,16 @@ fn claimed(connection: &Connection, id: i64) -> Result<ClaimedJob, StoreError> {
 fn claimed_job(row: &Row<'_>) -> Result<ClaimedJob, StoreError> {
     let text = |column: usize| row.get::<_, String>(column).map_err(database);
     let attempt: u32 = row.get(1).map_err(database)?;
-    let chunking: ChunkingOptions =
-        serde_json::from_str(&text(8)?).map_err(|error| damaged("chunking options", error))?;
+    let mut settings: DatasetSettings =
+        serde_json::from_str(&text(8)?).map_err(|error| damaged("a dataset's settings", error))?;
+    let chunking: Option<String> = row.get(14).map_err(database)?;
+    let chunking = chunking
+        .map(|chunking| serde_json::from_str(&chunking))
+        .transpose()
+        .map_err(|error| damaged("chunking options", error))?;
+    if let Some(chunking) = &chunking {
+        settings.chunking = Clone::clone(chunking);
+    }
     Ok(ClaimedJob {
         id: row.get(0).map_err(database)?,
         claim: i64::from(attempt),
@@ -207,11 +234,16 @@ fn claimed_job(row: &Row<'_>) -> Result<ClaimedJob, StoreError> {
                 .map_err(|error| damaged("a document source", error))?,
             content: ContentHash(row.get(6).map_err(database)?),
             bytes: row.get::<_, i64>(7).map_err(database)?.cast_unsigned(),
+            priority: row.get(13).map_err(database)?,
+            chunking,
+            metadata: documents::metadata(&text(15)?)?,
         },
-        chunking,
+        settings,
         embedding: EmbeddingIdentity {
             model: text(9)?,
             dimensions: row.get(10).map_err(database)?,
+            document_prefix: text(11)?,
+            query_prefix: text(12)?,
         },
     })
 }
@@ -240,6 +272,23 @@ pub(crate) fn fail(
 ) -> Result<(), StoreError> {
     held_document(connection, job)?;
     end(connection, job.id, &DocumentStatus::Failed { reason: reason.to_owned() })
+}
+
+/// Takes back the job of a document. Whether there was one.
+pub(crate) fn cancel(connection: &Connection, document: &DocumentId) -> Result<bool, StoreError> {
+    let job = connection
+        .prepare_cached(
+            "SELECT job.id FROM job JOIN document ON document.no = job.document
+             WHERE document.id = ?1",
+        )
+        .map_err(database)?
+        .query_row([document.as_str()], |row| row.get(0))
+        .optional()
+        .map_err(database)?;
+    match job {
+        Some(job) => end(connection, job, &DocumentStatus::Cancelled).map(|()| true),
+        None => Ok(false),
+    }
 }
 
 /// Removes a job whose document is complete.

@@ -9,7 +9,7 @@
 //! ```
 //! use std::time::Duration;
 //! use rag_core::{
-//!     Chunk, ChunkFilter, ChunkIndex, ChunkingOptions, ContentHash, DocumentSource, EmbeddedChunk,
+//!     Chunk, ChunkFilter, ChunkIndex, CompletedDocument, ContentHash, DatasetSettings, DocumentSource, EmbeddedChunk,
 //!     EmbeddingIdentity, IngestJob, MetadataStore, SearchQuery, TenantId,
 //! };
 //! use rag_store::{EmbeddedStore, StoreOptions};
@@ -17,37 +17,32 @@
 //! # let directory = tempfile::tempdir()?;
 //! # let path = directory.path();
 //! let store = EmbeddedStore::open(path, StoreOptions::default())?;
-//! let embedding = EmbeddingIdentity { model: "local/static".into(), dimensions: 2 };
+//! let embedding = EmbeddingIdentity {
+//!     model: "local/static".into(),
+//!     dimensions: 2,
+//!     ..EmbeddingIdentity::default()
+//! };
 //! let dataset = store.ensure_dataset(
-//!     &TenantId::local(), "default", &embedding, &ChunkingOptions::default(),
+//!     &TenantId::local(), "default", &embedding, &DatasetSettings::default(),
 //! )?;
 //!
 //! // A file is submitted, claimed by a worker, cut and embedded, and completed.
-//! store.submit(&IngestJob {
-//!     dataset: dataset.id.clone(),
-//!     name: "tea.md".into(),
-//!     source: DocumentSource::File { path: "/docs/tea.md".into() },
-//!     content: ContentHash([7; 32]),
-//!     bytes: 11,
-//! })?;
+//! let source = DocumentSource::File { path: "/docs/tea.md".into() };
+//! let content = ContentHash([7; 32]);
+//! store.submit(&IngestJob::new(dataset.id.clone(), "tea.md".into(), source, content, 11))?;
 //! let job = store.claim(Duration::from_secs(60), 3)?.ok_or("no job")?;
+//! let (of, text) = (dataset.id.clone(), "Boil water.".to_owned());
 //! let chunk = Chunk {
-//!     id: "tea-0".parse()?,
-//!     dataset: dataset.id.clone(),
-//!     document: job.document.clone(),
-//!     ordinal: 0,
-//!     text: "Boil water.".into(),
-//!     span: 0..11,
 //!     headings: vec!["Tea".into()],
-//!     places: vec![],
-//!     tokens: 3,
+//!     ..Chunk::new("tea-0".parse()?, of, job.document.clone(), text)
 //! };
-//! store.complete(&job, Some("Tea"), 0, vec![EmbeddedChunk { chunk, vector: vec![0.6, 0.8] }])?;
+//! let chunks = vec![EmbeddedChunk { chunk, vector: vec![0.6, 0.8] }];
+//! store.complete(&job, CompletedDocument { chunks, ..CompletedDocument::default() })?;
 //!
 //! let found = store.search(&SearchQuery {
 //!     text: Some("how is water boiled?".into()),
 //!     vector: None,
-//!     filter: ChunkFilter { datasets: vec![dataset.id], documents: None },
+//!     filter: ChunkFilter { datasets: vec![dataset.id], ..ChunkFilter::default() },
 //!     limit: 5,
 //! })?;
 //! assert_eq!(found.text[0].chunk.as_str(), "tea-0");
@@ -55,6 +50,7 @@
 //! ```
 
 mod analysis;
+mod artifacts;
 mod bm25;
 mod catch_up;
 mod chunk_file;

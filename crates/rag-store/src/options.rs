@@ -15,6 +15,8 @@ pub struct StoreOptions {
     pub most_tail_chunks: usize,
     /// How long after the last write the rest is written to the index files.
     pub quiet_time: Duration,
+    /// Bytes that artifacts (results of dear steps of ingestion) may take.
+    pub artifact_bytes: u64,
 }
 
 impl Default for StoreOptions {
@@ -24,6 +26,7 @@ impl Default for StoreOptions {
             tail_chunks: 4096,
             most_tail_chunks: 32 * 1024,
             quiet_time: Duration::from_secs(2),
+            artifact_bytes: 1 << 30,
         }
     }
 }

@@ -9,7 +9,8 @@ use rusqlite::{Connection, OpenFlags};
 use crate::failure::database;
 
 /// Each entry brings the database from the version of its index to the next one.
-const MIGRATIONS: &[&str] = &["
+const MIGRATIONS: &[&str] = &[
+    "
     -- Counts completed documents; each takes the next number as its version.
     CREATE TABLE counter (sequence INTEGER NOT NULL);
     INSERT INTO counter VALUES (0);
@@ -74,7 +75,31 @@ const MIGRATIONS: &[&str] = &["
 
     -- Versions that nothing refers to; their chunks are deleted bit by bit.
     CREATE TABLE garbage (version INTEGER PRIMARY KEY);
-"];
+",
+    "
+    -- `chunking` is of version 1; the settings hold it since.
+    ALTER TABLE dataset ADD COLUMN settings TEXT NOT NULL DEFAULT '{}';
+    UPDATE dataset SET settings = json_object('chunking', json(chunking));
+    ALTER TABLE dataset ADD COLUMN document_prefix TEXT NOT NULL DEFAULT '';
+    ALTER TABLE dataset ADD COLUMN query_prefix TEXT NOT NULL DEFAULT '';
+    ALTER TABLE dataset DROP COLUMN chunking;
+    ALTER TABLE document ADD COLUMN metadata TEXT NOT NULL DEFAULT '{}';
+    ALTER TABLE job ADD COLUMN priority INTEGER NOT NULL DEFAULT 0;
+    ALTER TABLE job ADD COLUMN chunking TEXT;
+    ALTER TABLE job ADD COLUMN metadata TEXT NOT NULL DEFAULT '{}';
+    CREATE INDEX job_order ON job (priority DESC, id);
+    -- What of a chunk is there seldom: kind, parent, context, keywords, questions, tags.
+    ALTER TABLE chunk ADD COLUMN rest TEXT;
+    CREATE TABLE artifact (
+        kind TEXT NOT NULL,
+        hash BLOB NOT NULL,
+        value BLOB NOT NULL,
+        used_at INTEGER NOT NULL,
+        PRIMARY KEY (kind, hash)
+    ) WITHOUT ROWID;
+    CREATE INDEX artifact_use ON artifact (used_at);
+",
+];
 
 /// Opens the connection that writes, makes or migrates the tables.
 pub(crate) fn open_writer(path: &Path) -> Result<Connection, StoreError> {

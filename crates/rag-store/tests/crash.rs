@@ -13,7 +13,7 @@ use std::time::Duration;
 use std::{env, process, thread};
 
 use rag_core::{
-    Chunk, ChunkFilter, ChunkIndex, ChunkingOptions, ClaimedJob, ContentHash, Dataset,
+    Chunk, ChunkFilter, ChunkIndex, ClaimedJob, ContentHash, Dataset, DatasetSettings,
     DocumentSource, EmbeddedChunk, EmbeddingIdentity, IngestJob, MetadataStore, SearchQuery,
     StoreErrorKind, Submitted, TenantId,
 };
@@ -31,14 +31,19 @@ fn options() -> StoreOptions {
         tail_chunks: 24,
         most_tail_chunks: 256,
         quiet_time: Duration::from_millis(1),
+        ..StoreOptions::default()
     }
 }
 
 fn open(directory: &Path) -> (Arc<EmbeddedStore>, Dataset) {
     let store = EmbeddedStore::open(directory, options()).expect("a store");
-    let embedding = EmbeddingIdentity { model: "test/two".into(), dimensions: 2 };
+    let embedding = EmbeddingIdentity {
+        model: "test/two".into(),
+        dimensions: 2,
+        ..EmbeddingIdentity::default()
+    };
     let dataset = store
-        .ensure_dataset(&TenantId::local(), "default", &embedding, &ChunkingOptions::default())
+        .ensure_dataset(&TenantId::local(), "default", &embedding, &DatasetSettings::default())
         .expect("a dataset");
     (store, dataset)
 }
@@ -123,13 +128,13 @@ impl Worker<'_> {
     fn ingest(&self, name: &str, content: u8) {
         let job = {
             let _alone = self.claiming.lock().expect("the lock");
-            let job = IngestJob {
-                dataset: self.dataset.id.clone(),
-                name: name.into(),
-                source: DocumentSource::File { path: name.into() },
-                content: ContentHash([content; 32]),
-                bytes: 1,
-            };
+            let job = IngestJob::new(
+                self.dataset.id.clone(),
+                name.into(),
+                DocumentSource::File { path: name.into() },
+                ContentHash([content; 32]),
+                1,
+            );
             if self.store.submit(&job).is_ok_and(|s| matches!(s, Submitted::Queued(_))) {
                 report(&format!("sent {name} {content}"));
             }
@@ -143,7 +148,7 @@ impl Worker<'_> {
     fn complete(&self, job: &ClaimedJob) {
         let content = job.job.content.0[0];
         report(&format!("begin {} {content}", job.job.name));
-        match self.store.complete(job, None, 0, chunks(job, content)) {
+        match self.store.complete(job, chunks(job, content).into()) {
             Ok(()) => report(&format!("done {} {content}", job.job.name)),
             Err(error) => assert_eq!(error.kind(), StoreErrorKind::LeaseLost),
         }
@@ -169,15 +174,14 @@ fn report(line: &str) {
 fn chunks(job: &ClaimedJob, content: u8) -> Vec<EmbeddedChunk> {
     let chunk = |id: String| EmbeddedChunk {
         chunk: Chunk {
-            id: id.parse().expect("an id"),
-            dataset: job.job.dataset.clone(),
-            document: job.document.clone(),
-            ordinal: 0,
-            text: format!("tea of {}", job.job.name),
             span: 0..1,
-            headings: vec![],
-            places: vec![],
             tokens: 1,
+            ..Chunk::new(
+                id.parse().expect("an id"),
+                job.job.dataset.clone(),
+                job.document.clone(),
+                format!("tea of {}", job.job.name),
+            )
         },
         vector: vec![1.0, f32::from(content)],
     };
@@ -246,7 +250,7 @@ impl Expected {
             chunks += ids.len() as u64;
         }
         assert_eq!(found.chunks(), chunks, "nothing else is found");
-        let filter = ChunkFilter { datasets: vec![dataset.id.clone()], documents: None };
+        let filter = ChunkFilter { datasets: vec![dataset.id.clone()], ..ChunkFilter::default() };
         assert_eq!(store.count(&filter).expect("counted"), chunks);
     }
 }
@@ -262,7 +266,7 @@ impl Found {
         let query = SearchQuery {
             text: Some("tea".into()),
             vector: Some(vec![1.0, 1.0]),
-            filter: ChunkFilter { datasets: vec![dataset.id.clone()], documents: None },
+            filter: ChunkFilter { datasets: vec![dataset.id.clone()], ..ChunkFilter::default() },
             limit: 10_000,
         };
         let results = store.search(&query).expect("searched");

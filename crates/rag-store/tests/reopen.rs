@@ -6,9 +6,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rag_core::{
-    Chunk, ChunkFilter, ChunkIndex, ChunkingOptions, ContentHash, Dataset, DocumentSource,
-    EmbeddedChunk, EmbeddingIdentity, IngestJob, MetadataStore, SearchQuery, StoreErrorKind,
-    TenantId,
+    Chunk, ChunkFilter, ChunkIndex, CompletedDocument, ContentHash, Dataset, DatasetSettings,
+    DocumentSource, EmbeddedChunk, EmbeddingIdentity, IngestJob, MetadataStore, SearchQuery,
+    StoreErrorKind, TenantId,
 };
 use rag_store::{Durability, EmbeddedStore, StoreOptions};
 
@@ -18,36 +18,47 @@ fn options() -> StoreOptions {
 
 fn open(directory: &Path) -> (Arc<EmbeddedStore>, Dataset) {
     let store = EmbeddedStore::open(directory, options()).expect("a store");
-    let embedding = EmbeddingIdentity { model: "test/two".into(), dimensions: 2 };
+    let embedding = EmbeddingIdentity {
+        model: "test/two".into(),
+        dimensions: 2,
+        ..EmbeddingIdentity::default()
+    };
     let dataset = store
-        .ensure_dataset(&TenantId::local(), "default", &embedding, &ChunkingOptions::default())
+        .ensure_dataset(&TenantId::local(), "default", &embedding, &DatasetSettings::default())
         .expect("a dataset");
     (store, dataset)
 }
 
 fn ingest(store: &EmbeddedStore, dataset: &Dataset, name: &str, text: &str) {
-    let job = IngestJob {
-        dataset: dataset.id.clone(),
-        name: name.into(),
-        source: DocumentSource::File { path: name.into() },
-        content: ContentHash([text.len() as u8; 32]),
-        bytes: 1,
-    };
+    let job = IngestJob::new(
+        dataset.id.clone(),
+        name.into(),
+        DocumentSource::File { path: name.into() },
+        ContentHash([text.len() as u8; 32]),
+        1,
+    );
     store.submit(&job).expect("submitted");
     let job = store.claim(Duration::from_secs(600), 3).expect("claimed").expect("a job");
     let chunk = Chunk {
-        id: format!("chunk-{name}").parse().expect("an id"),
-        dataset: dataset.id.clone(),
-        document: job.document.clone(),
-        ordinal: 0,
-        text: text.into(),
-        span: 0..text.len(),
-        headings: vec![],
-        places: vec![],
         tokens: 1,
+        ..Chunk::new(
+            format!("chunk-{name}").parse().expect("an id"),
+            dataset.id.clone(),
+            job.document.clone(),
+            text.into(),
+        )
     };
     let chunks = vec![EmbeddedChunk { chunk, vector: vec![1.0, 0.0] }];
-    store.complete(&job, Some("Title"), 0, chunks).expect("completed");
+    store
+        .complete(
+            &job,
+            CompletedDocument {
+                title: Some("Title".into()),
+                chunks,
+                ..CompletedDocument::default()
+            },
+        )
+        .expect("completed");
 }
 
 /// The ids found by text and by vector, which are the same, with the scores of the text.
@@ -55,7 +66,7 @@ fn found(store: &EmbeddedStore, dataset: &Dataset, words: &str) -> Vec<(String, 
     let query = SearchQuery {
         text: Some(words.into()),
         vector: Some(vec![1.0, 0.0]),
-        filter: ChunkFilter { datasets: vec![dataset.id.clone()], documents: None },
+        filter: ChunkFilter { datasets: vec![dataset.id.clone()], ..ChunkFilter::default() },
         limit: 100,
     };
     let results = store.search(&query).expect("searched");

@@ -4,9 +4,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rag_core::{
-    Chunk, ChunkFilter, ChunkIndex, ChunkingOptions, ContentHash, Dataset, DocumentId,
-    DocumentSource, EmbeddedChunk, EmbeddingIdentity, IngestJob, MetadataStore, SearchQuery,
-    TenantId,
+    Chunk, ChunkFilter, ChunkIndex, CompletedDocument, ContentHash, Dataset, DatasetSettings,
+    DocumentId, DocumentSource, EmbeddedChunk, EmbeddingIdentity, IngestJob, MetadataStore,
+    SearchQuery, TenantId,
 };
 use rag_store::{Durability, EmbeddedStore, StoreOptions};
 use tempfile::TempDir;
@@ -28,7 +28,11 @@ impl Library {
         let options =
             StoreOptions { durability: Durability::ProcessDeath, ..StoreOptions::default() };
         let store = EmbeddedStore::open(directory.path(), options).expect("a store");
-        let embedding = EmbeddingIdentity { model: "test/two".into(), dimensions: 2 };
+        let embedding = EmbeddingIdentity {
+            model: "test/two".into(),
+            dimensions: 2,
+            ..EmbeddingIdentity::default()
+        };
         let datasets: Vec<Dataset> = (0..40)
             .map(|number| {
                 store
@@ -36,7 +40,7 @@ impl Library {
                         &TenantId::local(),
                         &number.to_string(),
                         &embedding,
-                        &ChunkingOptions::default(),
+                        &DatasetSettings::default(),
                     )
                     .expect("a dataset")
             })
@@ -54,13 +58,13 @@ impl Library {
 
     fn add(&mut self, number: usize) {
         let dataset = &self.datasets[0];
-        let job = IngestJob {
-            dataset: dataset.id.clone(),
-            name: number.to_string(),
-            source: DocumentSource::File { path: number.to_string().into() },
-            content: ContentHash([0; 32]),
-            bytes: 1,
-        };
+        let job = IngestJob::new(
+            dataset.id.clone(),
+            number.to_string(),
+            DocumentSource::File { path: number.to_string().into() },
+            ContentHash([0; 32]),
+            1,
+        );
         self.store.submit(&job).expect("submitted");
         let job = self.store.claim(Duration::from_secs(600), 3).expect("claimed").expect("a job");
         let text = format!(
@@ -69,21 +73,21 @@ impl Library {
             "needs water ".repeat(number % 4),
             "and time ".repeat(number % 7)
         );
-        let chunk = Chunk {
-            id: format!("c{number}").parse().expect("an id"),
-            dataset: dataset.id.clone(),
-            document: job.document.clone(),
-            ordinal: 0,
-            span: 0..text.len(),
-            text,
-            headings: vec![],
-            places: vec![],
-            tokens: 1,
-        };
+        let id = format!("c{number}").parse().expect("an id");
+        let chunk = Chunk::new(id, dataset.id.clone(), job.document.clone(), text);
         let vector = vec![number as f32, 30.0];
         let title = number.is_multiple_of(5).then_some("Water");
         let chunks = vec![EmbeddedChunk { chunk, vector }];
-        self.store.complete(&job, title, 0, chunks).expect("completed");
+        self.store
+            .complete(
+                &job,
+                CompletedDocument {
+                    title: title.map(str::to_owned),
+                    chunks,
+                    ..CompletedDocument::default()
+                },
+            )
+            .expect("completed");
         self.documents.push(job.document);
     }
 
@@ -99,6 +103,7 @@ impl Library {
             filter: ChunkFilter {
                 datasets: self.datasets[..datasets].iter().map(|d| d.id.clone()).collect(),
                 documents,
+                ..ChunkFilter::default()
             },
             limit: DOCUMENTS,
         };

@@ -11,7 +11,7 @@ use anyhow::{Context, Result};
 use llm_core::{EmbeddingRequest, SyncEmbeddingModel};
 use llm_local::StaticEmbedding;
 use rag_core::{
-    Chunk, ChunkFilter, ChunkHit, ChunkId, ChunkIndex, ChunkingOptions, ContentHash, Dataset,
+    Chunk, ChunkFilter, ChunkHit, ChunkId, ChunkIndex, ContentHash, Dataset, DatasetSettings,
     DocumentSource, EmbeddedChunk, EmbeddingIdentity, IngestJob, MetadataStore, SearchQuery,
     TenantId,
 };
@@ -133,13 +133,16 @@ impl Library {
         let options =
             StoreOptions { durability: Durability::ProcessDeath, ..StoreOptions::default() };
         let store = EmbeddedStore::open(directory.path(), options)?;
-        let embedding =
-            EmbeddingIdentity { model: MODEL.into(), dimensions: StaticEmbedding::DIMENSIONS };
+        let embedding = EmbeddingIdentity {
+            model: MODEL.into(),
+            dimensions: StaticEmbedding::DIMENSIONS,
+            ..EmbeddingIdentity::default()
+        };
         let dataset = store.ensure_dataset(
             &TenantId::local(),
             "corpus",
             &embedding,
-            &ChunkingOptions::default(),
+            &DatasetSettings::default(),
         )?;
         let model = Arc::new(StaticEmbedding::new());
         let for_questions = model.clone();
@@ -159,29 +162,28 @@ impl Library {
     }
 
     fn add(&self, place: usize, document: &Document) -> Result<()> {
-        self.store.submit(&IngestJob {
-            dataset: self.dataset.id.clone(),
-            name: place.to_string(),
-            source: DocumentSource::File { path: place.to_string().into() },
-            content: ContentHash([0; 32]),
-            bytes: document.text.len() as u64,
-        })?;
+        self.store.submit(&IngestJob::new(
+            self.dataset.id.clone(),
+            place.to_string(),
+            DocumentSource::File { path: place.to_string().into() },
+            ContentHash([0; 32]),
+            document.text.len() as u64,
+        ))?;
         let job = self.store.claim(Duration::from_secs(3600), 1)?.context("the submitted job")?;
         let passages = passages(&document.text);
         let chunk = |(ordinal, text): (usize, &&str)| -> Result<Chunk> {
             Ok(Chunk {
-                id: format!("{place}-{ordinal}").parse()?,
-                dataset: self.dataset.id.clone(),
-                document: job.document.clone(),
                 ordinal: ordinal as u32,
-                text: (*text).to_owned(),
-                span: 0..text.len(),
                 headings: Some(document.title.clone())
                     .filter(|t| !t.is_empty())
                     .into_iter()
                     .collect(),
-                places: Vec::new(),
-                tokens: 0,
+                ..Chunk::new(
+                    format!("{place}-{ordinal}").parse()?,
+                    self.dataset.id.clone(),
+                    job.document.clone(),
+                    (*text).to_owned(),
+                )
             })
         };
         let chunks = passages.iter().enumerate().map(chunk).collect::<Result<Vec<_>>>()?;
@@ -192,7 +194,7 @@ impl Library {
             .zip(vectors)
             .map(|(chunk, vector)| EmbeddedChunk { chunk, vector })
             .collect();
-        self.store.complete(&job, None, 0, chunks)?;
+        self.store.complete(&job, chunks.into())?;
         Ok(())
     }
 
@@ -220,7 +222,10 @@ impl Library {
 
     fn query(&self) -> SearchQuery {
         SearchQuery {
-            filter: ChunkFilter { datasets: vec![self.dataset.id.clone()], documents: None },
+            filter: ChunkFilter {
+                datasets: vec![self.dataset.id.clone()],
+                ..ChunkFilter::default()
+            },
             limit: DEPTH,
             ..SearchQuery::default()
         }

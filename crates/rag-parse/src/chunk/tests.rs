@@ -1,18 +1,19 @@
 use expect_test::{Expect, expect};
 use proptest::prelude::*;
-use rag_core::{DocumentParser, Place};
+use rag_core::{ChunkingOptions, DocumentParser, ParseRequest, Place};
 
 use super::*;
 use crate::FileParser;
 
 fn chunks(parsed: &ParsedDocument, max_tokens: u32, overlap_tokens: u32) -> Vec<Chunk> {
-    let options = ChunkingOptions { max_tokens, overlap_tokens };
+    let options = ChunkingOptions { max_tokens, overlap_tokens, ..ChunkingOptions::default() };
     let (dataset, document) = ("set".parse().unwrap(), "doc".parse().unwrap());
     StructuralChunker::default().chunk(&dataset, &document, parsed, &options)
 }
 
 fn check(markdown: &str, max_tokens: u32, overlap_tokens: u32, expected: Expect) {
-    let parsed = FileParser::default().parse("a.md", markdown.as_bytes()).unwrap();
+    let parsed =
+        FileParser::default().parse(&ParseRequest::new("a.md", markdown.as_bytes())).unwrap();
     let lines = chunks(&parsed, max_tokens, overlap_tokens)
         .iter()
         .map(|chunk| {
@@ -97,7 +98,9 @@ fn a_giant_word_is_cut_inside() {
 
 #[test]
 fn ids_follow_the_text() {
-    let parse = |text: &str| FileParser::default().parse("a.md", text.as_bytes()).unwrap();
+    let parse = |text: &str| {
+        FileParser::default().parse(&ParseRequest::new("a.md", text.as_bytes())).unwrap()
+    };
     let ids = |text: &str| -> Vec<ChunkId> {
         chunks(&parse(text), 100, 0).into_iter().map(|chunk| chunk.id).collect()
     };

@@ -11,11 +11,13 @@ use serde::{Deserialize, Serialize};
 
 use crate::ParseLimits;
 
-pub(super) const GREETING: &str = "colloquy-parse-worker 1";
+pub(super) const GREETING: &str = "colloquy-parse-worker 2";
 
 #[derive(Serialize, Deserialize)]
 pub(super) struct Request {
     pub(super) name: String,
+    pub(super) pages: Vec<(u32, u32)>,
+    pub(super) pictures: bool,
     pub(super) limits: ParseLimits,
 }
 

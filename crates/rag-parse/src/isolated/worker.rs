@@ -5,7 +5,7 @@ use std::sync::mpsc::{self, RecvTimeoutError, SyncSender};
 use std::thread;
 use std::time::Duration;
 
-use rag_core::{DocumentParser, ParseError, ParseErrorKind};
+use rag_core::{DocumentParser, ParseError, ParseErrorKind, ParseRequest};
 
 use super::protocol::{self, Request};
 use crate::{FileParser, ParseLimits};
@@ -54,7 +54,14 @@ pub fn worker_main(mut input: impl Read, mut output: impl Write) -> io::Result<(
 
 fn parse(request: Request, bytes: Vec<u8>) -> protocol::Reply {
     let parser = FileParser::new(request.limits);
-    let job = move || parser.parse(&request.name, &bytes);
+    let job = move || {
+        parser.parse(&ParseRequest {
+            name: &request.name,
+            bytes: &bytes,
+            pages: &request.pages,
+            pictures: request.pictures,
+        })
+    };
     let thread = thread::Builder::new().stack_size(STACK).spawn(job);
     let failed = |reason: &str| Err(ParseError::new(ParseErrorKind::Crashed, reason));
     match thread.map(thread::JoinHandle::join) {

@@ -8,6 +8,8 @@ use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread;
 use std::time::Duration;
 
+use rag_core::ParseRequest;
+
 use super::protocol::{self, Reply, Request};
 use crate::ParseLimits;
 
@@ -68,18 +70,22 @@ impl WorkerProcess {
 
     pub(super) fn parse(
         &mut self,
-        name: &str,
-        bytes: &[u8],
+        file: &ParseRequest<'_>,
         limits: &ParseLimits,
     ) -> Result<Reply, Failure> {
         self.files += 1;
-        self.largest = self.largest.max(bytes.len());
-        let request = Request { name: name.to_owned(), limits: limits.clone() };
+        self.largest = self.largest.max(file.bytes.len());
+        let request = Request {
+            name: file.name.to_owned(),
+            pages: file.pages.to_vec(),
+            pictures: file.pictures,
+            limits: limits.clone(),
+        };
         // JSON writes some characters in six bytes, and spans and kinds beside the text.
         let most = limits.output_bytes.saturating_mul(8).max(1 << 20);
         let reply = self.within(limits.time, |input, output| {
             protocol::write_frame(input, &serde_json::to_vec(&request)?)?;
-            protocol::write_frame(input, bytes)?;
+            protocol::write_frame(input, file.bytes)?;
             input.flush()?;
             protocol::read_frame(output, most)?.ok_or_else(|| io::ErrorKind::UnexpectedEof.into())
         })?;

@@ -124,8 +124,8 @@ proptest! {
         }
         let end = file.len().min(at + bytes.len());
         file.splice(at.min(end)..end, bytes);
-        use rag_core::DocumentParser;
-        if let Ok(parsed) = crate::FileParser::default().parse("a.pdf", &file) {
+        use rag_core::{DocumentParser, ParseRequest};
+        if let Ok(parsed) = crate::FileParser::default().parse(&ParseRequest::new("a.pdf", &file)) {
             prop_assert!(is_well_formed(&parsed));
         }
     }

@@ -1,8 +1,8 @@
 //! What is stored: datasets, documents, chunks.
 
 use rag_core::{
-    BoundingBox, Chunk, ChunkingOptions, DocumentStatus, EmbeddingIdentity, Place, PlacedSpan,
-    SearchQuery, StoreErrorKind, TenantId,
+    BoundingBox, Chunk, ChunkingOptions, CompletedDocument, DatasetSettings, DocumentStatus,
+    EmbeddingIdentity, Place, PlacedSpan, SearchQuery, StoreErrorKind, TenantId,
 };
 
 use super::Store;
@@ -11,11 +11,15 @@ use super::shelf::{EAST, NORTH, Shelf, UP, embedded, identity, kind, sorted};
 pub(super) fn datasets_are_bound(store: &dyn Store) {
     let local = TenantId::local();
     let other: TenantId = "other".parse().expect("a tenant");
-    let options = ChunkingOptions { max_tokens: 99, overlap_tokens: 9 };
+    let options = DatasetSettings {
+        chunking: ChunkingOptions { max_tokens: 99, ..ChunkingOptions::default() },
+        page_rank: 7,
+        ..DatasetSettings::default()
+    };
     let made = store.ensure_dataset(&local, "b", &identity(), &options).expect("made");
     let again = store.ensure_dataset(&local, "b", &identity(), &options).expect("found");
     assert_eq!(made, again);
-    assert_eq!(made.chunking, options);
+    assert_eq!(made.settings, options);
     Shelf::new(store, "a");
 
     let longer = EmbeddingIdentity { dimensions: 8, ..identity() };
@@ -42,7 +46,17 @@ pub(super) fn completion_is_visible(store: &dyn Store) {
     assert_eq!((shelf.words("tea"), shelf.near(EAST), shelf.count()), (vec![], vec![], 0));
 
     let chunks = embedded(&job, 1, &[("green tea", EAST), ("black coffee", NORTH)]);
-    store.complete(&job, Some("Drinks"), 7, chunks).expect("completed");
+    store
+        .complete(
+            &job,
+            CompletedDocument {
+                title: Some("Drinks".into()),
+                pages: 7,
+                chunks,
+                ..CompletedDocument::default()
+            },
+        )
+        .expect("completed");
     assert_eq!(shelf.words("tea"), ["a_md-1-0"]);
     assert_eq!(shelf.near(EAST), ["a_md-1-0", "a_md-1-1"]);
     let by_title = shelf.words("drinks");
@@ -82,7 +96,7 @@ pub(super) fn other_vectors_are_refused(store: &dyn Store) {
     let job = shelf.claim();
     let mut chunks = embedded(&job, 1, &[("green tea", EAST)]);
     chunks[0].vector.pop();
-    let refused = store.complete(&job, None, 0, chunks);
+    let refused = store.complete(&job, chunks.into());
     assert_eq!(kind(refused), StoreErrorKind::EmbeddingMismatch);
     shelf.complete(&job, 1, &[("green tea", EAST)]).expect("the job is still held");
     let query = SearchQuery {
@@ -143,7 +157,7 @@ pub(super) fn chunks_are_read_back(store: &dyn Store) {
     chunks[0].chunk.places = vec![PlacedSpan { span: 17..26, place }];
     chunks[0].chunk.span = 17..26;
     let written: Vec<Chunk> = chunks.iter().map(|chunk| chunk.chunk.clone()).collect();
-    store.complete(&job, None, 0, chunks).expect("completed");
+    store.complete(&job, chunks.into()).expect("completed");
 
     let missing = "missing".parse().expect("an id");
     let wanted = [written[2].id.clone(), missing, written[0].id.clone()];

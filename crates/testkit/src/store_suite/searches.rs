@@ -14,6 +14,7 @@ pub(super) fn filters_are_exact(store: &dyn Store) {
         let filter = ChunkFilter {
             datasets: shelves.iter().map(|shelf| shelf.dataset.id.clone()).collect(),
             documents: documents.map(|ids| ids.iter().map(|id| (*id).clone()).collect()),
+            ..ChunkFilter::default()
         };
         let found = left.search_in(filter.clone(), Some("tea"), Some(EAST));
         assert_eq!(sorted(ids(&found.text)), expected, "text in {filter:?}");
@@ -36,9 +37,9 @@ pub(super) fn empty_filters_find_nothing(store: &dyn Store) {
     let nowhere = vec!["nowhere".parse().expect("an id")];
     for filter in [
         ChunkFilter::default(),
-        ChunkFilter { datasets: vec![], documents: None },
+        ChunkFilter { datasets: vec![], documents: None, ..ChunkFilter::default() },
         ChunkFilter { documents: Some(vec![]), ..shelf.filter() },
-        ChunkFilter { datasets: nowhere, documents: None },
+        ChunkFilter { datasets: nowhere, documents: None, ..ChunkFilter::default() },
     ] {
         let found = shelf.search_in(filter.clone(), Some("tea"), Some(EAST));
         assert_eq!(found, SearchResults::default(), "{filter:?}");

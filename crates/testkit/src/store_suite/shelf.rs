@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use rag_core::{
-    Chunk, ChunkFilter, ChunkHit, ChunkingOptions, ClaimedJob, ContentHash, Dataset, Document,
+    Chunk, ChunkFilter, ChunkHit, ClaimedJob, ContentHash, Dataset, DatasetSettings, Document,
     DocumentId, DocumentSource, EmbeddedChunk, EmbeddingIdentity, IngestJob, SearchQuery,
     SearchResults, StoreError, StoreErrorKind, Submitted, TenantId,
 };
@@ -29,25 +29,29 @@ pub(super) const NORTH_EAST: [f32; DIMENSIONS] = [0.8, 0.6, 0.0, 0.0];
 pub(super) const UP: [f32; DIMENSIONS] = [0.0, 0.0, 1.0, 0.0];
 
 pub(super) fn identity() -> EmbeddingIdentity {
-    EmbeddingIdentity { model: "test/compass".into(), dimensions: DIMENSIONS as u32 }
+    EmbeddingIdentity {
+        model: "test/compass".into(),
+        dimensions: DIMENSIONS as u32,
+        ..EmbeddingIdentity::default()
+    }
 }
 
 impl<'a> Shelf<'a> {
     pub(super) fn new(store: &'a dyn Store, name: &str) -> Self {
         let dataset = store
-            .ensure_dataset(&TenantId::local(), name, &identity(), &ChunkingOptions::default())
+            .ensure_dataset(&TenantId::local(), name, &identity(), &DatasetSettings::default())
             .expect("a dataset");
         Self { store, dataset }
     }
 
     pub(super) fn job(&self, name: &str, content: u8) -> IngestJob {
-        IngestJob {
-            dataset: self.dataset.id.clone(),
-            name: name.into(),
-            source: DocumentSource::File { path: format!("/files/{name}").into() },
-            content: ContentHash([content; 32]),
-            bytes: 10,
-        }
+        IngestJob::new(
+            self.dataset.id.clone(),
+            name.into(),
+            DocumentSource::File { path: format!("/files/{name}").into() },
+            ContentHash([content; 32]),
+            10,
+        )
     }
 
     pub(super) fn submit(&self, name: &str, content: u8) -> Submitted {
@@ -75,11 +79,11 @@ impl<'a> Shelf<'a> {
         content: u8,
         passages: &[Passage<'_>],
     ) -> Result<(), StoreError> {
-        self.store.complete(job, None, 0, embedded(job, content, passages))
+        self.store.complete(job, embedded(job, content, passages).into())
     }
 
     pub(super) fn filter(&self) -> ChunkFilter {
-        ChunkFilter { datasets: vec![self.dataset.id.clone()], documents: None }
+        ChunkFilter { datasets: vec![self.dataset.id.clone()], ..ChunkFilter::default() }
     }
 
     pub(super) fn search(
@@ -129,17 +133,16 @@ pub(super) fn embedded(
 ) -> Vec<EmbeddedChunk> {
     let chunk = |(ordinal, (text, vector)): (usize, &Passage<'_>)| EmbeddedChunk {
         chunk: Chunk {
-            id: format!("{}-{content}-{ordinal}", job.job.name.replace('.', "_"))
-                .parse()
-                .expect("an id"),
-            dataset: job.job.dataset.clone(),
-            document: job.document.clone(),
             ordinal: ordinal as u32,
-            text: (*text).into(),
-            span: 0..text.len(),
-            headings: vec![],
-            places: vec![],
             tokens: 1,
+            ..Chunk::new(
+                format!("{}-{content}-{ordinal}", job.job.name.replace('.', "_"))
+                    .parse()
+                    .expect("an id"),
+                job.job.dataset.clone(),
+                job.document.clone(),
+                (*text).into(),
+            )
         },
         vector: vector.to_vec(),
     };
