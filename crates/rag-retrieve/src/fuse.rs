@@ -19,6 +19,8 @@ pub struct FusedHit {
     pub coverage: f32,
     /// How near the chunk's meaning is to the question's: its cosine, 0 to 1.
     pub nearness: f32,
+    /// What nearness counts against coverage.
+    pub vector_weight: f32,
 }
 
 /// Fuses by a weighted sum, best first, ties by chunk id. `vector_weight` is 0 to 1. A side that found nothing takes no
@@ -49,6 +51,7 @@ pub fn fuse(found: &SearchResults, vector_weight: f32) -> Vec<FusedHit> {
     }
     let mut ranked: Vec<FusedHit> = hits.into_values().collect();
     for hit in &mut ranked {
+        hit.vector_weight = weight;
         hit.score = (1.0 - weight) * hit.coverage + weight * hit.nearness;
     }
     ranked.sort_by(|a, b| b.score.total_cmp(&a.score).then_with(|| a.chunk.cmp(&b.chunk)));
@@ -66,6 +69,7 @@ fn entry<'a, 'h>(
         vector: None,
         coverage: 0.0,
         nearness: 0.0,
+        vector_weight: 0.0,
     })
 }
 

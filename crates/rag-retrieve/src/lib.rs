@@ -20,14 +20,22 @@
 //! assert_eq!(ranked[1].text, Some(3.0), "each hit tells what either side gave");
 //! ```
 
+mod boost;
+mod diversify;
 mod error;
+mod explanation;
+mod find;
 mod fuse;
+mod load;
+mod neighbours;
+mod page;
 mod request;
 mod rerank;
 mod retriever;
 mod weight;
 
 pub use error::RetrieveError;
+pub use explanation::Explanation;
 pub use fuse::{FusedHit, fuse};
 pub use request::{Reranker, Retrieval, RetrieveRequest, RetrievedChunk, Timings};
 pub use retriever::{EmbedderFor, Retriever};

@@ -1,11 +1,15 @@
 //! What is asked of a [`Retriever`](crate::Retriever), and what it answers.
 
 use std::fmt;
+use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
 use llm_core::SyncRerankModel;
-use rag_core::{Chunk, Dataset, DocumentId};
+use rag_core::{Chunk, Dataset, DocumentId, Metadata, MetadataFilter};
+use serde::{Deserialize, Serialize};
+
+use crate::Explanation;
 
 /// What to find, and where.
 #[derive(Clone, Debug)]
@@ -16,6 +20,8 @@ pub struct RetrieveRequest {
     pub datasets: Vec<Dataset>,
     /// Only these documents; `None` is no restriction, an empty list finds nothing.
     pub documents: Option<Vec<DocumentId>>,
+    /// Only documents whose metadata pass; when none passes, nothing is found.
+    pub metadata: Option<MetadataFilter>,
     /// The most passages.
     pub top: usize,
     /// The best passages to leave out, for paging: the order is the same for the same request as long as nothing is
@@ -25,10 +31,18 @@ pub struct RetrieveRequest {
     pub candidates: usize,
     /// Weight of vectors, 0 to 1; `None` takes the one measured for the embedding model.
     pub vector_weight: Option<f32>,
-    /// The least score, 0 to 1.
+    /// The least relevance, 0 to 1: of the rerank model's scores where it gave one, else of the fused ones.
     pub threshold: f32,
     /// A model that orders the best hits anew.
     pub rerank: Option<Reranker>,
+    /// How much a hit loses by saying what better ones say, 0 (nothing) to 1. Orders the best 64 hits.
+    pub diversity: f32,
+    /// Chunks before and after each passage that are given with it.
+    pub neighbours: u32,
+    /// Whether a part of a larger chunk comes as that chunk, once, at the place of its best part.
+    pub parents: bool,
+    /// Whether to mark the words of each passage that match the question.
+    pub highlight: bool,
 }
 
 impl Default for RetrieveRequest {
@@ -37,12 +51,17 @@ impl Default for RetrieveRequest {
             question: String::new(),
             datasets: Vec::new(),
             documents: None,
+            metadata: None,
             top: 8,
             skip: 0,
             candidates: 64,
             vector_weight: None,
             threshold: 0.0,
             rerank: None,
+            diversity: 0.0,
+            neighbours: 0,
+            parents: true,
+            highlight: false,
         }
     }
 }
@@ -68,7 +87,7 @@ impl fmt::Debug for Reranker {
 pub struct Retrieval {
     /// Passages, best first.
     pub chunks: Vec<RetrievedChunk>,
-    /// Hits that reach the threshold, on all pages; at most twice the candidates for each embedding model.
+    /// Hits that reach the threshold among those looked at, on all pages: parts of one chunk count each.
     pub matching: usize,
     /// Chunks that the filter lets through.
     pub total: u64,
@@ -87,22 +106,22 @@ pub struct RetrievedChunk {
     pub document_name: String,
     /// Its document's title, where it has one.
     pub title: Option<String>,
-    /// The final score, 0 to 1: the rerank model's where one was asked, else `fused_score`.
+    /// What else is known of its document.
+    pub metadata: Metadata,
+    /// The score that it has its place by: 0 to 1, and what boosts added.
     pub score: f32,
-    /// BM25; `None` when full text did not find it.
-    pub text_score: Option<f32>,
-    /// Cosine; `None` when the vectors did not find it.
-    pub vector_score: Option<f32>,
-    /// How much of the question's words it covers: BM25 as a part of what no chunk exceeds, 0 to 1.
-    pub coverage: f32,
-    /// Coverage and cosine, weighted: 0 to 1.
-    pub fused_score: f32,
-    /// The rerank model's score, 0 to 1; `None` when none was asked, or not for this hit.
-    pub rerank_score: Option<f32>,
+    /// What the score is made of.
+    pub why: Explanation,
+    /// Byte ranges of its text that match words of the question, in order; empty unless asked for.
+    pub highlights: Vec<Range<usize>>,
+    /// The chunks before it, nearest last; none unless asked for.
+    pub before: Vec<Chunk>,
+    /// The chunks after it, nearest first; none unless asked for.
+    pub after: Vec<Chunk>,
 }
 
 /// Where the time of a retrieval went.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Timings {
     /// Embedding the question.
     pub embed: Duration,

@@ -6,8 +6,8 @@ use llm_core::{ModelError, RerankRequest, RerankResponse, ScoreType};
 
 use crate::{Reranker, Retrieval, RetrievedChunk};
 
-/// Orders the hits by the model's scores, ties by the order before. Hits that the model did not score come last, in the
-/// order before. When the model fails, the order stays, with a warning.
+/// Orders the hits by the model's scores, ties by the order before. What the model did not score counts as 0. When the
+/// model fails, the order stays, with a warning.
 pub(crate) fn rerank(
     question: &str,
     reranker: &Reranker,
@@ -21,11 +21,10 @@ pub(crate) fn rerank(
     match scores(question, reranker, &hits) {
         Ok(scores) => {
             for (hit, score) in hits.iter_mut().zip(scores) {
-                hit.rerank_score = score;
-                hit.score = score.unwrap_or(0.0);
+                hit.why.rerank = Some(score.unwrap_or(0.0));
+                hit.score = hit.why.score();
             }
-            let rank = |hit: &RetrievedChunk| hit.rerank_score.unwrap_or(-1.0);
-            hits.sort_by(|a, b| rank(b).total_cmp(&rank(a)));
+            hits.sort_by(|a, b| b.score.total_cmp(&a.score));
         }
         Err(error) => {
             tracing::warn!(error = &error as &dyn std::error::Error, "hits not reranked");
