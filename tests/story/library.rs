@@ -63,7 +63,7 @@ impl Library {
         ensure!(found.warnings.is_empty(), "{:?}", found.warnings);
         let best = found.chunks.first().context("nothing was found")?;
         ensure!(best.chunk.text == TEXTS[0], "{best:?}");
-        ensure!(best.vector_score.is_some(), "the question was not embedded");
+        ensure!(best.why.vector.is_some(), "the question was not embedded");
         Ok(())
     }
 }

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use llm_usage::Dimension;
+use rag_core::MetadataFilter;
 
 /// A RAG dialog server: ingests documents, retrieves, and streams cited answers over any provider.
 #[derive(Debug, Parser)]
@@ -138,12 +139,36 @@ pub struct SearchArgs {
     pub common: CommonArgs,
     /// What to look for
     pub query: String,
-    /// The dataset
+    /// The dataset (repeatable)
     #[arg(long, value_name = "NAME", default_value = "default")]
-    pub dataset: String,
+    pub dataset: Vec<String>,
+    /// Only documents whose metadata pass: `year >= 2020 and author contains "smith"`
+    #[arg(long, value_name = "FILTER")]
+    pub filter: Option<MetadataFilter>,
     /// How many passages
     #[arg(long, value_name = "N", default_value_t = 8)]
     pub top: usize,
+    /// The best passages to leave out, for further pages
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub skip: usize,
+    /// Weight of the vectors against full text, 0 to 1 [default: the one measured for the embedding model]
+    #[arg(long, value_name = "SHARE")]
+    pub vector_weight: Option<f32>,
+    /// The least relevance, 0 to 1 [default: that of dialogs]
+    #[arg(long, value_name = "SHARE")]
+    pub threshold: Option<f32>,
+    /// A rerank model that orders the best hits anew
+    #[arg(long, value_name = "REF")]
+    pub rerank: Option<String>,
+    /// How much a passage loses by saying what better ones say, 0 to 1
+    #[arg(long, value_name = "SHARE", default_value_t = 0.0)]
+    pub diversity: f32,
+    /// Chunks before and after each passage to show with it
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub neighbours: u32,
+    /// Show what each score is made of
+    #[arg(long)]
+    pub explain: bool,
     /// Print JSON
     #[arg(long)]
     pub json: bool,

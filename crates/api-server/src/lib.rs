@@ -32,6 +32,7 @@ pub mod metrics;
 mod providers;
 mod readiness;
 mod records;
+mod search;
 mod server;
 mod telemetry;
 mod usage;

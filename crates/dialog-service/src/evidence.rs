@@ -1,7 +1,7 @@
 //! [`EvidenceSource`]: where passages come from.
 
 use futures::future::BoxFuture;
-use rag_core::{Dataset, DocumentId};
+use rag_core::{Dataset, DocumentId, MetadataFilter};
 
 use crate::{DialogError, Passage};
 
@@ -23,6 +23,8 @@ pub struct EvidenceRequest {
     pub datasets: Vec<Dataset>,
     /// Only these documents; `None` is no restriction, an empty list finds nothing.
     pub documents: Option<Vec<DocumentId>>,
+    /// Only documents whose metadata pass; `None` is no restriction, and when none passes nothing is found.
+    pub metadata: Option<MetadataFilter>,
     /// The most passages.
     pub top: usize,
     /// Weight of the vectors against full text; `None` takes the one measured for the embedding model.

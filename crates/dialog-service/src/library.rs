@@ -27,25 +27,43 @@ impl Library {
     }
 }
 
+impl Library {
+    /// Retrieves, with everything that retrieval can do. The future borrows nothing; dropping it gives up waiting, and
+    /// a retrieval that has not begun is not begun.
+    ///
+    /// # Errors
+    /// [`DialogError::Retrieval`].
+    pub fn retrieve(
+        &self,
+        request: RetrieveRequest,
+    ) -> BoxFuture<'static, Result<Retrieval, DialogError>> {
+        let Self { retriever, threads } = self.clone();
+        Box::pin(async move {
+            let retrieved = threads
+                .run(move || retriever.retrieve(&request))
+                .await
+                .map_err(|error| DialogError::Retrieval(Box::new(error)))?;
+            retrieved.map_err(|error| DialogError::Retrieval(Box::new(error)))
+        })
+    }
+}
+
 impl EvidenceSource for Library {
     fn find(&self, request: EvidenceRequest) -> BoxFuture<'static, Result<Evidence, DialogError>> {
-        let Self { retriever, threads } = self.clone();
+        let library = self.clone();
         Box::pin(async move {
             let request = RetrieveRequest {
                 question: request.question,
                 datasets: request.datasets,
                 documents: request.documents,
+                metadata: request.metadata,
                 top: request.top,
                 candidates: CANDIDATES.max(request.top),
                 vector_weight: request.vector_weight,
                 threshold: request.threshold,
                 ..RetrieveRequest::default()
             };
-            let retrieved = threads
-                .run(move || retriever.retrieve(&request))
-                .await
-                .map_err(|error| DialogError::Retrieval(Box::new(error)))?;
-            retrieved.map(evidence).map_err(|error| DialogError::Retrieval(Box::new(error)))
+            library.retrieve(request).await.map(evidence)
         })
     }
 }
@@ -64,8 +82,6 @@ fn passage(found: RetrievedChunk) -> Passage {
         document_name: found.document_name,
         title: found.title,
         score: found.score,
-        text_score: found.text_score,
-        vector_score: found.vector_score,
-        rerank_score: None,
+        why: found.why,
     }
 }

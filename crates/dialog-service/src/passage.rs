@@ -1,6 +1,7 @@
 //! [`Passage`]: evidence for an answer.
 
 use rag_core::Chunk;
+use rag_retrieve::Explanation;
 use serde::{Deserialize, Serialize};
 
 /// A passage that was retrieved for a question, with its source and why it was chosen.
@@ -15,31 +16,20 @@ pub struct Passage {
     pub title: Option<String>,
     /// The final score, 0 to 1.
     pub score: f32,
-    /// What full text gave (BM25); `None` when it did not find the passage.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub text_score: Option<f32>,
-    /// What the vectors gave (cosine); `None` when they did not find the passage.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub vector_score: Option<f32>,
-    /// What a rerank model gave, 0 to 1.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub rerank_score: Option<f32>,
+    /// What the score is made of.
+    #[serde(default)]
+    pub why: Explanation,
 }
 
 impl Passage {
     /// Where it stands, for people: `file.pdf, page 3`, `guide.md, Setup › Keys`.
     pub fn location(&self) -> String {
-        self.location_on(self.chunk.page())
+        self.chunk.location(&self.document_name)
     }
 
     /// The same for a part of it that stands on this page.
     pub fn location_on(&self, page: Option<u32>) -> String {
-        let heading = self.chunk.headings.join(" › ");
-        match (page, heading.is_empty()) {
-            (Some(page), _) => format!("{}, page {page}", self.document_name),
-            (None, false) => format!("{}, {heading}", self.document_name),
-            (None, true) => self.document_name.clone(),
-        }
+        self.chunk.location_on(&self.document_name, page)
     }
 }
 
@@ -64,9 +54,7 @@ pub(crate) mod tests {
             document_name: format!("{number}.md"),
             title: None,
             score: 0.9,
-            text_score: Some(0.9),
-            vector_score: None,
-            rerank_score: None,
+            why: Explanation::default(),
         };
         texts.iter().enumerate().map(passage).collect()
     }

@@ -154,6 +154,7 @@ impl Flow {
             question,
             datasets: dialog.datasets.clone(),
             documents: dialog.documents.clone(),
+            metadata: dialog.metadata.clone(),
             top: dialog.top,
             vector_weight: dialog.vector_weight,
             threshold: dialog.threshold,

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use llm_core::{ChatModel, ChatRequest, Message};
-use rag_core::{Dataset, DocumentId};
+use rag_core::{Dataset, DocumentId, MetadataFilter};
 
 /// A question to a dialog, with all that is needed to answer it.
 #[derive(Clone)]
@@ -27,6 +27,8 @@ pub struct Dialog {
     pub datasets: Vec<Dataset>,
     /// Only these documents; `None` is no restriction, an empty list finds nothing.
     pub documents: Option<Vec<DocumentId>>,
+    /// Only documents whose metadata pass; `None` is no restriction, and when none passes nothing is found.
+    pub metadata: Option<MetadataFilter>,
     /// The most passages that the model sees.
     pub top: usize,
     /// Weight of the vectors against full text, 0 to 1; `None` takes the one measured for the embedding model.
@@ -48,6 +50,7 @@ impl Default for Dialog {
         Self {
             datasets: Vec::new(),
             documents: None,
+            metadata: None,
             top: 8,
             vector_weight: None,
             threshold: 0.1,

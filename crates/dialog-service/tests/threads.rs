@@ -179,6 +179,7 @@ async fn retrieval_and_local_models_run_on_their_own_threads() {
             question: "Tea?".into(),
             datasets: vec![dataset.clone()],
             documents: None,
+            metadata: None,
             top: 3,
             vector_weight: None,
             threshold: 0.0,

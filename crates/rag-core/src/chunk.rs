@@ -114,6 +114,21 @@ impl Chunk {
         here.and_then(|placed| placed.place.page).or_else(|| self.page())
     }
 
+    /// Where it stands in the document of this name, for people: `file.pdf, page 3`, `guide.md, Setup › Keys`.
+    pub fn location(&self, document_name: &str) -> String {
+        self.location_on(document_name, self.page())
+    }
+
+    /// The same for a part of it that stands on this page.
+    pub fn location_on(&self, document_name: &str, page: Option<u32>) -> String {
+        let heading = self.headings.join(" › ");
+        match (page, heading.is_empty()) {
+            (Some(page), _) => format!("{document_name}, page {page}"),
+            (None, false) => format!("{document_name}, {heading}"),
+            (None, true) => document_name.to_owned(),
+        }
+    }
+
     /// What is embedded, reranked and shown to models: the headings, the context, then the text.
     pub fn contextual_text(&self) -> String {
         let headings = Some(self.headings.join(" › ")).filter(|path| !path.is_empty());

@@ -83,9 +83,10 @@ impl fmt::Debug for Reranker {
 }
 
 /// What was found.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Retrieval {
     /// Passages, best first.
+    #[serde(rename = "passages")]
     pub chunks: Vec<RetrievedChunk>,
     /// Hits that reach the threshold among those looked at, on all pages: parts of one chunk count each.
     pub matching: usize,
@@ -98,25 +99,30 @@ pub struct Retrieval {
 }
 
 /// A passage with its source and why it was chosen.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct RetrievedChunk {
     /// The passage and its place.
     pub chunk: Chunk,
     /// Its document's name.
     pub document_name: String,
     /// Its document's title, where it has one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub title: Option<String>,
     /// What else is known of its document.
+    #[serde(default, skip_serializing_if = "Metadata::is_empty")]
     pub metadata: Metadata,
     /// The score that it has its place by: 0 to 1, and what boosts added.
     pub score: f32,
     /// What the score is made of.
     pub why: Explanation,
     /// Byte ranges of its text that match words of the question, in order; empty unless asked for.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub highlights: Vec<Range<usize>>,
     /// The chunks before it, nearest last; none unless asked for.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub before: Vec<Chunk>,
     /// The chunks after it, nearest first; none unless asked for.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub after: Vec<Chunk>,
 }
 

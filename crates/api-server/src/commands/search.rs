@@ -1,16 +1,14 @@
 //! `search`
 
 use std::process::ExitCode;
-use std::sync::Arc;
 
-use anyhow::{Context, Result};
-use dialog_service::{Evidence, EvidenceRequest, EvidenceSource};
-use rag_core::MetadataStore;
-use serde_json::json;
+use anyhow::Result;
+use rag_retrieve::{Explanation, Retrieval};
 
 use crate::app::App;
 use crate::cli::SearchArgs;
 use crate::config::{Config, Environment};
+use crate::search::{SearchSpec, search as retrieve};
 
 /// Retrieval alone: what a dialog would see, with scores.
 pub(crate) async fn search(
@@ -19,48 +17,85 @@ pub(crate) async fn search(
     environment: Environment,
 ) -> Result<ExitCode> {
     let app = App::open(config, &environment).await?;
-    let found = find(&app, &args).await;
+    let found = retrieve(&app, &app.bundle, spec(&args)).await;
     app.close().await;
     let found = found?;
     for warning in &found.warnings {
         eprintln!("warning: {warning}");
     }
-    if args.json {
-        println!("{}", json!({ "total": found.total, "passages": found.passages }));
-        return Ok(ExitCode::SUCCESS);
+    match args.json {
+        true => println!("{}", serde_json::to_string(&found)?),
+        false => print(&found, &args),
     }
-    for (number, passage) in found.passages.iter().enumerate() {
-        let score = |score: Option<f32>| score.map_or("–".into(), |score| format!("{score:.2}"));
-        println!(
-            "{}. {} (score {:.2}: text {}, vector {})",
-            number + 1,
-            passage.location(),
-            passage.score,
-            score(passage.text_score),
-            score(passage.vector_score),
-        );
-        let text = passage.chunk.text.split_whitespace().collect::<Vec<_>>().join(" ");
-        let shown: String = text.chars().take(240).collect();
-        println!("   {shown}{}", if shown.len() < text.len() { "…" } else { "" });
-    }
-    println!("{} of {} chunks", found.passages.len(), found.total);
     Ok(ExitCode::SUCCESS)
 }
 
-async fn find(app: &Arc<App>, args: &SearchArgs) -> Result<Evidence> {
-    let (store, tenant, name) = (app.store.clone(), app.tenant(), args.dataset.clone());
-    let dataset = app.callers.run(move || store.dataset(&tenant, &name)).await??;
-    let dataset = dataset.with_context(|| {
-        format!("there is no dataset `{}`; `api-server ingest` makes it", args.dataset)
-    })?;
-    let settings = &app.config.dialog;
-    let request = EvidenceRequest {
-        question: args.query.clone(),
-        datasets: vec![dataset],
-        documents: None,
+fn spec(args: &SearchArgs) -> SearchSpec {
+    SearchSpec {
+        query: args.query.clone(),
+        datasets: args.dataset.clone(),
+        filter: args.filter.clone(),
         top: args.top,
-        vector_weight: settings.vector_weight,
-        threshold: settings.threshold,
-    };
-    Ok(app.library.find(request).await?)
+        skip: args.skip,
+        vector_weight: args.vector_weight,
+        threshold: args.threshold,
+        rerank: args.rerank.clone(),
+        diversity: args.diversity,
+        neighbours: args.neighbours,
+        ..SearchSpec::default()
+    }
+}
+
+fn print(found: &Retrieval, args: &SearchArgs) {
+    for (number, passage) in found.chunks.iter().enumerate() {
+        println!(
+            "{}. {} (score {:.2})",
+            args.skip + number + 1,
+            passage.chunk.location(&passage.document_name),
+            passage.score
+        );
+        if args.explain {
+            println!("   {}", explained(&passage.why));
+        }
+        for chunk in passage.before.iter().chain([&passage.chunk]).chain(&passage.after) {
+            println!("   {}", shortened(&chunk.text));
+        }
+    }
+    println!("{} of {} chunks", found.chunks.len(), found.total);
+}
+
+/// What a score is made of, as a sum.
+fn explained(why: &Explanation) -> String {
+    let weight = why.vector_weight;
+    let raw = |score: Option<f32>| score.map_or("not found".into(), |score| format!("{score:.2}"));
+    let mut parts = vec![format!(
+        "{:.2} = {:.2} × coverage {:.2} (BM25 {}) + {weight:.2} × nearness {:.2} (cosine {})",
+        why.fused,
+        1.0 - weight,
+        why.coverage,
+        raw(why.text),
+        why.nearness,
+        raw(why.vector),
+    )];
+    parts.extend(why.rerank.map(|score| format!("reranked {score:.2}")));
+    let added = [("page rank", why.page_rank), ("tags", why.tags)];
+    let added = added.iter().filter(|(_, added)| *added > 0.0);
+    parts.extend(added.map(|(name, added)| format!("{name} +{added:.2}")));
+    if why.redundancy > 0.0 {
+        parts.push(format!("{:.0} % said before", why.redundancy * 100.0));
+    }
+    if why.parts > 1 {
+        parts.push(format!("{} parts found", why.parts));
+    }
+    parts.join("; ")
+}
+
+fn shortened(text: &str) -> String {
+    const SHOWN: usize = 240;
+    let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    let mut shown: String = text.chars().take(SHOWN).collect();
+    if shown.len() < text.len() {
+        shown.push('…');
+    }
+    shown
 }

@@ -10,6 +10,7 @@ mod observe;
 mod operations;
 mod page;
 mod problem;
+mod search;
 mod sse;
 mod trace;
 mod unsupported;
@@ -40,8 +41,10 @@ pub(crate) fn router(app: Arc<App>) -> Router {
         .layer(DefaultBodyLimit::max(limit))
         .layer(from_fn_with_state(app.clone(), observe::admit));
     let native = Router::new()
+        .route("/api/v2/search", post(search::passages))
         .route("/api/v2/usage", get(usage::sums))
         .route("/api/v2/usage/records", get(usage::records))
+        .layer(DefaultBodyLimit::max(limit))
         .layer(from_fn_with_state(app.clone(), observe::admit));
     let operations = Router::new()
         .route("/healthz", get(operations::alive))

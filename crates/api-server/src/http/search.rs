@@ -1,0 +1,26 @@
+//! `POST /api/v2/search`: retrieval alone, with what each score is made of.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::State;
+use axum::extract::rejection::JsonRejection;
+use rag_retrieve::Retrieval;
+
+use super::problem::Problem;
+use crate::app::App;
+use crate::search::{SearchError, SearchSpec, search};
+
+/// Passages for a question.
+pub(super) async fn passages(
+    State(app): State<Arc<App>>,
+    spec: Result<Json<SearchSpec>, JsonRejection>,
+) -> Result<Json<Retrieval>, Problem> {
+    let Json(spec) = spec.map_err(|rejection| Problem::invalid(rejection.body_text()))?;
+    let bundle = app.bundle.clone();
+    search(&app, &bundle, spec).await.map(Json).map_err(|error| match error {
+        SearchError::Invalid(detail) => Problem::invalid(detail),
+        SearchError::NotFound(detail) => Problem::not_found(detail),
+        SearchError::Failed(error) => Problem::internal(&error),
+    })
+}

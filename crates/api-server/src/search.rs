@@ -1,0 +1,157 @@
+//! Retrieval as it is asked for from outside, by the command line or over HTTP.
+
+use std::sync::Arc;
+
+use llm_bundle::{Blocking, Bundle};
+use llm_core::RerankModel;
+use rag_core::{Dataset, DocumentId, MetadataFilter, MetadataStore};
+use rag_retrieve::{Reranker, Retrieval, RetrieveRequest};
+use serde::Deserialize;
+use tokio::runtime::Handle;
+
+use crate::app::App;
+
+/// Pages end here: nobody reads further, and what a request may hold is bounded.
+const MOST_PASSAGES: usize = 1000;
+/// Hits that a rerank model is given.
+const RERANKED: usize = 64;
+/// Neighbours on either side.
+const MOST_NEIGHBOURS: u32 = 16;
+
+/// What to look for, and how. What is left out is as in dialogs.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct SearchSpec {
+    /// The question.
+    pub(crate) query: String,
+    /// Names of datasets.
+    pub(crate) datasets: Vec<String>,
+    /// Only these documents; left out: all.
+    pub(crate) documents: Option<Vec<DocumentId>>,
+    /// Only documents whose metadata pass.
+    pub(crate) filter: Option<MetadataFilter>,
+    pub(crate) top: usize,
+    pub(crate) skip: usize,
+    pub(crate) vector_weight: Option<f32>,
+    pub(crate) threshold: Option<f32>,
+    /// A rerank model.
+    pub(crate) rerank: Option<String>,
+    pub(crate) diversity: f32,
+    pub(crate) neighbours: u32,
+    pub(crate) parents: bool,
+    pub(crate) highlight: bool,
+}
+
+impl Default for SearchSpec {
+    fn default() -> Self {
+        Self {
+            query: String::new(),
+            datasets: vec!["default".to_owned()],
+            documents: None,
+            filter: None,
+            top: 8,
+            skip: 0,
+            vector_weight: None,
+            threshold: None,
+            rerank: None,
+            diversity: 0.0,
+            neighbours: 0,
+            parents: true,
+            highlight: false,
+        }
+    }
+}
+
+/// Why nothing was searched.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum SearchError {
+    /// The request says something that it cannot say.
+    #[error("{0}")]
+    Invalid(String),
+    /// What it names does not exist.
+    #[error("{0}")]
+    NotFound(String),
+    /// The store or the threads failed.
+    #[error("the search failed")]
+    Failed(#[source] anyhow::Error),
+}
+
+/// Searches.
+///
+/// # Errors
+/// [`SearchError`]. Models that fail are warnings of the retrieval.
+pub(crate) async fn search(
+    app: &Arc<App>,
+    bundle: &Bundle,
+    spec: SearchSpec,
+) -> Result<Retrieval, SearchError> {
+    check(&spec)?;
+    let datasets = datasets(app, spec.datasets).await?;
+    let settings = &app.config.dialog;
+    let request = RetrieveRequest {
+        question: spec.query,
+        datasets,
+        documents: spec.documents,
+        metadata: spec.filter,
+        top: spec.top,
+        skip: spec.skip,
+        vector_weight: spec.vector_weight.or(settings.vector_weight),
+        threshold: spec.threshold.unwrap_or(settings.threshold),
+        rerank: spec.rerank.map(|name| reranker(bundle, &name)).transpose()?,
+        diversity: spec.diversity,
+        neighbours: spec.neighbours,
+        parents: spec.parents,
+        highlight: spec.highlight,
+        ..RetrieveRequest::default()
+    };
+    app.library.retrieve(request).await.map_err(|error| SearchError::Failed(error.into()))
+}
+
+fn check(spec: &SearchSpec) -> Result<(), SearchError> {
+    let invalid = |detail: String| Err(SearchError::Invalid(detail));
+    if spec.query.trim().is_empty() {
+        return invalid("`query` is empty; write what to look for".into());
+    }
+    if spec.top == 0 || spec.top.saturating_add(spec.skip) > MOST_PASSAGES {
+        return invalid(format!(
+            "`top` is at least 1, and `skip` and `top` together at most {MOST_PASSAGES}"
+        ));
+    }
+    if spec.neighbours > MOST_NEIGHBOURS {
+        return invalid(format!("`neighbours` is at most {MOST_NEIGHBOURS}"));
+    }
+    let shares = [
+        ("vector_weight", spec.vector_weight),
+        ("threshold", spec.threshold),
+        ("diversity", Some(spec.diversity)),
+    ];
+    match shares.iter().find(|(_, share)| share.is_some_and(|share| !(0.0..=1.0).contains(&share)))
+    {
+        Some((name, _)) => invalid(format!("`{name}` lies between 0 and 1")),
+        None => Ok(()),
+    }
+}
+
+/// The tenant's datasets of these names.
+async fn datasets(app: &Arc<App>, names: Vec<String>) -> Result<Vec<Dataset>, SearchError> {
+    let (store, tenant) = (app.store.clone(), app.tenant());
+    let find = move || {
+        names
+            .into_iter()
+            .map(|name| match store.dataset(&tenant, &name) {
+                Ok(Some(dataset)) => Ok(dataset),
+                Ok(None) => Err(SearchError::NotFound(format!(
+                    "there is no dataset `{name}`; ingesting makes it"
+                ))),
+                Err(error) => Err(SearchError::Failed(error.into())),
+            })
+            .collect()
+    };
+    app.callers.run(find).await.map_err(|error| SearchError::Failed(error.into()))?
+}
+
+fn reranker(bundle: &Bundle, name: &str) -> Result<Reranker, SearchError> {
+    let model = bundle.reranker(name).map_err(|error| SearchError::NotFound(error.to_string()))?;
+    let model: Arc<dyn RerankModel> = Arc::new(model);
+    Ok(Reranker { model: Arc::new(Blocking::new(model, Handle::current())), hits: RERANKED })
+}
