@@ -31,6 +31,7 @@ mod markdown;
 #[cfg(test)]
 mod outline;
 mod pdf;
+mod table;
 mod text;
 mod token_count;
 

@@ -3,9 +3,7 @@
 use dom_query::NodeRef;
 
 use super::blocks::inline_text;
-
-/// Wider tables lose their last columns: spans in a page could name millions.
-const MOST_COLUMNS: usize = 256;
+use crate::table::{self, MOST_COLUMNS};
 
 /// Whether a table holds data, and does not only lay out the page.
 pub(super) fn is_data(table: &NodeRef<'_>) -> bool {
@@ -25,10 +23,9 @@ pub(super) fn is_data(table: &NodeRef<'_>) -> bool {
 }
 
 /// The rows as a Markdown table; the first is its header.
-pub(super) fn markdown(table: &NodeRef<'_>) -> String {
-    let rows = rows(table);
-    let columns = rows.iter().map(Vec::len).max().unwrap_or_default();
-    let caption = table.children_it(false).find(|node| node.has_name("caption"));
+pub(super) fn markdown(element: &NodeRef<'_>) -> String {
+    let rows = rows(element);
+    let caption = element.children_it(false).find(|node| node.has_name("caption"));
     let mut text = String::new();
     if let Some(caption) =
         caption.map(|caption| inline_text(&caption)).filter(|caption| !caption.is_empty())
@@ -36,16 +33,7 @@ pub(super) fn markdown(table: &NodeRef<'_>) -> String {
         text.push_str(&caption);
         text.push_str("\n\n");
     }
-    for (number, row) in rows.iter().enumerate() {
-        let cells = (0..columns).map(|column| row.get(column).map_or("", String::as_str));
-        text.push_str("| ");
-        text.push_str(&cells.collect::<Vec<_>>().join(" | "));
-        text.push_str(" |\n");
-        if number == 0 {
-            text.push_str(&"| --- ".repeat(columns));
-            text.push_str("|\n");
-        }
-    }
+    text.push_str(&table::markdown(&rows));
     text
 }
 
@@ -64,7 +52,7 @@ fn rows(table: &NodeRef<'_>) -> Vec<Vec<String>> {
             };
             let (columns, rows) =
                 (span("colspan").clamp(1, MOST_COLUMNS), span("rowspan").clamp(1, 1000));
-            let text = inline_text(&cell).replace('|', "\\|");
+            let text = inline_text(&cell);
             for column in 0..columns {
                 let text = if column == 0 { text.clone() } else { String::new() };
                 if rows > 1 {
