@@ -77,6 +77,12 @@ impl Client {
         answer(request.body(body.to_string())).await
     }
 
+    /// A request of another method.
+    pub(crate) async fn send(&self, method: reqwest::Method, path: &str, body: &Value) -> Answer {
+        let request = self.http.request(method, format!("{}{path}", self.base));
+        answer(request.header("content-type", "application/json").body(body.to_string())).await
+    }
+
     /// Sends a request and gives the response as soon as its head is there.
     pub(crate) async fn open(&self, path: &str, body: &Value) -> reqwest::Response {
         self.request(path).body(body.to_string()).send().await.unwrap()

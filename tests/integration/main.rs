@@ -5,6 +5,7 @@ mod client;
 mod dialects;
 mod dialog;
 mod disconnect;
+mod knowledge;
 mod limits;
 mod mcp;
 mod openai;

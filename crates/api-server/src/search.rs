@@ -6,7 +6,8 @@ use llm_bundle::{Blocking, Bundle};
 use llm_core::RerankModel;
 use rag_core::{Dataset, DocumentId, MetadataFilter, MetadataStore};
 use rag_retrieve::{Reranker, Retrieval, RetrieveRequest};
-use serde::Deserialize;
+use serde::de::Error;
+use serde::{Deserialize, Deserializer};
 use tokio::runtime::Handle;
 
 use crate::app::App;
@@ -28,7 +29,8 @@ pub(crate) struct SearchSpec {
     pub(crate) datasets: Vec<String>,
     /// Only these documents; left out: all.
     pub(crate) documents: Option<Vec<DocumentId>>,
-    /// Only documents whose metadata pass.
+    /// Only documents whose metadata pass: an expression, or its parts as JSON.
+    #[serde(deserialize_with = "filter")]
     pub(crate) filter: Option<MetadataFilter>,
     pub(crate) top: usize,
     pub(crate) skip: usize,
@@ -58,6 +60,23 @@ impl Default for SearchSpec {
             neighbours: 0,
             parents: true,
             highlight: false,
+        }
+    }
+}
+
+/// A filter as people write it (`year >= 2020`), or as programs do.
+fn filter<'de, D: Deserializer<'de>>(from: D) -> Result<Option<MetadataFilter>, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Written {
+        Expression(String),
+        Parts(MetadataFilter),
+    }
+    match Option::<Written>::deserialize(from)? {
+        None => Ok(None),
+        Some(Written::Parts(filter)) => Ok(Some(filter)),
+        Some(Written::Expression(text)) => {
+            text.parse().map(Some).map_err(|error| D::Error::custom(format!("`filter`: {error}")))
         }
     }
 }

@@ -53,6 +53,19 @@ pub enum DocumentStatus {
     Cancelled,
 }
 
+impl DocumentStatus {
+    /// A stable name of the state.
+    pub fn as_str(&self) -> &'static str {
+        match self {
+            DocumentStatus::Queued => "queued",
+            DocumentStatus::Running { .. } => "running",
+            DocumentStatus::Ready => "ready",
+            DocumentStatus::Failed { .. } => "failed",
+            DocumentStatus::Cancelled => "cancelled",
+        }
+    }
+}
+
 /// The steps of ingestion.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

@@ -5,6 +5,7 @@ mod chat;
 mod connections;
 mod embeddings;
 mod failure;
+mod knowledge;
 mod models;
 mod observe;
 mod operations;
@@ -41,6 +42,7 @@ pub(crate) fn router(app: Arc<App>) -> Router {
         .layer(DefaultBodyLimit::max(limit))
         .layer(from_fn_with_state(app.clone(), observe::admit));
     let native = Router::new()
+        .merge(knowledge::routes())
         .route("/api/v2/search", post(search::passages))
         .route("/api/v2/usage", get(usage::sums))
         .route("/api/v2/usage/records", get(usage::records))

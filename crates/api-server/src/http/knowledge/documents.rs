@@ -1,0 +1,143 @@
+//! Documents, their metadata and their chunks.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::rejection::{JsonRejection, QueryRejection};
+use axum::extract::{Path, Query, State};
+use rag_core::{Document, DocumentId, Metadata, MetadataStore};
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::super::problem::Problem;
+use super::{datasets, with_store};
+use crate::app::App;
+
+/// Entries of a page, unless asked for otherwise, and at most.
+const PAGE: usize = 100;
+const MOST: usize = 1000;
+
+/// Which documents.
+#[derive(Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Listing {
+    /// Names after this one.
+    after: Option<String>,
+    limit: Option<usize>,
+    /// Only those in this state: queued, running, ready, failed, cancelled.
+    state: Option<String>,
+}
+
+/// The documents of a dataset, by name.
+pub(crate) async fn list(
+    State(app): State<Arc<App>>,
+    Path(name): Path<String>,
+    listing: Result<Query<Listing>, QueryRejection>,
+) -> Result<Json<Value>, Problem> {
+    let Query(listing) = listing.map_err(|rejection| Problem::invalid(rejection.body_text()))?;
+    let limit = limit(listing.limit)?;
+    let dataset = datasets::find(&app, name).await?;
+    let all = with_store(&app, move |store| store.documents(&dataset.id)).await?;
+    let is_meant = |document: &Document| {
+        listing.after.as_ref().is_none_or(|after| document.name > *after)
+            && listing.state.as_ref().is_none_or(|state| document.status.as_str() == state)
+    };
+    let mut documents: Vec<Document> = all.into_iter().filter(is_meant).collect();
+    let more = documents.len() > limit;
+    documents.truncate(limit);
+    let next = documents.last().filter(|_| more).map(|document| document.name.clone());
+    Ok(Json(json!({ "documents": documents, "next": next })))
+}
+
+/// One document.
+pub(crate) async fn one(
+    State(app): State<Arc<App>>,
+    Path(id): Path<String>,
+) -> Result<Json<Document>, Problem> {
+    find(&app, &id).await.map(Json)
+}
+
+/// What of a document can be changed.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Change {
+    metadata: Metadata,
+}
+
+/// Replaces what is known of a document besides its text.
+pub(crate) async fn change(
+    State(app): State<Arc<App>>,
+    Path(id): Path<String>,
+    change: Result<Json<Change>, JsonRejection>,
+) -> Result<Json<Document>, Problem> {
+    let Json(change) = change.map_err(|rejection| Problem::invalid(rejection.body_text()))?;
+    let document = find(&app, &id).await?;
+    with_store(&app, move |store| store.set_metadata(&document.id, &change.metadata)).await?;
+    find(&app, &id).await.map(Json)
+}
+
+/// Removes a document with everything of it.
+pub(crate) async fn delete(
+    State(app): State<Arc<App>>,
+    Path(id): Path<String>,
+) -> Result<Json<Value>, Problem> {
+    let document = find(&app, &id).await?;
+    with_store(&app, move |store| rag_core::ChunkIndex::delete_document(store, &document.id))
+        .await?;
+    Ok(Json(json!({ "deleted": id })))
+}
+
+/// Takes back a document's ingestion. What was searchable of it before still is.
+pub(crate) async fn cancel(
+    State(app): State<Arc<App>>,
+    Path(id): Path<String>,
+) -> Result<Json<Value>, Problem> {
+    let document = find(&app, &id).await?;
+    let cancelled = with_store(&app, move |store| store.cancel(&document.id)).await?;
+    Ok(Json(json!({ "cancelled": cancelled })))
+}
+
+/// Which chunks.
+#[derive(Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Range {
+    /// The first one's number.
+    from: u32,
+    limit: Option<usize>,
+}
+
+/// A document's chunks in order.
+pub(crate) async fn chunks(
+    State(app): State<Arc<App>>,
+    Path(id): Path<String>,
+    range: Result<Query<Range>, QueryRejection>,
+) -> Result<Json<Value>, Problem> {
+    let Query(range) = range.map_err(|rejection| Problem::invalid(rejection.body_text()))?;
+    let limit = limit(range.limit)? as u32;
+    let document = find(&app, &id).await?;
+    let numbers = range.from..range.from.saturating_add(limit);
+    let chunks =
+        with_store(&app, move |store| store.document_chunks(&document.id, numbers)).await?;
+    Ok(Json(json!({ "chunks": chunks })))
+}
+
+fn limit(asked: Option<usize>) -> Result<usize, Problem> {
+    let limit = asked.unwrap_or(PAGE);
+    match (1..=MOST).contains(&limit) {
+        true => Ok(limit),
+        false => Err(Problem::invalid(format!("`limit` lies between 1 and {MOST}"))),
+    }
+}
+
+/// A document of one of the tenant's datasets. One of another tenant is as if it were not there.
+async fn find(app: &App, id: &str) -> Result<Document, Problem> {
+    let missing = || Problem::not_found(format!("there is no document `{id}`"));
+    let wanted: DocumentId = id.parse().map_err(|_| missing())?;
+    let tenant = app.tenant();
+    let find = move |store: &rag_store::EmbeddedStore| {
+        let Some(document) = store.document(&wanted)? else { return Ok(None) };
+        let own = store.datasets(&tenant)?.iter().any(|dataset| dataset.id == document.dataset);
+        Ok(Some(document).filter(|_| own))
+    };
+    with_store(app, find).await?.ok_or_else(missing)
+}
