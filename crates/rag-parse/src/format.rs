@@ -10,11 +10,12 @@ pub(crate) enum Format {
     Pdf,
     Html,
     Markdown,
+    Delimited,
     Text,
 }
 
 /// File name endings and the format that they hint at.
-const ENDINGS: [(&str, Format); 13] = [
+const ENDINGS: [(&str, Format); 17] = [
     ("pdf", Format::Pdf),
     ("html", Format::Html),
     ("htm", Format::Html),
@@ -23,6 +24,10 @@ const ENDINGS: [(&str, Format); 13] = [
     ("markdown", Format::Markdown),
     ("mdown", Format::Markdown),
     ("mkd", Format::Markdown),
+    ("csv", Format::Delimited),
+    ("tsv", Format::Delimited),
+    ("tab", Format::Delimited),
+    ("psv", Format::Delimited),
     ("txt", Format::Text),
     ("text", Format::Text),
     ("rst", Format::Text),

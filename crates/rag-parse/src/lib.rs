@@ -21,6 +21,7 @@
 
 mod chunk;
 mod cut;
+mod delimited;
 mod encoding;
 mod file_parser;
 mod format;
