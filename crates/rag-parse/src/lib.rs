@@ -19,6 +19,7 @@
 //! # Ok::<(), rag_core::ParseError>(())
 //! ```
 
+mod builder;
 mod chunk;
 mod cut;
 mod delimited;
