@@ -29,6 +29,7 @@ mod id;
 mod metadata;
 mod parsed;
 mod parser;
+mod reembedding;
 mod search;
 mod store;
 
@@ -45,6 +46,9 @@ pub use parsed::{
     Place,
 };
 pub use parser::{DocumentChunker, DocumentParser, ParseError, ParseErrorKind, ParseRequest};
+pub use reembedding::{
+    ChunkSlot, ChunkToReembed, NewVector, Reembedding, ReembeddingProgress, ReembeddingStore,
+};
 pub use search::{ChunkFilter, ChunkHit, SearchQuery, SearchResults};
 pub use store::{
     ChunkIndex, ClaimedJob, CompletedDocument, ContentHash, DocumentSource, IngestJob,
