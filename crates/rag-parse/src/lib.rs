@@ -28,6 +28,7 @@ mod file_parser;
 mod format;
 mod html;
 pub mod isolated;
+mod json;
 mod limits;
 mod markdown;
 #[cfg(test)]
