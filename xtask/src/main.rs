@@ -48,6 +48,10 @@ enum Command {
     /// Quality on labelled sets (needs the feature `eval`)
     #[cfg(feature = "eval")]
     Eval(eval::Args),
+    /// Reads files for `eval parsing` in a process of its own
+    #[cfg(feature = "eval")]
+    #[command(name = eval::parsing::WORKER, hide = true)]
+    ParseWorker,
     /// Rebuild the table of `local/static` (needs the feature `static-table`)
     #[cfg(feature = "static-table")]
     StaticTable(static_table::Args),
@@ -79,6 +83,10 @@ fn execute(command: Command) -> Result<()> {
         Command::EndToEnd => end_to_end::run(),
         #[cfg(feature = "eval")]
         Command::Eval(args) => eval::run(args),
+        #[cfg(feature = "eval")]
+        Command::ParseWorker => {
+            Ok(rag_parse::isolated::worker_main(std::io::stdin().lock(), std::io::stdout())?)
+        }
         #[cfg(feature = "static-table")]
         Command::StaticTable(args) => static_table::run(args),
     }

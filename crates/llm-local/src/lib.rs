@@ -22,6 +22,8 @@
 
 pub mod extractive;
 pub mod lexical;
+#[cfg(feature = "sentence-transformer")]
+pub mod sentence_transformer;
 mod sentences;
 pub mod static_embedding;
 pub mod static_table;
@@ -30,4 +32,6 @@ pub mod word_piece;
 
 pub use extractive::Extractive;
 pub use lexical::Lexical;
+#[cfg(feature = "sentence-transformer")]
+pub use sentence_transformer::{SentenceTransformer, SentenceTransformerOptions};
 pub use static_embedding::StaticEmbedding;

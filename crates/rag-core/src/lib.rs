@@ -25,10 +25,15 @@ mod chunking;
 mod dataset;
 mod document;
 mod enrichment;
+mod filter_text;
+mod filter_tokens;
 mod id;
 mod metadata;
+mod metadata_filter;
 mod parsed;
 mod parser;
+mod reembedding;
+mod scalar;
 mod search;
 mod store;
 
@@ -39,12 +44,20 @@ pub use dataset::{Dataset, DatasetSettings, EmbeddingIdentity};
 pub use document::{Document, DocumentStatus, IngestStage};
 pub use enrichment::{EnrichmentOptions, MetadataField, SummaryOptions};
 pub use id::{ChunkId, DatasetId, DocumentId, InvalidId, TenantId};
-pub use metadata::{FilterOperator, Metadata, MetadataCondition, MetadataFilter, MetadataValue};
+pub use metadata::{Metadata, MetadataValue};
+pub use metadata_filter::{
+    FilterOperator, InvalidFilter, MetadataCondition, MetadataFilter, PreparedCondition,
+    PreparedFilter, ScalarTest,
+};
 pub use parsed::{
     Block, BlockKind, BoundingBox, OutlineEntry, PageSize, ParsedDocument, Picture, PictureKind,
     Place,
 };
 pub use parser::{DocumentChunker, DocumentParser, ParseError, ParseErrorKind, ParseRequest};
+pub use reembedding::{
+    ChunkSlot, ChunkToReembed, NewVector, Reembedding, ReembeddingProgress, ReembeddingStore,
+};
+pub use scalar::Scalar;
 pub use search::{ChunkFilter, ChunkHit, SearchQuery, SearchResults};
 pub use store::{
     ChunkIndex, ClaimedJob, CompletedDocument, ContentHash, DocumentSource, IngestJob,

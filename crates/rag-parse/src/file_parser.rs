@@ -6,7 +6,7 @@ use rag_core::{DocumentParser, ParseError, ParseErrorKind, ParseRequest, ParsedD
 
 use crate::format::{self, Format};
 use crate::limits::size;
-use crate::{ParseLimits, encoding, html, markdown, pdf, text};
+use crate::{ParseLimits, delimited, encoding, html, json, markdown, pdf, text};
 
 /// Reads Markdown, plain text in any encoding, HTML and PDF within [`ParseLimits`], in the calling thread.
 ///
@@ -34,7 +34,11 @@ impl FileParser {
         let (what, limit) = match format {
             Format::Pdf => ("a PDF", self.limits.pdf_bytes),
             Format::Html => ("an HTML page", self.limits.html_bytes),
-            Format::Markdown | Format::Text => ("a text", self.limits.text_bytes),
+            Format::Markdown
+            | Format::Delimited
+            | Format::Json
+            | Format::JsonLines
+            | Format::Text => ("a text", self.limits.text_bytes),
         };
         let length = bytes.len() as u64;
         if length > limit {
@@ -50,6 +54,9 @@ impl FileParser {
             Format::Pdf => pdf::parse(bytes, &self.limits)?,
             Format::Html => html::parse(bytes, &self.limits)?,
             Format::Markdown => markdown::parse(encoding::decode(bytes, None)),
+            Format::Delimited => delimited::parse(encoding::decode(bytes, None), &self.limits)?,
+            Format::Json => json::parse(bytes, &self.limits)?,
+            Format::JsonLines => json::parse_lines(bytes, &self.limits)?,
             Format::Text => text::parse(encoding::decode(bytes, None)),
         };
         if parsed.text.len() as u64 > self.limits.output_bytes {

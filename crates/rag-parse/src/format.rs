@@ -10,11 +10,14 @@ pub(crate) enum Format {
     Pdf,
     Html,
     Markdown,
+    Delimited,
+    Json,
+    JsonLines,
     Text,
 }
 
 /// File name endings and the format that they hint at.
-const ENDINGS: [(&str, Format); 13] = [
+const ENDINGS: [(&str, Format); 23] = [
     ("pdf", Format::Pdf),
     ("html", Format::Html),
     ("htm", Format::Html),
@@ -23,6 +26,16 @@ const ENDINGS: [(&str, Format); 13] = [
     ("markdown", Format::Markdown),
     ("mdown", Format::Markdown),
     ("mkd", Format::Markdown),
+    ("csv", Format::Delimited),
+    ("tsv", Format::Delimited),
+    ("tab", Format::Delimited),
+    ("psv", Format::Delimited),
+    ("json", Format::Json),
+    ("geojson", Format::Json),
+    ("jsonld", Format::Json),
+    ("ipynb", Format::Json),
+    ("jsonl", Format::JsonLines),
+    ("ndjson", Format::JsonLines),
     ("txt", Format::Text),
     ("text", Format::Text),
     ("rst", Format::Text),
@@ -69,7 +82,7 @@ pub(crate) fn of_file(name: &str, bytes: &[u8]) -> Result<Format, ParseError> {
     }
     let start = bytes.get(..START).unwrap_or(bytes);
     let decoded = encoding::decode(start, None);
-    if !is_text(&decoded) {
+    if !is_text(&decoded) && !matches!(hint, Some(Format::Json | Format::JsonLines)) {
         return Err(unsupported(start, hint));
     }
     if decoded.text.trim_start().starts_with("{\\rtf") {
@@ -81,7 +94,7 @@ pub(crate) fn of_file(name: &str, bytes: &[u8]) -> Result<Format, ParseError> {
             ParseErrorKind::Damaged,
             "the file is named as a PDF but has no PDF header",
         )),
-        Some(Format::Markdown) => Ok(Format::Markdown),
+        Some(hint @ (Format::Markdown | Format::Json | Format::JsonLines)) => Ok(hint),
         _ if is_html(&decoded.text) => Ok(Format::Html),
         hint => Ok(hint.unwrap_or(Format::Text)),
     }

@@ -25,11 +25,11 @@ pub(crate) fn parse(bytes: &[u8], limits: &ParseLimits) -> Result<ParsedDocument
     check_depth(&page.root(), limits.html_depth)?;
 
     let title = title(&page);
-    let (text, blocks) = main_content(page);
-    if blocks.is_empty() {
+    let content = main_content(page, limits.output_bytes)?;
+    if content.blocks.is_empty() {
         return Err(ParseError::new(ParseErrorKind::NoText, "the page holds no text"));
     }
-    Ok(ParsedDocument { title, text, blocks, warnings, ..ParsedDocument::default() })
+    Ok(ParsedDocument { title, warnings, ..content })
 }
 
 /// The encoding that a `meta` element names. It may stand far down, after long comments.
@@ -98,10 +98,10 @@ const ENOUGH: f64 = 0.4;
 
 /// What readers' modes of browsers show, where that is most of the page; otherwise the body without its navigation.
 /// Reference pages, tables and short pages are no articles, and losing text is worse than keeping some too much.
-fn main_content(page: Document) -> (String, Vec<rag_core::Block>) {
+fn main_content(page: Document, most_bytes: u64) -> Result<ParsedDocument, ParseError> {
     let whole = match page.select_single("body").nodes().first() {
-        Some(body) => blocks::of(body),
-        None => blocks::of(&page.root()),
+        Some(body) => blocks::of(body, most_bytes)?,
+        None => blocks::of(&page.root(), most_bytes)?,
     };
     let config = Config { disable_json_ld: true, ..Config::default() };
     // The reader makes every first-level heading a second-level one.
@@ -111,11 +111,12 @@ fn main_content(page: Document) -> (String, Vec<rag_core::Block>) {
     let article = Readability::with_document(page, None, Some(config))
         .ok()
         .and_then(|mut reader| reader.parse().ok())
-        .map(|article| blocks::of(&Document::from(article.content).root()));
-    match article {
-        Some(article) if article.0.len() as f64 >= ENOUGH * whole.0.len() as f64 => article,
+        .map(|article| blocks::of(&Document::from(article.content).root(), most_bytes))
+        .transpose()?;
+    Ok(match article {
+        Some(article) if article.text.len() as f64 >= ENOUGH * whole.text.len() as f64 => article,
         _ => whole,
-    }
+    })
 }
 
 #[cfg(test)]

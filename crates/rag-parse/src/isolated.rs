@@ -131,8 +131,10 @@ impl IsolatedParser {
 impl DocumentParser for IsolatedParser {
     fn parse(&self, request: &ParseRequest<'_>) -> Result<ParsedDocument, ParseError> {
         match self.here.admit(request.name, request.bytes)? {
-            Format::Pdf | Format::Html => self.parse_elsewhere(request),
-            Format::Markdown | Format::Text => self.here.parse(request),
+            Format::Pdf | Format::Html | Format::Json | Format::JsonLines => {
+                self.parse_elsewhere(request)
+            }
+            Format::Markdown | Format::Delimited | Format::Text => self.here.parse(request),
         }
     }
 

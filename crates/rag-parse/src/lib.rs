@@ -19,13 +19,16 @@
 //! # Ok::<(), rag_core::ParseError>(())
 //! ```
 
+mod builder;
 mod chunk;
 mod cut;
+mod delimited;
 mod encoding;
 mod file_parser;
 mod format;
 mod html;
 pub mod isolated;
+mod json;
 mod limits;
 mod markdown;
 #[cfg(test)]

@@ -17,27 +17,43 @@ pub(crate) fn markdown<C: AsRef<str>>(rows: &[Vec<C>]) -> String {
         return text;
     }
     for (number, row) in rows.iter().enumerate() {
-        push_row(&mut text, row, columns);
+        push_row(&mut text, row.iter().map(C::as_ref), columns);
         if number == 0 {
-            text.push_str(&delimiter_row(columns));
+            push_delimiter_row(&mut text, columns);
         }
     }
     text
 }
 
-/// One row with its line break.
-pub(crate) fn push_row<C: AsRef<str>>(text: &mut String, row: &[C], columns: usize) {
-    for column in 0..columns {
+/// One row with its line break: as many cells as there are columns, empty ones where the row has none.
+pub(crate) fn push_row<'a>(
+    text: &mut String,
+    cells: impl IntoIterator<Item = &'a str>,
+    columns: usize,
+) {
+    let mut cells = cells.into_iter();
+    for _ in 0..columns {
         text.push_str("| ");
-        push_cell(text, row.get(column).map_or("", C::as_ref));
+        push_cell(text, cells.next().unwrap_or_default());
         text.push(' ');
     }
     text.push_str("|\n");
 }
 
 /// The line between the header and the rows below it, with its line break.
-pub(crate) fn delimiter_row(columns: usize) -> String {
-    format!("{}|\n", "| --- ".repeat(columns))
+pub(crate) fn push_delimiter_row(text: &mut String, columns: usize) {
+    text.push_str(&"| --- ".repeat(columns));
+    text.push_str("|\n");
+}
+
+/// How a table that is too wide is written as several: columns by their numbers, at most [`MOST_COLUMNS`] at a time.
+/// The first column, which tends to name the row, is in each.
+pub(crate) fn column_groups(columns: usize) -> impl Iterator<Item = Vec<usize>> {
+    let first = (0..columns.min(MOST_COLUMNS)).collect();
+    let further = (MOST_COLUMNS..columns).step_by(MOST_COLUMNS - 1).map(move |start| {
+        std::iter::once(0).chain(start..columns.min(start + MOST_COLUMNS - 1)).collect()
+    });
+    std::iter::once(first).chain(further)
 }
 
 /// White space collapses; around line breaks it goes.
@@ -179,6 +195,18 @@ mod tests {
         assert_eq!(&text[table.rows[1].span.clone()], "| 3 | 4");
         assert_eq!(rows("no table\nat all"), None);
         assert_eq!(rows(""), None);
+    }
+
+    #[test]
+    fn groups_of_columns_hold_every_column() {
+        assert_eq!(column_groups(2).collect::<Vec<_>>(), [vec![0, 1]]);
+        let groups: Vec<_> = column_groups(2 * MOST_COLUMNS).collect();
+        assert_eq!(groups.iter().map(Vec::len).collect::<Vec<_>>(), [256, 256, 2]);
+        assert!(groups.iter().all(|group| group[0] == 0));
+        let mut all: Vec<usize> = groups.concat();
+        all.sort();
+        all.dedup();
+        assert_eq!(all, (0..2 * MOST_COLUMNS).collect::<Vec<_>>());
     }
 
     #[test]

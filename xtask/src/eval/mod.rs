@@ -1,5 +1,6 @@
 //! Measures quality on labelled data.
 
+pub(crate) mod parsing;
 mod quality;
 mod retrieval;
 mod retrieval_set;
@@ -16,6 +17,8 @@ pub(crate) struct Args {
 
 #[derive(Subcommand)]
 enum What {
+    /// Whether documents are read as expected, and how close their text is to ground truths, for each format
+    Parsing(parsing::Args),
     /// nDCG@10 and recall@5 of full text, vectors and both, for each labelled set
     Retrieval(retrieval::Args),
 }
@@ -23,6 +26,7 @@ enum What {
 /// Measures and prints.
 pub(crate) fn run(args: Args) -> Result<()> {
     match args.what {
+        What::Parsing(args) => parsing::run(&args),
         What::Retrieval(args) => retrieval::run(&args),
     }
 }

@@ -189,7 +189,7 @@ impl Library {
         let chunks = passages.iter().enumerate().map(chunk).collect::<Result<Vec<_>>>()?;
         let texts = chunks.iter().map(Chunk::contextual_text);
         let vectors = self.model.embed(&EmbeddingRequest::documents(texts))?.vectors;
-        let chunks = chunks
+        let chunks: Vec<EmbeddedChunk> = chunks
             .into_iter()
             .zip(vectors)
             .map(|(chunk, vector)| EmbeddedChunk { chunk, vector })

@@ -1,19 +1,22 @@
 //! The blocks of a piece of a page, as text.
 
-use std::ops::Range;
-
 use dom_query::NodeRef;
-use rag_core::{Block, BlockKind, Place};
+use rag_core::{BlockKind, ParseError, ParsedDocument};
 
 use super::table;
+use crate::builder::DocumentBuilder;
 
 /// Text and blocks of everything below a node. White space is as a browser shows it; lists and tables are written as
 /// in Markdown.
-pub(super) fn of(root: &NodeRef<'_>) -> (String, Vec<Block>) {
-    let mut writer = Writer::default();
+///
+/// # Errors
+/// `TooLarge` for more text than `most_bytes`.
+pub(super) fn of(root: &NodeRef<'_>, most_bytes: u64) -> Result<ParsedDocument, ParseError> {
+    let mut writer =
+        Writer { out: DocumentBuilder::new(most_bytes), line: Line::default(), mark: None };
     writer.children(root, &Context::default());
     writer.flush(&BlockKind::Paragraph);
-    (writer.text, writer.blocks)
+    writer.out.finish()
 }
 
 /// An attribute with the level of a heading whose element was changed.
@@ -36,10 +39,8 @@ impl Default for Context {
     }
 }
 
-#[derive(Default)]
 struct Writer {
-    text: String,
-    blocks: Vec<Block>,
+    out: DocumentBuilder,
     /// Text of the block that is open.
     line: Line,
     /// Goes before the next text: the mark of a list item.
@@ -154,25 +155,10 @@ impl Writer {
     }
 
     fn push(&mut self, kind: BlockKind, piece: &str) {
-        if piece.trim().is_empty() {
-            return;
+        if !piece.trim().is_empty() {
+            let mark = self.mark.take().unwrap_or_default();
+            self.out.push_marked(kind, &mark, piece);
         }
-        if let Some(last) = self.blocks.last() {
-            let same_list = last.kind == BlockKind::ListItem && kind == BlockKind::ListItem;
-            self.text.push_str(if same_list { "\n" } else { "\n\n" });
-        }
-        let mark = self.mark.take().unwrap_or_default();
-        // The indentation of an item stands before its block.
-        let (indentation, mark) = mark.split_at(mark.len() - mark.trim_start().len());
-        self.text.push_str(indentation);
-        let span = self.append(&[mark, piece.trim_end()]);
-        self.blocks.push(Block { kind, span, place: Place::default() });
-    }
-
-    fn append(&mut self, pieces: &[&str]) -> Range<usize> {
-        let start = self.text.len();
-        pieces.iter().for_each(|piece| self.text.push_str(piece));
-        start..self.text.len()
     }
 }
 
