@@ -132,7 +132,8 @@ async fn progress_is_told_while_it_goes_on() {
     let mut body = response.send().await.unwrap().bytes_stream();
     let more = tempfile::tempdir().unwrap();
     fs::write(more.path().join("coffee.md"), COFFEE).unwrap();
-    let ingesting = site.server.ingest(&[more.path().to_owned()]);
+    let paths = [more.path().to_owned()];
+    let ingesting = site.server.ingest(&paths);
     let reading = async {
         let mut text = String::new();
         while !(text.contains("\"event\":\"done\"") && text.contains("\"done\":2")) {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, Serializer};
 
 use crate::Scalar;
 
@@ -16,11 +16,20 @@ pub enum MetadataValue {
     /// Yes or no.
     Bool(bool),
     /// A number.
-    Number(f64),
+    Number(#[serde(serialize_with = "plainly")] f64),
     /// Text; dates as `2026-11-23` or RFC 3339.
     Text(String),
     /// Several texts.
     List(Vec<String>),
+}
+
+/// Whole numbers without a fraction: a year is 2026, not 2026.0.
+fn plainly<S: Serializer>(number: &f64, to: S) -> Result<S::Ok, S::Error> {
+    const EXACT: f64 = 9_007_199_254_740_992.0;
+    match number.fract() == 0.0 && number.abs() < EXACT {
+        true => to.serialize_i64(*number as i64),
+        false => to.serialize_f64(*number),
+    }
 }
 
 impl MetadataValue {
