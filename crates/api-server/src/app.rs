@@ -23,6 +23,7 @@ use crate::config::{Config, Environment};
 use crate::detour::Detour;
 use crate::http::Shutdown;
 use crate::limits;
+use crate::local_models;
 use crate::mcp::McpServers;
 use crate::metrics::Metrics;
 use crate::providers::{Means, Provider, providers};
@@ -90,6 +91,8 @@ impl App {
             format!("cannot open the data directory `{}`", config.server.data_dir.display())
         })?;
 
+        let (brought, variables) = (config.local_model.clone(), environment.clone());
+        let local = callers.run(move || local_models::load(&brought, &variables)).await??;
         let known = config.models.catalogue()?.map(Arc::new);
         let detour = Detour::open(&config.recordings).await?;
         let paces = Paces::default();
@@ -108,6 +111,7 @@ impl App {
         let parts = BundleParts {
             config: &config,
             providers: &providers,
+            local: &local,
             models: &models,
             paces: &paces,
             quotas: &quotas,

@@ -8,6 +8,7 @@ use rag_core::TenantId;
 
 use crate::config::{Config, ConfigError};
 use crate::limits;
+use crate::local_models;
 use crate::providers::Provider;
 use crate::records::Calls;
 
@@ -15,6 +16,8 @@ use crate::records::Calls;
 pub(crate) struct BundleParts<'a> {
     pub(crate) config: &'a Config,
     pub(crate) providers: &'a [Provider],
+    /// Those of `[[local_model]]`.
+    pub(crate) local: &'a [Arc<dyn SyncEmbeddingModel>],
     /// Threads for synchronous models.
     pub(crate) models: &'a SyncPool,
     pub(crate) paces: &'a Paces,
@@ -39,6 +42,9 @@ impl BundleParts<'_> {
             .quotas(self.quotas.clone())
             .unlimited("local")
             .records(self.calls.clone());
+        for model in self.local {
+            registry = registry.embedding(local_models::adapted(model, self.models));
+        }
         if let Some(cache) = cache {
             registry = registry.cache(cache);
         }

@@ -26,6 +26,7 @@ mod dialogs;
 mod http;
 mod ingest;
 mod limits;
+mod local_models;
 mod log;
 mod mcp;
 pub mod metrics;

@@ -1,5 +1,6 @@
 //! Measures quality on labelled data.
 
+mod library;
 pub(crate) mod parsing;
 mod quality;
 mod retrieval;

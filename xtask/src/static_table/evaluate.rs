@@ -70,8 +70,8 @@ impl RetrievalSet {
 
     /// The quality of ranking the documents by the dot product of their embeddings with the
     /// question's.
-    pub fn measure(&self, embed: impl Fn(&[String]) -> Vec<Vec<f32>>) -> Quality {
-        let (documents, questions) = (embed(&self.documents), embed(&self.questions));
+    pub fn measure(&self, embed: impl Fn(&[String]) -> Result<Vec<Vec<f32>>>) -> Result<Quality> {
+        let (documents, questions) = (embed(&self.documents)?, embed(&self.questions)?);
         let each: Vec<(f64, f64)> = questions
             .par_iter()
             .zip(&self.relevant)
@@ -81,11 +81,11 @@ impl RetrievalSet {
             })
             .collect();
         let count = each.len().max(1) as f64;
-        Quality {
+        Ok(Quality {
             set: self.name.clone(),
             ndcg_at_10: each.iter().map(|(ndcg, _)| ndcg).sum::<f64>() / count,
             recall_at_5: each.iter().map(|(_, recall)| recall).sum::<f64>() / count,
-        }
+        })
     }
 }
 

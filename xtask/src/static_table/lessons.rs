@@ -11,7 +11,7 @@ use anyhow::{Context, Result};
 
 use super::{
     corpus::{Excerpt, mixed},
-    minilm::MiniLm,
+    teacher::Teacher,
 };
 
 /// Texts whose embeddings are written to the cache at once.
@@ -27,7 +27,7 @@ pub struct Lesson {
 
 /// Embeds paragraphs and sentences of the excerpts. With a cache file, embeddings in it are used as
 /// far as it was made from the same excerpts, and new ones are added to it while the work goes on.
-pub fn teach(model: &MiniLm, excerpts: Vec<Excerpt>, cache: Option<&Path>) -> Result<Vec<Lesson>> {
+pub fn teach(model: &Teacher, excerpts: Vec<Excerpt>, cache: Option<&Path>) -> Result<Vec<Lesson>> {
     let mark = fingerprint(&excerpts).to_le_bytes();
     let texts: Vec<Vec<u32>> =
         excerpts.into_iter().flat_map(|excerpt| [excerpt.paragraph, excerpt.sentence]).collect();
@@ -42,7 +42,7 @@ pub fn teach(model: &MiniLm, excerpts: Vec<Excerpt>, cache: Option<&Path>) -> Re
     let start = Instant::now();
     let known = embeddings.len();
     for part in texts.get(known..).unwrap_or_default().chunks(CACHED_TOGETHER) {
-        let new = model.embed(part);
+        let new = model.embed(part)?;
         if let Some(cache) = &mut cache {
             let bytes: Vec<u8> =
                 new.iter().flatten().flat_map(|value| value.to_le_bytes()).collect();

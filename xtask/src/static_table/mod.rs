@@ -6,8 +6,8 @@
 mod corpus;
 mod evaluate;
 mod lessons;
-mod minilm;
 mod principal;
+mod teacher;
 mod train;
 
 use std::{fs, path::PathBuf, time::Instant};
@@ -18,8 +18,8 @@ use llm_local::{static_table::StaticTable, word_piece::WordPiece};
 use corpus::Corpus;
 use evaluate::RetrievalSet;
 use lessons::Lesson;
-use minilm::MiniLm;
 use principal::Projection;
+use teacher::Teacher;
 use train::{Example, Settings, Student};
 
 /// Rebuild the embedding table of local/static.
@@ -59,7 +59,7 @@ pub struct Args {
 /// When a file is missing or malformed; the message names it.
 pub fn run(args: Args) -> Result<()> {
     let start = Instant::now();
-    let model = MiniLm::load(&args.model)?;
+    let model = Teacher::load(&args.model)?;
     let words = WordPiece::new(model.vocabulary());
     let sets =
         args.evaluate.iter().map(|path| RetrievalSet::load(path)).collect::<Result<Vec<_>>>()?;
@@ -68,7 +68,7 @@ pub fn run(args: Args) -> Result<()> {
             let embed = |texts: &[String]| {
                 model.embed(&texts.iter().map(|text| words.split(text)).collect::<Vec<_>>())
             };
-            println!("encoder  {}", set.measure(embed));
+            println!("encoder  {}", set.measure(embed)?);
         }
     }
 
@@ -81,7 +81,7 @@ pub fn run(args: Args) -> Result<()> {
     )?;
     eprintln!("{} dimensions hold {:.3} of the variance", args.dims, plane.kept);
 
-    let mut student = Student::new(&distilled(&model, &corpus, &plane));
+    let mut student = Student::new(&distilled(&model, &corpus, &plane)?);
     let examples: Vec<Example> = lessons.iter().map(|lesson| example(lesson, &plane)).collect();
     student.learn(&examples, &args.settings, |epoch, distance| {
         eprintln!("epoch {epoch}: distance {distance:.4}, {:.0?}", start.elapsed());
@@ -93,26 +93,27 @@ pub fn run(args: Args) -> Result<()> {
     println!("{}: {} bytes, {:.0?}", args.out.display(), bytes.len(), start.elapsed());
     let table = StaticTable::parse(&bytes)?;
     for set in &sets {
-        let embed = |texts: &[String]| texts.iter().map(|text| table.embed_one(text)).collect();
-        println!("table    {}", set.measure(embed));
+        let embed = |texts: &[String]| Ok(texts.iter().map(|text| table.embed_one(text)).collect());
+        println!("table    {}", set.measure(embed)?);
     }
     Ok(())
 }
 
 /// Every word piece where the encoder puts it when it stands alone, as long as it is rare.
-fn distilled(model: &MiniLm, corpus: &Corpus, plane: &Projection) -> Vec<Vec<f32>> {
+fn distilled(model: &Teacher, corpus: &Corpus, plane: &Projection) -> Result<Vec<Vec<f32>>> {
     let alone: Vec<Vec<u32>> =
         (0..).zip(model.vocabulary()).map(|(piece, _)| vec![piece]).collect();
     let paragraphs = corpus.paragraphs() as f32;
-    model
-        .embed(&alone)
+    let weighted = model
+        .embed(&alone)?
         .iter()
         .zip(corpus.document_frequencies(alone.len()))
         .map(|(embedding, frequency)| {
             let rarity = ((paragraphs + 1.0) / (frequency as f32 + 1.0)).ln();
             plane.apply(embedding).into_iter().map(|value| value * rarity).collect()
         })
-        .collect()
+        .collect();
+    Ok(weighted)
 }
 
 fn example(lesson: &Lesson, plane: &Projection) -> Example {

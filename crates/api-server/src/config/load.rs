@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use toml::{Table, Value};
 
-use super::Config;
+use super::{Config, local_model};
 
 /// The environment's variables, read once at start.
 pub type Environment = BTreeMap<String, String>;
@@ -133,6 +133,7 @@ fn check(config: &Config) -> Result<(), ConfigError> {
             return Err(ConfigError::new(place, "`hedge_percentile` lies between 0.5 and 1"));
         }
     }
+    local_model::check(&config.local_model)?;
     config.limits.check()?;
     config.cache.check(&config.shared)?;
     if config.recordings.record.is_some() && config.recordings.replay.is_some() {
@@ -232,6 +233,21 @@ mod tests {
                 "[[model]]\nname = \"a\"\ntargets = [\"b/c\"]\nhedge_percentile = 95",
                 vec![],
                 "`hedge_percentile` lies between 0.5 and 1",
+            ),
+            (
+                "[[local_model]]\nname = \"static\"\npath = \"a\"",
+                vec![],
+                "[[local_model]] `static`: there is another local model of this name",
+            ),
+            (
+                "[[local_model]]\nname = \"m\"\npath = \"a\"\nhub = \"b/c\"",
+                vec![],
+                "[[local_model]] `m`: say where it is by one of `path` and `hub`",
+            ),
+            (
+                "[[local_model]]\nname = \"a/b\"\npath = \"a\"",
+                vec![],
+                "[[local_model]] `a/b`: choose a name without a slash",
             ),
             (
                 "[recordings]\nrecord = \"a\"",

@@ -7,6 +7,7 @@ mod cache;
 mod connection;
 mod limits;
 mod load;
+mod local_model;
 mod mcp;
 mod models;
 mod secret;
@@ -27,6 +28,7 @@ use serde::Deserialize;
 pub use cache::{CacheConfig, CacheMode, CacheScopeConfig, CacheStoreKind, SemanticConfig};
 pub use limits::{LimitConfig, LimitsConfig, RedisAddress, SharedConfig};
 pub use load::{ConfigError, Environment, load};
+pub use local_model::LocalModelConfig;
 pub use mcp::McpConfig;
 pub use models::{KnownModel, ModelsConfig};
 pub use secret::SecretRef;
@@ -45,6 +47,8 @@ pub struct Config {
     pub storage: StorageConfig,
     /// Model providers besides those whose well-known key variable is set.
     pub provider: Vec<ProviderConfig>,
+    /// Embedding models that the operator brings along.
+    pub local_model: Vec<LocalModelConfig>,
     /// Names of the operator's own for models.
     pub model: Vec<ModelConfig>,
     /// Servers whose tools a chat may use.

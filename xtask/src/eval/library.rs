@@ -1,0 +1,185 @@
+//! [`Library`]: the corpus of a labelled set, in a store and indexed as the server does it.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use llm_core::{EmbeddingRequest, SyncEmbeddingModel};
+use rag_core::{
+    Chunk, ChunkFilter, ChunkHit, ChunkId, ChunkIndex, ContentHash, Dataset, DatasetSettings,
+    DocumentSource, EmbeddedChunk, EmbeddingIdentity, IngestJob, MetadataStore, SearchQuery,
+    TenantId,
+};
+use rag_retrieve::{RetrieveRequest, Retriever};
+use rag_store::{Durability, EmbeddedStore, StoreOptions};
+use tempfile::TempDir;
+
+use super::retrieval_set::Document;
+
+/// Longer documents are cut into passages, and found by their best one.
+const LONGEST_PASSAGE: usize = 8000;
+const PASSAGE: usize = 1500;
+/// Hits that are ranked; several may be of one document.
+const DEPTH: usize = 64;
+
+/// A corpus in a store, embedded by one model. Rankings are of documents, by their places in the corpus, best first.
+pub(crate) struct Library {
+    store: Arc<EmbeddedStore>,
+    dataset: Dataset,
+    model: Arc<dyn SyncEmbeddingModel>,
+    retriever: Retriever,
+    _directory: TempDir,
+}
+
+impl Library {
+    pub(crate) fn of(documents: &[Document], model: Arc<dyn SyncEmbeddingModel>) -> Result<Self> {
+        let directory = tempfile::tempdir()?;
+        let options =
+            StoreOptions { durability: Durability::ProcessDeath, ..StoreOptions::default() };
+        let store = EmbeddedStore::open(directory.path(), options)?;
+        let info = model.info();
+        let embedding = EmbeddingIdentity {
+            model: info.name.to_string(),
+            dimensions: info.limits.dimensions.context("the length of the model's vectors")?,
+            ..EmbeddingIdentity::default()
+        };
+        let dataset = store.ensure_dataset(
+            &TenantId::local(),
+            "corpus",
+            &embedding,
+            &DatasetSettings::default(),
+        )?;
+        let for_questions = model.clone();
+        let retriever = Retriever::new(
+            store.clone(),
+            store.clone(),
+            Arc::new(move |_: &EmbeddingIdentity| Ok(for_questions.clone())),
+        );
+        let library = Self { store, dataset, model, retriever, _directory: directory };
+        for (place, document) in documents.iter().enumerate() {
+            library.add(place, document)?;
+        }
+        library.store.flush()?;
+        Ok(library)
+    }
+
+    fn add(&self, place: usize, document: &Document) -> Result<()> {
+        self.store.submit(&IngestJob::new(
+            self.dataset.id.clone(),
+            place.to_string(),
+            DocumentSource::File { path: place.to_string().into() },
+            ContentHash([0; 32]),
+            document.text.len() as u64,
+        ))?;
+        let job = self.store.claim(Duration::from_secs(3600), 1)?.context("the submitted job")?;
+        let passages = passages(&document.text);
+        let chunk = |(ordinal, text): (usize, &&str)| -> Result<Chunk> {
+            Ok(Chunk {
+                ordinal: ordinal as u32,
+                headings: Some(document.title.clone())
+                    .filter(|t| !t.is_empty())
+                    .into_iter()
+                    .collect(),
+                ..Chunk::new(
+                    format!("{place}-{ordinal}").parse()?,
+                    self.dataset.id.clone(),
+                    job.document.clone(),
+                    (*text).to_owned(),
+                )
+            })
+        };
+        let chunks = passages.iter().enumerate().map(chunk).collect::<Result<Vec<_>>>()?;
+        let texts = chunks.iter().map(Chunk::contextual_text);
+        let vectors = self.model.embed(&EmbeddingRequest::documents(texts))?.vectors;
+        let chunks: Vec<EmbeddedChunk> = chunks
+            .into_iter()
+            .zip(vectors)
+            .map(|(chunk, vector)| EmbeddedChunk { chunk, vector })
+            .collect();
+        self.store.complete(&job, chunks.into())?;
+        Ok(())
+    }
+
+    pub(crate) fn by_text(&self, question: &str) -> Result<Vec<usize>> {
+        let query = SearchQuery { text: Some(question.into()), ..self.query() };
+        Ok(documents_of(ids(self.store.search(&query)?.text)))
+    }
+
+    pub(crate) fn by_vector(&self, question: &str) -> Result<Vec<usize>> {
+        let vectors = self.model.embed(&EmbeddingRequest::query(question))?.vectors;
+        let query = SearchQuery { vector: vectors.into_iter().next(), ..self.query() };
+        Ok(documents_of(ids(self.store.search(&query)?.vector)))
+    }
+
+    pub(crate) fn by_both(&self, question: &str) -> Result<Vec<usize>> {
+        let request = RetrieveRequest {
+            question: question.into(),
+            datasets: vec![self.dataset.clone()],
+            top: DEPTH,
+            ..RetrieveRequest::default()
+        };
+        let found = self.retriever.retrieve(&request)?.chunks;
+        Ok(documents_of(found.into_iter().map(|found| found.chunk.id).collect()))
+    }
+
+    fn query(&self) -> SearchQuery {
+        SearchQuery {
+            filter: ChunkFilter {
+                datasets: vec![self.dataset.id.clone()],
+                ..ChunkFilter::default()
+            },
+            limit: DEPTH,
+            ..SearchQuery::default()
+        }
+    }
+}
+
+fn ids(hits: Vec<ChunkHit>) -> Vec<ChunkId> {
+    hits.into_iter().map(|hit| hit.chunk).collect()
+}
+
+/// The documents of these chunks, each where its best chunk stands.
+fn documents_of(chunks: Vec<ChunkId>) -> Vec<usize> {
+    let mut seen = HashSet::new();
+    chunks
+        .iter()
+        .filter_map(|chunk| chunk.as_str().split('-').next()?.parse().ok())
+        .filter(|document| seen.insert(*document))
+        .collect()
+}
+
+/// A document as it is; a long one as pieces of paragraphs.
+fn passages(text: &str) -> Vec<&str> {
+    if text.len() <= LONGEST_PASSAGE {
+        return vec![text];
+    }
+    let (mut passages, mut start) = (Vec::new(), 0);
+    for (at, _) in text.match_indices('\n') {
+        if at - start >= PASSAGE {
+            passages.push(&text[start..at]);
+            start = at;
+        }
+    }
+    passages.push(&text[start..]);
+    passages
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn long_documents_are_cut_and_nothing_is_lost() {
+        assert_eq!(passages("short\ntext"), ["short\ntext"]);
+        let long = "A line of text.\n".repeat(1000);
+        let pieces = passages(&long);
+        assert!(pieces.len() > 5 && pieces.concat() == long);
+    }
+
+    #[test]
+    fn a_document_stands_where_its_best_chunk_does() {
+        let chunks = ["7-1", "2-0", "7-0", "3-9"].map(|id| id.parse().unwrap());
+        assert_eq!(documents_of(chunks.to_vec()), [7, 2, 3]);
+    }
+}
