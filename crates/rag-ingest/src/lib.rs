@@ -56,6 +56,7 @@
 //! ```
 
 mod budget;
+pub mod enrich;
 mod error;
 mod event;
 mod hash;
