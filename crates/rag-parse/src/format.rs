@@ -3,6 +3,7 @@
 use rag_core::{ParseError, ParseErrorKind};
 
 use crate::encoding::{self, Decoded};
+use crate::spreadsheet::SpreadsheetFormat;
 
 /// A format that is read here.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -13,11 +14,12 @@ pub(crate) enum Format {
     Delimited,
     Json,
     JsonLines,
+    Spreadsheet(SpreadsheetFormat),
     Text,
 }
 
 /// File name endings and the format that they hint at.
-const ENDINGS: [(&str, Format); 23] = [
+const ENDINGS: [(&str, Format); 30] = [
     ("pdf", Format::Pdf),
     ("html", Format::Html),
     ("htm", Format::Html),
@@ -36,6 +38,13 @@ const ENDINGS: [(&str, Format); 23] = [
     ("ipynb", Format::Json),
     ("jsonl", Format::JsonLines),
     ("ndjson", Format::JsonLines),
+    ("xlsx", Format::Spreadsheet(SpreadsheetFormat::Xlsx)),
+    ("xlsm", Format::Spreadsheet(SpreadsheetFormat::Xlsx)),
+    ("xltx", Format::Spreadsheet(SpreadsheetFormat::Xlsx)),
+    ("xlsb", Format::Spreadsheet(SpreadsheetFormat::Xlsb)),
+    ("xls", Format::Spreadsheet(SpreadsheetFormat::Xls)),
+    ("ods", Format::Spreadsheet(SpreadsheetFormat::Ods)),
+    ("ots", Format::Spreadsheet(SpreadsheetFormat::Ods)),
     ("txt", Format::Text),
     ("text", Format::Text),
     ("rst", Format::Text),
@@ -79,6 +88,9 @@ pub(crate) fn of_file(name: &str, bytes: &[u8]) -> Result<Format, ParseError> {
     let hint = by_name(name);
     if is_pdf(bytes, hint) {
         return Ok(Format::Pdf);
+    }
+    if let Some(format) = SpreadsheetFormat::of_file(bytes) {
+        return Ok(Format::Spreadsheet(format));
     }
     let start = bytes.get(..START).unwrap_or(bytes);
     let decoded = encoding::decode(start, None);

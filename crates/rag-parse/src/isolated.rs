@@ -131,9 +131,11 @@ impl IsolatedParser {
 impl DocumentParser for IsolatedParser {
     fn parse(&self, request: &ParseRequest<'_>) -> Result<ParsedDocument, ParseError> {
         match self.here.admit(request.name, request.bytes)? {
-            Format::Pdf | Format::Html | Format::Json | Format::JsonLines => {
-                self.parse_elsewhere(request)
-            }
+            Format::Pdf
+            | Format::Html
+            | Format::Json
+            | Format::JsonLines
+            | Format::Spreadsheet(_) => self.parse_elsewhere(request),
             Format::Markdown | Format::Delimited | Format::Text => self.here.parse(request),
         }
     }

@@ -34,6 +34,7 @@ mod markdown;
 #[cfg(test)]
 mod outline;
 mod pdf;
+mod spreadsheet;
 mod table;
 mod text;
 mod token_count;
