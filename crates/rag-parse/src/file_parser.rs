@@ -6,7 +6,9 @@ use rag_core::{DocumentParser, ParseError, ParseErrorKind, ParseRequest, ParsedD
 
 use crate::format::{self, Format};
 use crate::limits::size;
-use crate::{ParseLimits, delimited, encoding, html, json, markdown, pdf, spreadsheet, text};
+use crate::{
+    ParseLimits, code, delimited, encoding, html, json, markdown, pdf, spreadsheet, subtitles, text,
+};
 
 /// Reads Markdown, plain text in any encoding, HTML and PDF within [`ParseLimits`], in the calling thread.
 ///
@@ -39,6 +41,8 @@ impl FileParser {
             | Format::Json
             | Format::JsonLines
             | Format::Spreadsheet(_)
+            | Format::Subtitles
+            | Format::Code(_)
             | Format::Text => ("a text", self.limits.text_bytes),
         };
         let length = bytes.len() as u64;
@@ -59,6 +63,8 @@ impl FileParser {
             Format::Json => json::parse(bytes, &self.limits)?,
             Format::JsonLines => json::parse_lines(bytes, &self.limits)?,
             Format::Spreadsheet(format) => spreadsheet::parse(bytes, format, &self.limits)?,
+            Format::Subtitles => subtitles::parse(encoding::decode(bytes, None), &self.limits)?,
+            Format::Code(language) => code::parse(encoding::decode(bytes, None), language),
             Format::Text => text::parse(encoding::decode(bytes, None)),
         };
         if parsed.text.len() as u64 > self.limits.output_bytes {

@@ -21,6 +21,7 @@
 
 mod builder;
 mod chunk;
+mod code;
 mod cut;
 mod delimited;
 mod encoding;
@@ -35,6 +36,7 @@ mod markdown;
 mod outline;
 mod pdf;
 mod spreadsheet;
+mod subtitles;
 mod table;
 mod text;
 mod token_count;
