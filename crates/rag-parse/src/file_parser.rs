@@ -7,7 +7,8 @@ use rag_core::{DocumentParser, ParseError, ParseErrorKind, ParseRequest, ParsedD
 use crate::format::{self, Format};
 use crate::limits::size;
 use crate::{
-    ParseLimits, code, delimited, encoding, html, json, markdown, pdf, spreadsheet, subtitles, text,
+    ParseLimits, code, delimited, encoding, html, json, markdown, pdf, spreadsheet, subtitles,
+    text, xml_text,
 };
 
 /// Reads Markdown, plain text in any encoding, HTML and PDF within [`ParseLimits`], in the calling thread.
@@ -42,6 +43,7 @@ impl FileParser {
             | Format::JsonLines
             | Format::Spreadsheet(_)
             | Format::Subtitles
+            | Format::Xml
             | Format::Code(_)
             | Format::Text => ("a text", self.limits.text_bytes),
         };
@@ -65,6 +67,7 @@ impl FileParser {
             Format::Spreadsheet(format) => spreadsheet::parse(bytes, format, &self.limits)?,
             Format::Subtitles => subtitles::parse(encoding::decode(bytes, None), &self.limits)?,
             Format::Code(language) => code::parse(encoding::decode(bytes, None), language),
+            Format::Xml => xml_text::parse(bytes, &self.limits)?,
             Format::Text => text::parse(encoding::decode(bytes, None)),
         };
         if parsed.text.len() as u64 > self.limits.output_bytes {

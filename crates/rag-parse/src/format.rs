@@ -17,13 +17,14 @@ pub(crate) enum Format {
     JsonLines,
     Spreadsheet(SpreadsheetFormat),
     Subtitles,
+    Xml,
     /// Of this language.
     Code(&'static str),
     Text,
 }
 
 /// File name endings and the format that they hint at.
-const ENDINGS: [(&str, Format); 32] = [
+const ENDINGS: [(&str, Format); 38] = [
     ("pdf", Format::Pdf),
     ("html", Format::Html),
     ("htm", Format::Html),
@@ -51,6 +52,12 @@ const ENDINGS: [(&str, Format); 32] = [
     ("ots", Format::Spreadsheet(SpreadsheetFormat::Ods)),
     ("vtt", Format::Subtitles),
     ("srt", Format::Subtitles),
+    ("xml", Format::Xml),
+    ("rss", Format::Xml),
+    ("atom", Format::Xml),
+    ("nxml", Format::Xml),
+    ("dbk", Format::Xml),
+    ("dita", Format::Xml),
     ("txt", Format::Text),
     ("text", Format::Text),
     ("rst", Format::Text),

@@ -40,6 +40,7 @@ mod subtitles;
 mod table;
 mod text;
 mod token_count;
+mod xml_text;
 
 pub use chunk::StructuralChunker;
 pub use file_parser::FileParser;
