@@ -6,7 +6,10 @@ use rag_core::{DocumentParser, ParseError, ParseErrorKind, ParseRequest, ParsedD
 
 use crate::format::{self, Format};
 use crate::limits::size;
-use crate::{ParseLimits, delimited, encoding, html, json, markdown, pdf, text};
+use crate::{
+    ParseLimits, code, delimited, encoding, html, json, markdown, pdf, spreadsheet, subtitles,
+    text, xml_text,
+};
 
 /// Reads Markdown, plain text in any encoding, HTML and PDF within [`ParseLimits`], in the calling thread.
 ///
@@ -38,6 +41,10 @@ impl FileParser {
             | Format::Delimited
             | Format::Json
             | Format::JsonLines
+            | Format::Spreadsheet(_)
+            | Format::Subtitles
+            | Format::Xml
+            | Format::Code(_)
             | Format::Text => ("a text", self.limits.text_bytes),
         };
         let length = bytes.len() as u64;
@@ -57,6 +64,10 @@ impl FileParser {
             Format::Delimited => delimited::parse(encoding::decode(bytes, None), &self.limits)?,
             Format::Json => json::parse(bytes, &self.limits)?,
             Format::JsonLines => json::parse_lines(bytes, &self.limits)?,
+            Format::Spreadsheet(format) => spreadsheet::parse(bytes, format, &self.limits)?,
+            Format::Subtitles => subtitles::parse(encoding::decode(bytes, None), &self.limits)?,
+            Format::Code(language) => code::parse(encoding::decode(bytes, None), language),
+            Format::Xml => xml_text::parse(bytes, &self.limits)?,
             Format::Text => text::parse(encoding::decode(bytes, None)),
         };
         if parsed.text.len() as u64 > self.limits.output_bytes {

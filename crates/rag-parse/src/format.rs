@@ -2,7 +2,9 @@
 
 use rag_core::{ParseError, ParseErrorKind};
 
+use crate::code;
 use crate::encoding::{self, Decoded};
+use crate::spreadsheet::SpreadsheetFormat;
 
 /// A format that is read here.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -13,11 +15,16 @@ pub(crate) enum Format {
     Delimited,
     Json,
     JsonLines,
+    Spreadsheet(SpreadsheetFormat),
+    Subtitles,
+    Xml,
+    /// Of this language.
+    Code(&'static str),
     Text,
 }
 
 /// File name endings and the format that they hint at.
-const ENDINGS: [(&str, Format); 23] = [
+const ENDINGS: [(&str, Format); 38] = [
     ("pdf", Format::Pdf),
     ("html", Format::Html),
     ("htm", Format::Html),
@@ -36,6 +43,21 @@ const ENDINGS: [(&str, Format); 23] = [
     ("ipynb", Format::Json),
     ("jsonl", Format::JsonLines),
     ("ndjson", Format::JsonLines),
+    ("xlsx", Format::Spreadsheet(SpreadsheetFormat::Xlsx)),
+    ("xlsm", Format::Spreadsheet(SpreadsheetFormat::Xlsx)),
+    ("xltx", Format::Spreadsheet(SpreadsheetFormat::Xlsx)),
+    ("xlsb", Format::Spreadsheet(SpreadsheetFormat::Xlsb)),
+    ("xls", Format::Spreadsheet(SpreadsheetFormat::Xls)),
+    ("ods", Format::Spreadsheet(SpreadsheetFormat::Ods)),
+    ("ots", Format::Spreadsheet(SpreadsheetFormat::Ods)),
+    ("vtt", Format::Subtitles),
+    ("srt", Format::Subtitles),
+    ("xml", Format::Xml),
+    ("rss", Format::Xml),
+    ("atom", Format::Xml),
+    ("nxml", Format::Xml),
+    ("dbk", Format::Xml),
+    ("dita", Format::Xml),
     ("txt", Format::Text),
     ("text", Format::Text),
     ("rst", Format::Text),
@@ -57,14 +79,20 @@ const BARE_NAMES: [&str; 10] = [
     "install",
 ];
 
+/// Names without an ending that are known to hold code.
+const CODE_NAMES: [&str; 2] = ["dockerfile", "makefile"];
+
 /// What the name says, if it says anything.
 pub(crate) fn by_name(name: &str) -> Option<Format> {
     let file = name.rsplit(['/', '\\']).next().unwrap_or(name).to_lowercase();
     match file.rsplit_once('.') {
         Some((_, ending)) => {
-            ENDINGS.iter().find(|(known, _)| *known == ending).map(|(_, format)| *format)
+            let known = ENDINGS.iter().find(|(known, _)| *known == ending);
+            known.map(|(_, format)| *format).or_else(|| code::language(ending).map(Format::Code))
         }
-        None => BARE_NAMES.contains(&file.as_str()).then_some(Format::Markdown),
+        None if BARE_NAMES.contains(&file.as_str()) => Some(Format::Markdown),
+        None if CODE_NAMES.contains(&file.as_str()) => code::language(&file).map(Format::Code),
+        None => None,
     }
 }
 
@@ -80,6 +108,13 @@ pub(crate) fn of_file(name: &str, bytes: &[u8]) -> Result<Format, ParseError> {
     if is_pdf(bytes, hint) {
         return Ok(Format::Pdf);
     }
+    if is_encrypted_package(bytes) {
+        let reason = "the file needs a password; save it without one";
+        return Err(ParseError::new(ParseErrorKind::Encrypted, reason));
+    }
+    if let Some(format) = SpreadsheetFormat::of_file(bytes) {
+        return Ok(Format::Spreadsheet(format));
+    }
     let start = bytes.get(..START).unwrap_or(bytes);
     let decoded = encoding::decode(start, None);
     if !is_text(&decoded) && !matches!(hint, Some(Format::Json | Format::JsonLines)) {
@@ -94,8 +129,12 @@ pub(crate) fn of_file(name: &str, bytes: &[u8]) -> Result<Format, ParseError> {
             ParseErrorKind::Damaged,
             "the file is named as a PDF but has no PDF header",
         )),
-        Some(hint @ (Format::Markdown | Format::Json | Format::JsonLines)) => Ok(hint),
+        Some(hint @ (Format::Markdown | Format::Json | Format::JsonLines | Format::Code(_))) => {
+            Ok(hint)
+        }
         _ if is_html(&decoded.text) => Ok(Format::Html),
+        // Programs export text under the names of spreadsheets, since those open it.
+        Some(Format::Spreadsheet(_)) => Ok(Format::Delimited),
         hint => Ok(hint.unwrap_or(Format::Text)),
     }
 }
@@ -110,6 +149,12 @@ fn is_pdf(bytes: &[u8], hint: Option<Format>) -> bool {
     first_kib.trim_ascii_start().starts_with(HEADER)
         || (hint == Some(Format::Pdf)
             && first_kib.windows(HEADER.len()).any(|window| window == HEADER))
+}
+
+/// Office documents with a password are a stream of this name in an OLE file.
+fn is_encrypted_package(bytes: &[u8]) -> bool {
+    let name: Vec<u8> = "EncryptedPackage".encode_utf16().flat_map(u16::to_le_bytes).collect();
+    bytes.starts_with(&[0xd0, 0xcf, 0x11, 0xe0]) && memchr::memmem::find(bytes, &name).is_some()
 }
 
 fn is_html(text: &str) -> bool {
@@ -172,7 +217,7 @@ mod tests {
             ("a.pdf", b"hello", Err("the file is named as a PDF but has no PDF header")),
             ("a.txt", b"<!-- x --> <html><p>x", Ok(Format::Html)),
             ("a.md", b"<html> in Markdown", Ok(Format::Markdown)),
-            ("a.yaml", b"key: value", Ok(Format::Text)),
+            ("a.yaml", b"key: value", Ok(Format::Code("yaml"))),
             ("README", b"# Title", Ok(Format::Markdown)),
             ("a.txt", png, Err("files of type image/png are not read here")),
             ("a.md", zip, Err("files of type application/zip are not read here")),
@@ -186,10 +231,12 @@ mod tests {
 
     #[test]
     fn names_that_are_worth_trying() {
-        for name in ["a.MD", "x/y.txt", "README", "docs/Readme", "a.b.pdf", "l.log"] {
+        for name in
+            ["a.MD", "x/y.txt", "README", "docs/Readme", "a.b.pdf", "l.log", "a.RS", "Makefile"]
+        {
             assert!(by_name(name).is_some(), "{name}");
         }
-        for name in ["a.png", "Makefile", "md", "a.", ""] {
+        for name in ["a.png", "Shadow", "md", "a.", "", "rs"] {
             assert!(by_name(name).is_none(), "{name}");
         }
     }

@@ -32,6 +32,15 @@ pub(crate) fn parse(bytes: &[u8], limits: &ParseLimits) -> Result<ParsedDocument
     Ok(ParsedDocument { title, warnings, ..content })
 }
 
+/// Reads a piece of markup whole, as it stands in feeds and Markdown; `None` if it holds no text, or is nested too
+/// deeply.
+pub(crate) fn fragment(markup: &str, limits: &ParseLimits) -> Option<ParsedDocument> {
+    let page = Document::from(markup);
+    check_depth(&page.root(), limits.html_depth).ok()?;
+    let parsed = blocks::of(&page.root(), limits.output_bytes).ok()?;
+    (!parsed.blocks.is_empty()).then_some(parsed)
+}
+
 /// The encoding that a `meta` element names. It may stand far down, after long comments.
 fn declared_encoding(bytes: &[u8]) -> Option<&'static Encoding> {
     const FAR: usize = 64 << 10;

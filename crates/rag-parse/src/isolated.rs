@@ -20,7 +20,7 @@ use self::worker_process::{Failure, WorkerProcess};
 use crate::format::Format;
 use crate::{FileParser, ParseLimits};
 
-/// Reads Markdown and text here, and PDF and HTML in worker processes with limits of time and memory.
+/// Reads text, code, Markdown and CSV here, and all else in worker processes with limits of time and memory.
 ///
 /// Any number of threads may parse at once; each has a worker of its own while it does. Workers that are done wait for
 /// the next file, a few at most. Dropping the parser ends them.
@@ -131,10 +131,12 @@ impl IsolatedParser {
 impl DocumentParser for IsolatedParser {
     fn parse(&self, request: &ParseRequest<'_>) -> Result<ParsedDocument, ParseError> {
         match self.here.admit(request.name, request.bytes)? {
-            Format::Pdf | Format::Html | Format::Json | Format::JsonLines => {
-                self.parse_elsewhere(request)
-            }
-            Format::Markdown | Format::Delimited | Format::Text => self.here.parse(request),
+            Format::Markdown
+            | Format::Delimited
+            | Format::Subtitles
+            | Format::Code(_)
+            | Format::Text => self.here.parse(request),
+            _ => self.parse_elsewhere(request),
         }
     }
 

@@ -21,6 +21,7 @@
 
 mod builder;
 mod chunk;
+mod code;
 mod cut;
 mod delimited;
 mod encoding;
@@ -34,9 +35,12 @@ mod markdown;
 #[cfg(test)]
 mod outline;
 mod pdf;
+mod spreadsheet;
+mod subtitles;
 mod table;
 mod text;
 mod token_count;
+mod xml_text;
 
 pub use chunk::StructuralChunker;
 pub use file_parser::FileParser;

@@ -8,16 +8,21 @@ use std::ops::Range;
 /// Wider tables lose their last columns: nobody reads them, and spans in a page could name millions.
 pub(crate) const MOST_COLUMNS: usize = 256;
 
-/// Rows as a Markdown table; the first is its header. Shorter rows are filled up with empty cells, and columns beyond
-/// [`MOST_COLUMNS`] are left off. Empty without rows or columns.
+/// Larger tables are not filled up: a single wide row would multiply all others.
+const MOST_FILLED: usize = 1 << 20;
+
+/// Rows as a Markdown table; the first is its header. Shorter rows are filled up with empty cells (unless there are
+/// very many), and columns beyond [`MOST_COLUMNS`] are left off. Empty without rows or columns.
 pub(crate) fn markdown<C: AsRef<str>>(rows: &[Vec<C>]) -> String {
     let columns = rows.iter().map(Vec::len).max().unwrap_or_default().min(MOST_COLUMNS);
     let mut text = String::new();
     if columns == 0 {
         return text;
     }
+    let is_filled = rows.len().saturating_mul(columns) <= MOST_FILLED;
     for (number, row) in rows.iter().enumerate() {
-        push_row(&mut text, row.iter().map(C::as_ref), columns);
+        let cells = if is_filled || number == 0 { columns } else { row.len().min(columns) };
+        push_row(&mut text, row.iter().map(C::as_ref), cells);
         if number == 0 {
             push_delimiter_row(&mut text, columns);
         }
