@@ -56,9 +56,14 @@ impl FileParser {
         Ok(format)
     }
 
-    fn read(&self, format: Format, bytes: &[u8]) -> Result<ParsedDocument, ParseError> {
+    fn read(
+        &self,
+        format: Format,
+        request: &ParseRequest<'_>,
+    ) -> Result<ParsedDocument, ParseError> {
+        let bytes = request.bytes;
         let parsed = match format {
-            Format::Pdf => pdf::parse(bytes, &self.limits)?,
+            Format::Pdf => pdf::parse(request, &self.limits)?,
             Format::Html => html::parse(bytes, &self.limits)?,
             Format::Markdown => markdown::parse(encoding::decode(bytes, None)),
             Format::Delimited => delimited::parse(encoding::decode(bytes, None), &self.limits)?,
@@ -87,7 +92,7 @@ impl DocumentParser for FileParser {
         let ParseRequest { name, bytes, .. } = *request;
         let format = self.admit(name, bytes)?;
         // Nothing outlives the closure that a panic could leave half changed.
-        catch_unwind(AssertUnwindSafe(|| self.read(format, bytes))).unwrap_or_else(|_| {
+        catch_unwind(AssertUnwindSafe(|| self.read(format, request))).unwrap_or_else(|_| {
             tracing::warn!(name, ?format, "a parser panicked");
             let reason = "reading the file brought the parser down; the file is broken in a way that it does not know";
             Err(ParseError::new(ParseErrorKind::Crashed, reason))

@@ -1,11 +1,28 @@
-//! PDF: text in reading order with headings, lists and tables, and the page of every block.
+//! PDF: text in reading order with headings, lists and tables, and the page and box of every block.
 //!
 //! The extractor is `pdf-inspector` (see the project's decision record on PDF libraries). It writes Markdown with a mark
-//! before each page; the blocks are those of that Markdown.
+//! before each page, of which the blocks are made, and tells where the page draws its pieces of text, of which their
+//! boxes are made.
 
-use pdf_inspector::{MarkdownOptions, PdfError, PdfOptions, PdfProcessResult, PdfType};
-use rag_core::{BlockKind, ParseError, ParseErrorKind, ParsedDocument, Place};
+mod block_boxes;
+mod outline;
+mod page_boxes;
+mod page_selection;
+mod properties;
+#[cfg(test)]
+mod tests;
+use std::collections::BTreeMap;
 
+use lopdf::{Document, LoadOptions};
+use pdf_inspector::extractor::ItemType;
+use pdf_inspector::{
+    DetectionConfig, MarkdownOptions, PdfError, PdfOptions, PdfProcessResult, PdfType,
+    PositionFrame, PositionOptions, ScanStrategy, TextItem,
+};
+use rag_core::{PageSize, ParseError, ParseErrorKind, ParseRequest, ParsedDocument, Place};
+
+use self::block_boxes::{Piece, block_boxes};
+use self::page_selection::PageSelection;
 use crate::{ParseLimits, markdown};
 
 /// Reads a PDF.
@@ -14,24 +31,79 @@ use crate::{ParseLimits, markdown};
 ///
 /// # Errors
 /// `Encrypted`, `Damaged`, `TooLarge` (pages) and `NoText` (scans).
-pub(crate) fn parse(bytes: &[u8], limits: &ParseLimits) -> Result<ParsedDocument, ParseError> {
-    let options = PdfOptions::new().markdown(markdown_options());
-    let result = pdf_inspector::process_pdf_mem_with_options(bytes, options).map_err(refuse)?;
-    if result.page_count > limits.pdf_pages {
-        let (pages, most) = (result.page_count, limits.pdf_pages);
-        let reason = format!("the PDF has {pages} pages, {most} are allowed");
-        return Err(ParseError::new(ParseErrorKind::TooLarge, reason));
-    }
-    let mut parsed = ParsedDocument { pages: result.page_count, ..ParsedDocument::default() };
+pub(crate) fn parse(
+    request: &ParseRequest<'_>,
+    limits: &ParseLimits,
+) -> Result<ParsedDocument, ParseError> {
+    let wanted = PageSelection::new(request.pages);
+    let document = load(request.bytes);
+    let page_sizes = document.as_ref().map(page_boxes::page_sizes).unwrap_or_default();
+    refuse_too_many(page_sizes.len(), limits)?;
+    let result = extract(request.bytes, wanted, limits)?;
+    refuse_too_many(result.page_count as usize, limits)?;
+    let mut parsed = ParsedDocument {
+        pages: result.page_count,
+        page_sizes: if page_sizes.len() == result.page_count as usize {
+            page_sizes
+        } else {
+            Vec::new()
+        },
+        outline: document.as_ref().map(outline::read).unwrap_or_default(),
+        metadata: properties::metadata(&result),
+        ..ParsedDocument::default()
+    };
     for (page, source) in pages(result.markdown.as_deref().unwrap_or_default(), result.page_count) {
-        add_page(&mut parsed, page, source);
+        if wanted.contains(page) {
+            add_page(&mut parsed, page, source);
+        }
     }
     if parsed.blocks.is_empty() {
-        return Err(no_text(&result));
+        return Err(no_text(&result, wanted));
     }
-    parsed.title = title(&result, &parsed);
-    parsed.warnings = warnings(&result);
+    find_boxes(&mut parsed, request.bytes, wanted);
+    parsed.title = properties::title(&result, &parsed);
+    parsed.warnings = warnings(&result, wanted);
     Ok(parsed)
+}
+
+/// The most bytes that a compressed part of the file's structure may expand to, as the extractor has it.
+const MOST_STRUCTURE: usize = 8 << 20;
+
+/// The file's structure; `None` for files that only the extractor can mend.
+fn load(bytes: &[u8]) -> Option<Document> {
+    let options = |password: Option<&str>| LoadOptions {
+        password: password.map(str::to_owned),
+        max_decompressed_size: Some(MOST_STRUCTURE),
+        ..LoadOptions::default()
+    };
+    let document = Document::load_mem_with_options(bytes, options(None)).ok()?;
+    if document.is_encrypted() {
+        return Document::load_mem_with_options(bytes, options(Some(""))).ok();
+    }
+    Some(document)
+}
+
+fn refuse_too_many(pages: usize, limits: &ParseLimits) -> Result<(), ParseError> {
+    let most = limits.pdf_pages;
+    if pages <= most as usize {
+        return Ok(());
+    }
+    let reason = format!("the PDF has {pages} pages, {most} are allowed");
+    Err(ParseError::new(ParseErrorKind::TooLarge, reason))
+}
+
+fn extract(
+    bytes: &[u8],
+    wanted: PageSelection<'_>,
+    limits: &ParseLimits,
+) -> Result<PdfProcessResult, ParseError> {
+    // Looking at all pages costs little beside reading them, and a sample misjudges files that are half a scan.
+    let detection = DetectionConfig { strategy: ScanStrategy::Full, ..DetectionConfig::default() };
+    let mut options = PdfOptions::new().markdown(markdown_options()).detection(detection);
+    if !wanted.is_all() {
+        options = options.pages(wanted.up_to(limits.pdf_pages));
+    }
+    pdf_inspector::process_pdf_mem_with_options(bytes, options).map_err(refuse)
 }
 
 /// The text as it reads: marks of bold and links cost tokens and say nothing here.
@@ -131,35 +203,66 @@ fn is_unreadable(text: &str) -> bool {
     unknown > known
 }
 
-/// What the file says of itself, unless a program wrote that; else the first heading.
-fn title(result: &PdfProcessResult, parsed: &ParsedDocument) -> Option<String> {
-    let written_by_programs = |title: &str| {
-        let lower = title.to_lowercase();
-        lower.starts_with("microsoft word - ")
-            || lower.starts_with("untitled")
-            || lower.ends_with(".doc")
-            || lower.ends_with(".docx")
-            || lower.ends_with(".dvi")
-            || lower.ends_with(".tex")
-            || lower.ends_with(".indd")
+/// Gives the blocks their boxes, where the pages' sizes are known.
+fn find_boxes(parsed: &mut ParsedDocument, bytes: &[u8], wanted: PageSelection<'_>) {
+    if parsed.page_sizes.is_empty() {
+        return;
+    }
+    let pages = (!wanted.is_all()).then(|| wanted.up_to(parsed.pages).collect());
+    let options = PositionOptions::new().frame(PositionFrame::Display);
+    let items =
+        pdf_inspector::extract_text_with_positions_mem_with_options(bytes, pages.as_ref(), options);
+    let mut pieces = match items {
+        Ok(items) => pieces(items, &parsed.page_sizes),
+        Err(error) => {
+            tracing::debug!(%error, "the positions of a PDF's text cannot be read");
+            return;
+        }
     };
-    let told = result
-        .title
-        .as_deref()
-        .map(one_line)
-        .filter(|title| !title.is_empty() && !written_by_programs(title));
-    told.or_else(|| {
-        let heading =
-            parsed.blocks.iter().find(|block| matches!(block.kind, BlockKind::Heading { .. }))?;
-        Some(one_line(parsed.block_text(heading)))
-    })
+    let ParsedDocument { text, blocks, .. } = parsed;
+    for blocks in blocks.chunk_by_mut(|a, b| a.place.page == b.place.page) {
+        let page = blocks.first().and_then(|block| block.place.page).unwrap_or_default();
+        let pieces = pieces.remove(&page).unwrap_or_default();
+        let texts: Vec<&str> =
+            blocks.iter().map(|block| text.get(block.span.clone()).unwrap_or_default()).collect();
+        let boxes = block_boxes(&texts, &pieces);
+        for (block, bounds) in blocks.iter_mut().zip(boxes) {
+            block.place.bounds = bounds;
+        }
+    }
 }
 
-fn no_text(result: &PdfProcessResult) -> ParseError {
-    let pages = match result.page_count {
-        1 => "1 page".to_owned(),
-        count => format!("{count} pages"),
-    };
+/// The pieces of text of each page. An item's box reaches from its baseline one em upwards; glyphs mostly reach from a
+/// fifth of an em below to nine tenths above.
+fn pieces(items: Vec<TextItem>, sizes: &[PageSize]) -> BTreeMap<u32, Vec<Piece>> {
+    const BELOW: f32 = 0.2;
+    const ABOVE: f32 = 0.9;
+    let mut pieces: BTreeMap<u32, Vec<Piece>> = BTreeMap::new();
+    for item in items {
+        if !matches!(item.item_type, ItemType::Text) {
+            continue;
+        }
+        let size = (item.page as usize).checked_sub(1).and_then(|index| sizes.get(index));
+        let (bottom, top) = match item.is_upright() {
+            true => (item.y - BELOW * item.height, item.y + ABOVE * item.height),
+            false => (item.y, item.y + item.height),
+        };
+        let bounds = size
+            .and_then(|size| page_boxes::on_page(*size, item.x, bottom, item.x + item.width, top));
+        if let Some(bounds) = bounds {
+            pieces.entry(item.page).or_default().push(Piece { text: item.text, bounds });
+        }
+    }
+    pieces
+}
+
+fn no_text(result: &PdfProcessResult, wanted: PageSelection<'_>) -> ParseError {
+    if wanted.up_to(result.page_count).next().is_none() {
+        let pages = count_of_pages(result.page_count);
+        let reason = format!("the PDF has {pages}, and none of those asked for");
+        return ParseError::new(ParseErrorKind::NoText, reason);
+    }
+    let pages = count_of_pages(result.page_count);
     let reason = match result.pdf_type {
         PdfType::Scanned | PdfType::ImageBased => {
             format!(
@@ -173,9 +276,17 @@ fn no_text(result: &PdfProcessResult) -> ParseError {
     ParseError::new(ParseErrorKind::NoText, reason)
 }
 
-fn warnings(result: &PdfProcessResult) -> Vec<String> {
+fn count_of_pages(count: u32) -> String {
+    match count {
+        1 => "1 page".to_owned(),
+        count => format!("{count} pages"),
+    }
+}
+
+fn warnings(result: &PdfProcessResult, wanted: PageSelection<'_>) -> Vec<String> {
     let mut warnings = Vec::new();
-    let unread = &result.pages_needing_ocr;
+    let unread: Vec<u32> =
+        result.pages_needing_ocr.iter().copied().filter(|page| wanted.contains(*page)).collect();
     if !unread.is_empty() {
         let named = unread.iter().take(10).map(u32::to_string).collect::<Vec<_>>().join(", ");
         let more = if unread.len() > 10 { ", …" } else { "" };
@@ -191,6 +302,3 @@ fn warnings(result: &PdfProcessResult) -> Vec<String> {
     }
     warnings
 }
-
-#[cfg(test)]
-mod tests;

@@ -48,6 +48,10 @@ fn pdf(title: &str, pages: &[&[(u32, &str)]]) -> Vec<u8> {
     file.into_bytes()
 }
 
+fn read(file: &[u8]) -> Result<ParsedDocument, ParseError> {
+    parse(&ParseRequest::new("a.pdf", file), &ParseLimits::default())
+}
+
 fn example() -> Vec<u8> {
     pdf(
         "A Guide to Tea",
@@ -73,7 +77,7 @@ fn example() -> Vec<u8> {
 
 #[test]
 fn headings_text_and_pages() {
-    let parsed = parse(&example(), &ParseLimits::default()).unwrap();
+    let parsed = read(&example()).unwrap();
     assert!(is_well_formed(&parsed));
     assert_eq!(parsed.pages, 2);
     expect![[r#"
@@ -90,7 +94,7 @@ fn headings_text_and_pages() {
 #[test]
 fn too_many_pages_are_refused() {
     let limits = ParseLimits { pdf_pages: 1, ..ParseLimits::default() };
-    let error = parse(&example(), &limits).unwrap_err();
+    let error = parse(&ParseRequest::new("a.pdf", &example()), &limits).unwrap_err();
     assert_eq!(
         (error.kind, error.reason.as_str()),
         (ParseErrorKind::TooLarge, "the PDF has 2 pages, 1 are allowed")
@@ -99,7 +103,7 @@ fn too_many_pages_are_refused() {
 
 #[test]
 fn pages_without_text_say_what_is_needed() {
-    let error = parse(&pdf("x", &[&[]]), &ParseLimits::default()).unwrap_err();
+    let error = read(&pdf("x", &[&[]])).unwrap_err();
     assert_eq!(error.kind, ParseErrorKind::NoText);
 }
 
