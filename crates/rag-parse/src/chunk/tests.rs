@@ -1,6 +1,6 @@
 use expect_test::{Expect, expect};
 use proptest::prelude::*;
-use rag_core::{ChunkingOptions, DocumentParser, ParseRequest, Place};
+use rag_core::{Block, BlockKind, ChunkingOptions, DocumentParser, ParseRequest, Place};
 
 use super::*;
 use crate::FileParser;
@@ -131,7 +131,7 @@ fn pages_of_all_blocks_are_kept() {
 }
 
 /// Documents of blocks of any kind and size, with gaps between them.
-fn documents() -> impl Strategy<Value = ParsedDocument> {
+pub(super) fn documents() -> impl Strategy<Value = ParsedDocument> {
     let kind = prop_oneof![
         (1_u8..=6).prop_map(|level| BlockKind::Heading { level }),
         Just(BlockKind::Paragraph),
