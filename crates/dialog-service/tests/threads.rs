@@ -92,6 +92,9 @@ impl MetadataStore for OneChunk {
     fn dataset(&self, _: &TenantId, _: &str) -> Result<Option<Dataset>, StoreError> {
         unused()
     }
+    fn dataset_by_id(&self, _: &TenantId, _: &DatasetId) -> Result<Option<Dataset>, StoreError> {
+        unused()
+    }
     fn datasets(&self, _: &TenantId) -> Result<Vec<Dataset>, StoreError> {
         unused()
     }
@@ -107,6 +110,18 @@ impl MetadataStore for OneChunk {
             }))
             .unwrap(),
         ))
+    }
+    fn document_by_name(&self, _: &DatasetId, _: &str) -> Result<Option<Document>, StoreError> {
+        unused()
+    }
+    fn retry(&self, _: &DocumentId) -> Result<bool, StoreError> {
+        unused()
+    }
+    fn jobs(&self, _: &DatasetId, _: usize) -> Result<Vec<JobState>, StoreError> {
+        unused()
+    }
+    fn postpone(&self, _: &ClaimedJob, _: Duration, _: Option<&str>) -> Result<(), StoreError> {
+        unused()
     }
     fn update_dataset(&self, _: &DatasetId, _: &DatasetSettings) -> Result<(), StoreError> {
         unused()

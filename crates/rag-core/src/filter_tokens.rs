@@ -63,7 +63,7 @@ const OPERATORS: [(&str, FilterOperator); 11] = [
 
 impl<'a> Tokens<'a> {
     pub(crate) fn new(text: &'a str) -> Result<Self, InvalidFilter> {
-        let left = 8 * MetadataFilter::MOST_VALUES;
+        let left = 8 * (MetadataFilter::MOST_CONDITIONS + MetadataFilter::MOST_VALUES);
         let mut tokens = Self { text, start: 0, end: 0, token: Token::End, failure: None, left };
         tokens.advance();
         match tokens.failure.take() {

@@ -22,6 +22,7 @@
 mod artifact;
 mod chunk;
 mod chunking;
+mod content_hash;
 mod dataset;
 mod document;
 mod enrichment;
@@ -36,10 +37,12 @@ mod reembedding;
 mod scalar;
 mod search;
 mod store;
+mod store_error;
 
 pub use artifact::{ArtifactKey, ArtifactKind, ArtifactStore};
 pub use chunk::{Chunk, ChunkKind, EmbeddedChunk, PlacedSpan, Tag};
 pub use chunking::{ChildOptions, ChunkMethod, ChunkingOptions, Delimiter};
+pub use content_hash::ContentHash;
 pub use dataset::{Dataset, DatasetSettings, EmbeddingIdentity};
 pub use document::{Document, DocumentStatus, IngestStage};
 pub use enrichment::{EnrichmentOptions, MetadataField, SummaryOptions};
@@ -60,6 +63,7 @@ pub use reembedding::{
 pub use scalar::Scalar;
 pub use search::{ChunkFilter, ChunkHit, SearchQuery, SearchResults};
 pub use store::{
-    ChunkIndex, ClaimedJob, CompletedDocument, ContentHash, DocumentSource, IngestJob,
-    MetadataStore, StoreError, StoreErrorKind, StoreStats, Submitted,
+    ChunkIndex, ClaimedJob, CompletedDocument, DocumentSource, IngestJob, JobState, MetadataStore,
+    StoreStats, Submitted,
 };
+pub use store_error::{StoreError, StoreErrorKind};

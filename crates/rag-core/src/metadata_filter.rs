@@ -83,9 +83,15 @@ pub enum InvalidFilter {
         MetadataFilter::MOST_DEPTH
     )]
     TooDeep,
-    /// It has more than [`MOST_VALUES`](MetadataFilter::MOST_VALUES) conditions and values.
-    #[error("the filter has more than {} conditions and values", MetadataFilter::MOST_VALUES)]
+    /// It has more than [`MOST_CONDITIONS`](MetadataFilter::MOST_CONDITIONS) conditions and groups.
+    #[error("the filter has more than {} conditions and groups", MetadataFilter::MOST_CONDITIONS)]
     TooLarge,
+    /// It compares with more than [`MOST_VALUES`](MetadataFilter::MOST_VALUES) values.
+    #[error("the filter has more than {} values", MetadataFilter::MOST_VALUES)]
+    TooManyValues,
+    /// It looks for more than [`MOST_PARTS`](MetadataFilter::MOST_PARTS) parts of texts.
+    #[error("the filter looks for more than {} parts of texts", MetadataFilter::MOST_PARTS)]
+    TooManyParts,
     /// It has more than [`MOST_BYTES`](MetadataFilter::MOST_BYTES) bytes of text.
     #[error("the filter has more than {} bytes of text", MetadataFilter::MOST_BYTES)]
     TooLong,
@@ -110,8 +116,13 @@ pub enum InvalidFilter {
 impl MetadataFilter {
     /// How deep filters may be nested.
     pub const MOST_DEPTH: usize = 32;
-    /// Conditions and values that a filter may have altogether.
+    /// Conditions and groups that a filter may have altogether.
+    pub const MOST_CONDITIONS: usize = 1024;
+    /// Values that its conditions may have altogether.
     pub const MOST_VALUES: usize = 16_384;
+    /// Texts that it may look for within others (contains, starts with, ends with) altogether: each is tried against
+    /// every value that documents have.
+    pub const MOST_PARTS: usize = 64;
     /// Bytes of names and texts that a filter may have altogether.
     pub const MOST_BYTES: usize = 1 << 20;
 
@@ -147,7 +158,12 @@ impl MetadataFilter {
     /// # Errors
     /// When it is too deep, too large or incomplete.
     pub fn prepare(&self) -> Result<PreparedFilter, InvalidFilter> {
-        let mut room = Room { values: Self::MOST_VALUES, bytes: Self::MOST_BYTES };
+        let mut room = Room {
+            conditions: Self::MOST_CONDITIONS,
+            values: Self::MOST_VALUES,
+            parts: Self::MOST_PARTS,
+            bytes: Self::MOST_BYTES,
+        };
         self.prepare_within(Self::MOST_DEPTH, &mut room)
     }
 
@@ -157,7 +173,7 @@ impl MetadataFilter {
         room: &mut Room,
     ) -> Result<PreparedFilter, InvalidFilter> {
         let depth = depth.checked_sub(1).ok_or(InvalidFilter::TooDeep)?;
-        room.take(1, 0)?;
+        room.conditions = room.conditions.checked_sub(1).ok_or(InvalidFilter::TooLarge)?;
         Ok(match self {
             MetadataFilter::All(filters) => {
                 PreparedFilter::All(Self::prepare_all(filters, depth, room)?)
@@ -186,31 +202,41 @@ impl MetadataFilter {
 
 /// What a filter may still have.
 struct Room {
+    conditions: usize,
     values: usize,
+    parts: usize,
     bytes: usize,
 }
 
 impl Room {
-    fn take(&mut self, values: usize, bytes: usize) -> Result<(), InvalidFilter> {
-        self.values = self.values.checked_sub(values).ok_or(InvalidFilter::TooLarge)?;
-        self.bytes = self.bytes.checked_sub(bytes).ok_or(InvalidFilter::TooLong)?;
+    fn take_text(&mut self, text: &str) -> Result<(), InvalidFilter> {
+        self.bytes = self.bytes.checked_sub(text.len()).ok_or(InvalidFilter::TooLong)?;
         Ok(())
     }
 }
 
 impl MetadataCondition {
     fn check(&self, room: &mut Room) -> Result<(), InvalidFilter> {
-        let needs_value =
-            !matches!(self.operator, FilterOperator::Empty | FilterOperator::NotEmpty);
-        room.take(0, self.field.len())?;
-        match &self.value {
-            None if needs_value => Err(InvalidFilter::NoValue { field: self.field.clone() }),
-            Some(MetadataValue::Text(text)) => room.take(0, text.len()),
-            Some(MetadataValue::List(texts)) => {
-                room.take(texts.len(), texts.iter().map(String::len).sum())
+        use FilterOperator::{Contains, Empty, EndsWith, NotContains, NotEmpty, StartsWith};
+        room.take_text(&self.field)?;
+        let values = match &self.value {
+            None if matches!(self.operator, Empty | NotEmpty) => 0,
+            None => return Err(InvalidFilter::NoValue { field: self.field.clone() }),
+            Some(MetadataValue::Text(text)) => {
+                room.take_text(text)?;
+                1
             }
-            _ => Ok(()),
+            Some(MetadataValue::List(texts)) => {
+                texts.iter().try_for_each(|text| room.take_text(text))?;
+                texts.len()
+            }
+            Some(MetadataValue::Bool(_) | MetadataValue::Number(_)) => 1,
+        };
+        room.values = room.values.checked_sub(values).ok_or(InvalidFilter::TooManyValues)?;
+        if matches!(self.operator, Contains | NotContains | StartsWith | EndsWith) {
+            room.parts = room.parts.checked_sub(values).ok_or(InvalidFilter::TooManyParts)?;
         }
+        Ok(())
     }
 
     fn prepare(&self) -> PreparedCondition {
@@ -232,9 +258,32 @@ impl MetadataCondition {
         let mut wanted = self.value.as_ref().map(MetadataValue::scalars).unwrap_or_default();
         wanted.sort_unstable();
         wanted.dedup();
+        match test {
+            ScalarTest::Greater | ScalarTest::GreaterOrEqual => {
+                keep_first_of_each_form(&mut wanted)
+            }
+            ScalarTest::Less | ScalarTest::LessOrEqual => {
+                wanted.reverse();
+                keep_first_of_each_form(&mut wanted);
+                wanted.reverse();
+            }
+            _ => {}
+        }
         let negated = matches!(self.operator, NotEqual | NotContains | NotIn | Empty);
         PreparedCondition { field: self.field.clone(), test, wanted, negated }
     }
+}
+
+/// Of values of one form, what is above any of them is above the first.
+fn keep_first_of_each_form(wanted: &mut Vec<Scalar>) {
+    let mut seen = Vec::new();
+    wanted.retain(|scalar| {
+        let first = !seen.contains(&scalar.form());
+        if first {
+            seen.push(scalar.form());
+        }
+        first
+    });
 }
 
 /// A [`MetadataFilter`] as it is tried against many documents.
@@ -269,7 +318,8 @@ pub struct PreparedCondition {
     pub field: String,
     /// How its scalars are tested: one that passes is enough.
     pub test: ScalarTest,
-    /// What they are tested against, ascending, each once: one that fits is enough.
+    /// What they are tested against, ascending, each once, and without those that decide nothing: one that fits is
+    /// enough.
     pub wanted: Vec<Scalar>,
     /// Whether the condition holds where no scalar passes, and only there.
     pub negated: bool,

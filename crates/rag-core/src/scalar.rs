@@ -115,6 +115,11 @@ impl Scalar {
             Key::Text => 2,
         }
     }
+
+    /// Its kind, and whether it is a day: among scalars of one form, what is above one is above all below that.
+    pub(crate) fn form(&self) -> (u8, bool) {
+        (self.kind(), matches!(self.key, Key::Moment { day: true, .. }))
+    }
 }
 
 impl Ord for Scalar {

@@ -1,74 +1,26 @@
 //! The traits of stores. All methods may block; call them on threads made for that.
 
-use std::error::Error as StdError;
-use std::fmt;
 use std::ops::Range;
 use std::path::PathBuf;
-use std::str::FromStr;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+#[cfg(doc)]
+use crate::StoreErrorKind;
 use crate::{
-    Chunk, ChunkFilter, ChunkId, ChunkingOptions, Dataset, DatasetId, DatasetSettings, Document,
-    DocumentId, EmbeddedChunk, EmbeddingIdentity, IngestStage, Metadata, SearchQuery,
-    SearchResults, TenantId,
+    Chunk, ChunkFilter, ChunkId, ChunkingOptions, ContentHash, Dataset, DatasetId, DatasetSettings,
+    Document, DocumentId, EmbeddedChunk, EmbeddingIdentity, IngestStage, Metadata, SearchQuery,
+    SearchResults, StoreError, TenantId,
 };
-
-/// A 256-bit hash of a file's bytes.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
-pub struct ContentHash(pub [u8; 32]);
-
-impl fmt::Display for ContentHash {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
-    }
-}
-
-impl fmt::Debug for ContentHash {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "ContentHash({self})")
-    }
-}
-
-impl FromStr for ContentHash {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        let malformed = || format!("`{text}` is no content hash of 64 hex digits");
-        if text.len() != 64 || !text.is_ascii() {
-            return Err(malformed());
-        }
-        let mut bytes = [0; 32];
-        for (byte, digits) in bytes.iter_mut().zip(text.as_bytes().chunks_exact(2)) {
-            let digits = std::str::from_utf8(digits).map_err(|_| malformed())?;
-            *byte = u8::from_str_radix(digits, 16).map_err(|_| malformed())?;
-        }
-        Ok(Self(bytes))
-    }
-}
-
-impl TryFrom<String> for ContentHash {
-    type Error = String;
-
-    fn try_from(text: String) -> Result<Self, String> {
-        text.parse()
-    }
-}
-
-impl From<ContentHash> for String {
-    fn from(hash: ContentHash) -> String {
-        hash.to_string()
-    }
-}
 
 /// Datasets, documents, jobs and chunk texts: the truth. What a method acknowledged survives a crash.
 pub trait MetadataStore: Send + Sync {
     /// The tenant's dataset called `name`, made with the given settings if there is none.
     ///
     /// # Errors
-    /// [`StoreErrorKind::EmbeddingMismatch`] when it exists with another embedding identity.
+    /// [`StoreErrorKind::EmbeddingMismatch`] when it exists with another embedding identity; the message names the way
+    /// out. The prefixes are part of the identity.
     fn ensure_dataset(
         &self,
         tenant: &TenantId,
@@ -93,6 +45,16 @@ pub trait MetadataStore: Send + Sync {
     /// Only the engine's own.
     fn dataset(&self, tenant: &TenantId, name: &str) -> Result<Option<Dataset>, StoreError>;
 
+    /// The tenant's dataset of that id; `None` also when it is another tenant's.
+    ///
+    /// # Errors
+    /// Only the engine's own.
+    fn dataset_by_id(
+        &self,
+        tenant: &TenantId,
+        id: &DatasetId,
+    ) -> Result<Option<Dataset>, StoreError>;
+
     /// The tenant's datasets by name.
     ///
     /// # Errors
@@ -110,6 +72,16 @@ pub trait MetadataStore: Send + Sync {
     /// # Errors
     /// Only the engine's own.
     fn document(&self, id: &DocumentId) -> Result<Option<Document>, StoreError>;
+
+    /// The document of that name in a dataset, if it exists.
+    ///
+    /// # Errors
+    /// Only the engine's own.
+    fn document_by_name(
+        &self,
+        dataset: &DatasetId,
+        name: &str,
+    ) -> Result<Option<Document>, StoreError>;
 
     /// Replaces what is known of a document besides its text; filters see it when this returns. Whether it exists.
     ///
@@ -138,8 +110,23 @@ pub trait MetadataStore: Send + Sync {
     /// Only the engine's own.
     fn cancel(&self, document: &DocumentId) -> Result<bool, StoreError>;
 
-    /// Takes the job of the highest priority that nobody holds, the oldest of these, for as long as `lease`. A job whose lease ran out (its worker died) is
-    /// nobody's again, and after `max_attempts` takings its document is marked failed instead.
+    /// Queues a document again that failed or was cancelled, as it was submitted last. Whether it did: not when the
+    /// document does not exist, is ready, or has a job.
+    ///
+    /// # Errors
+    /// [`StoreErrorKind::NotFound`] when nothing is known any more of where its bytes are; submit it again then.
+    fn retry(&self, document: &DocumentId) -> Result<bool, StoreError>;
+
+    /// Jobs of a dataset, first those that are held, then the others in the order in which they will be taken; at most
+    /// `limit`.
+    ///
+    /// # Errors
+    /// Only the engine's own.
+    fn jobs(&self, dataset: &DatasetId, limit: usize) -> Result<Vec<JobState>, StoreError>;
+
+    /// Takes the job of the highest priority that nobody holds, the oldest of these, for as long as `lease`. A job
+    /// whose lease ran out (its worker died) is nobody's again, and after `max_attempts` takings its document is marked
+    /// failed instead.
     ///
     /// # Errors
     /// Only the engine's own.
@@ -162,12 +149,25 @@ pub trait MetadataStore: Send + Sync {
     /// [`StoreErrorKind::LeaseLost`] when the job is no longer held by this claim.
     fn fail(&self, job: &ClaimedJob, reason: &str) -> Result<(), StoreError>;
 
-    /// Gives a held job back undone: it is nobody's again at once.
+    /// Gives a held job back undone, to be taken again when `delay` is over; this taking does not count as an attempt.
+    /// For what is not the file's fault: a model that cannot be reached, a program that ends. The reason, if any, is
+    /// kept with the job.
     ///
     /// # Errors
     /// [`StoreErrorKind::LeaseLost`] when the job is no longer held by this claim.
+    fn postpone(
+        &self,
+        job: &ClaimedJob,
+        delay: Duration,
+        reason: Option<&str>,
+    ) -> Result<(), StoreError>;
+
+    /// Gives a held job back undone: it is nobody's again at once.
+    ///
+    /// # Errors
+    /// As [`postpone`](Self::postpone).
     fn release(&self, job: &ClaimedJob) -> Result<(), StoreError> {
-        self.advance(job, IngestStage::Read, Duration::ZERO)
+        self.postpone(job, Duration::ZERO, None)
     }
 
     /// Forgets all leases. For the one process of an embedded store, at start: whoever held a job is dead.
@@ -237,12 +237,15 @@ pub trait ChunkIndex: Send + Sync {
     ///
     /// # Errors
     /// [`StoreErrorKind::EmbeddingMismatch`] when the query's vector has another length than a dataset's.
+    /// [`StoreErrorKind::InvalidFilter`] when the filter is not as [`MetadataFilter::check`](crate::MetadataFilter::check)
+    /// wants it.
     fn search(&self, query: &SearchQuery) -> Result<SearchResults, StoreError>;
 
     /// Chunks that a filter lets through.
     ///
     /// # Errors
-    /// Only the engine's own.
+    /// [`StoreErrorKind::InvalidFilter`] when the filter is not as [`MetadataFilter::check`](crate::MetadataFilter::check)
+    /// wants it.
     fn count(&self, filter: &ChunkFilter) -> Result<u64, StoreError>;
 }
 
@@ -332,8 +335,12 @@ pub struct ClaimedJob {
     pub id: i64,
     /// Tells this claim from later ones of the same job.
     pub claim: i64,
-    /// Which taking this is, from 1.
+    /// Which taking this is, from 1; those that were [postponed](MetadataStore::postpone) do not count.
     pub attempt: u32,
+    /// How far the taking before came, if there was one.
+    pub last_stage: Option<IngestStage>,
+    /// Why the taking before was postponed, if it was.
+    pub last_reason: Option<String>,
     /// The document.
     pub document: DocumentId,
     /// The file.
@@ -344,6 +351,29 @@ pub struct ClaimedJob {
     pub embedding: EmbeddingIdentity,
 }
 
+/// A job as others see it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct JobState {
+    /// The document.
+    pub document: DocumentId,
+    /// The document's name.
+    pub name: String,
+    /// Size of the file in bytes.
+    pub bytes: u64,
+    /// Jobs of higher priority are taken first.
+    pub priority: u8,
+    /// How often it was taken; those that were [postponed](MetadataStore::postpone) do not count.
+    pub attempts: u32,
+    /// The step that it is at, or that its last worker came to.
+    pub stage: Option<IngestStage>,
+    /// Whether a worker holds it.
+    pub held: bool,
+    /// Milliseconds since the epoch: when it may be taken, when nobody holds it.
+    pub due_at: i64,
+    /// Why it was postponed last, if it was.
+    pub last_reason: Option<String>,
+}
+
 /// How much a store holds.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[allow(missing_docs)]
@@ -352,60 +382,4 @@ pub struct StoreStats {
     pub documents: u64,
     pub chunks: u64,
     pub pending_jobs: u64,
-}
-
-/// Why a store failed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum StoreErrorKind {
-    /// The job is no longer held by this claim; drop the work.
-    LeaseLost,
-    /// The vectors are not of the dataset's embedding.
-    EmbeddingMismatch,
-    /// What was named does not exist.
-    NotFound,
-    /// What is stored was written by a newer version, or is damaged.
-    Incompatible,
-    /// Another process holds the data directory.
-    Locked,
-    /// The disk or the engine failed.
-    Engine,
-}
-
-/// A failed store operation.
-#[derive(Debug)]
-pub struct StoreError {
-    kind: StoreErrorKind,
-    message: String,
-    source: Option<Box<dyn StdError + Send + Sync>>,
-}
-
-impl StoreError {
-    /// A failure; `message` says what was being done and what to do, in one line.
-    pub fn new(kind: StoreErrorKind, message: impl Into<String>) -> Self {
-        Self { kind, message: message.into(), source: None }
-    }
-
-    /// Adds the cause.
-    pub fn with_source(mut self, source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
-        self.source = Some(source.into());
-        self
-    }
-
-    /// Why.
-    pub fn kind(&self) -> StoreErrorKind {
-        self.kind
-    }
-}
-
-impl fmt::Display for StoreError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.message)
-    }
-}
-
-impl StdError for StoreError {
-    fn source(&self) -> Option<&(dyn StdError + 'static)> {
-        self.source.as_deref().map(|source| source as _)
-    }
 }

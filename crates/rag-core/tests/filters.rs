@@ -95,6 +95,9 @@ fn operators_mean_what_they_say() {
         ("tags in ()", false),
         ("tags not in ()", true),
         // Absent and blank fields fit nothing.
+        ("year > (3000, 2000)", true),
+        ("year < (1000, 2022, abc)", true),
+        ("changed > (2024-03-01T00:00:00Z, 2024-03-01)", true),
         ("missing = tea", false),
         ("missing != tea", true),
         ("missing > 1", false),
@@ -165,6 +168,10 @@ fn filters_are_bounded() {
         assert_eq!(text.parse::<MetadataFilter>(), Err(InvalidFilter::TooDeep));
     }
     let many = format!("x in ({})", "1,".repeat(20_000) + "1");
+    assert_eq!(many.parse::<MetadataFilter>(), Err(InvalidFilter::TooManyValues));
+    let many = format!("x contains ({})", "1,".repeat(64) + "1");
+    assert_eq!(many.parse::<MetadataFilter>(), Err(InvalidFilter::TooManyParts));
+    let many = format!("x = 1{}", " or x = 1".repeat(1024));
     assert_eq!(many.parse::<MetadataFilter>(), Err(InvalidFilter::TooLarge));
     let long = format!("x = '{}'", "y".repeat(MetadataFilter::MOST_BYTES));
     assert_eq!(long.parse::<MetadataFilter>(), Err(InvalidFilter::TooLong));

@@ -7,6 +7,7 @@ use std::thread;
 use rag_core::{EmbeddedChunk, StoreError};
 use rusqlite::Connection;
 
+use crate::chunks::Vectors;
 use crate::documents::Indexed;
 use crate::prepared::PreparedDocument;
 use crate::search_index::SearchIndex;
@@ -52,7 +53,7 @@ struct Missing {
 
 impl Missing {
     fn read(connection: &Connection, document: Indexed) -> Result<Self, StoreError> {
-        let (title, chunks) = chunks::of_version(connection, document.version)?;
+        let (title, chunks) = chunks::of_version(connection, document.version, Vectors::Current)?;
         Ok(Self { document, title, chunks })
     }
 

@@ -1,6 +1,7 @@
 //! Chunks and their vectors in the database.
 
 use std::ops::Range;
+use std::sync::Arc;
 
 use rag_core::{
     Chunk, ChunkId, ChunkKind, CompletedDocument, DocumentId, DocumentStatus, EmbeddedChunk,
@@ -9,40 +10,39 @@ use rag_core::{
 use rusqlite::{Connection, OptionalExtension, Row, params};
 use serde::{Deserialize, Serialize};
 
-use crate::documents;
 use crate::failure::{damaged, database};
 use crate::key::ChunkKey;
+use crate::metadata_index::MetadataChange;
+use crate::prepared::PreparedDocument;
+use crate::snapshot::{Change, TailDocument};
+use crate::{documents, reembedding};
 
-const SELECT: &str = "SELECT chunk.id, dataset.id, document.id, chunk.ordinal, chunk.text,
-        chunk.span_start, chunk.span_end, chunk.headings, chunk.places, chunk.tokens,
-        chunk.rest
-    FROM chunk
+const COLUMNS: &str = "chunk.id, dataset.id, document.id, chunk.ordinal, chunk.text,
+    chunk.span_start, chunk.span_end, chunk.headings, chunk.places, chunk.tokens, chunk.rest";
+
+/// Chunks that can be found.
+const FROM: &str = "FROM chunk
     JOIN document ON document.no = chunk.document AND document.version = chunk.key >> 24
     JOIN dataset ON dataset.no = document.dataset";
 
-/// What a completion changed: the document now, and the version that it replaces (0: none).
-pub(crate) struct Completed {
-    pub(crate) document: documents::Indexed,
-    pub(crate) replaced: u64,
-}
-
-/// Replaces the chunks of document `no` by a new version and marks it ready. Those that are searched come first in
-/// `completion`.
+/// Replaces the chunks of document `no` by a new version, which is `content` to the indexes, and marks it ready. Chunks
+/// that are searched come first in `completion`. What the owner gave of metadata goes before what was found.
 pub(crate) fn complete(
     connection: &Connection,
     no: i64,
-    completion: &CompletedDocument,
-) -> Result<Completed, StoreError> {
+    completion: CompletedDocument,
+    content: Arc<PreparedDocument>,
+) -> Result<Vec<Change>, StoreError> {
     let version = next_version(connection)?;
-    let (dataset, replaced) = connection
-        .prepare_cached("SELECT dataset, version FROM document WHERE no = ?1")
-        .map_err(database)?
-        .query_row([no], |row| Ok((row.get(0)?, row.get::<_, i64>(1)?.cast_unsigned())))
-        .map_err(database)?;
-    documents::discard(connection, replaced)?;
+    let before = Before::read(connection, no)?;
+    documents::discard(connection, before.version)?;
+    let gathered = reembedding::forget_document(connection, no.cast_unsigned())?;
     for (position, chunk) in completion.chunks.iter().enumerate() {
         insert(connection, ChunkKey::new(version, position), no, chunk)?;
     }
+    let mut metadata = completion.metadata;
+    metadata.extend(documents::metadata(&before.given)?);
+    let metadata = documents::metadata_column(&metadata)?;
     connection
         .prepare_cached(
             "UPDATE document SET version = ?2, title = ?3, pages = ?4, chunks = ?5, metadata = ?6
@@ -55,12 +55,57 @@ pub(crate) fn complete(
             completion.title,
             completion.pages,
             completion.chunks.iter().filter(|chunk| is_searched(chunk)).count() as i64,
-            documents::metadata_column(&completion.metadata)?,
+            metadata,
         ])
         .map_err(database)?;
     documents::set_status(connection, no, &DocumentStatus::Ready)?;
-    let document = documents::Indexed { no: no.cast_unsigned(), dataset, version };
-    Ok(Completed { document, replaced })
+
+    let known = MetadataChange {
+        dataset: before.row,
+        sequence: documents::next_metadata_sequence(connection)?,
+        document: no.cast_unsigned(),
+        before: (before.version > 0).then_some(before.metadata),
+        after: Some(metadata),
+    };
+    let stored = Change::DocumentStored {
+        dataset: before.dataset,
+        document: TailDocument { no: no.cast_unsigned(), version, content },
+        replaced: before.version,
+    };
+    Ok([Change::Metadata(known), stored].into_iter().chain(gathered).collect())
+}
+
+/// A document before it is completed.
+struct Before {
+    /// Its dataset's number in the database.
+    row: u32,
+    /// Its dataset's number in the indexes.
+    dataset: u32,
+    version: u64,
+    metadata: String,
+    given: String,
+}
+
+impl Before {
+    fn read(connection: &Connection, no: i64) -> Result<Self, StoreError> {
+        connection
+            .prepare_cached(
+                "SELECT dataset.no, dataset.index_no, version, metadata, given
+                 FROM document JOIN dataset ON dataset.no = document.dataset
+                 WHERE document.no = ?1",
+            )
+            .map_err(database)?
+            .query_row([no], |row| {
+                Ok(Self {
+                    row: row.get(0)?,
+                    dataset: row.get(1)?,
+                    version: row.get::<_, i64>(2)?.cast_unsigned(),
+                    metadata: row.get(3)?,
+                    given: row.get(4)?,
+                })
+            })
+            .map_err(database)
+    }
 }
 
 /// Whether searches find a chunk.
@@ -76,7 +121,7 @@ pub(crate) fn sequence(connection: &Connection) -> Result<u64, StoreError> {
         .map_err(database)
 }
 
-fn next_version(connection: &Connection) -> Result<u64, StoreError> {
+pub(crate) fn next_version(connection: &Connection) -> Result<u64, StoreError> {
     connection
         .prepare_cached("UPDATE counter SET sequence = sequence + 1 RETURNING sequence")
         .map_err(database)?
@@ -117,19 +162,29 @@ fn insert(
     if !is_searched(embedded) {
         return Ok(());
     }
-    let bytes: Vec<u8> = embedded.vector.iter().flat_map(|number| number.to_le_bytes()).collect();
     connection
         .prepare_cached("INSERT INTO vector (key, value) VALUES (?1, ?2)")
         .map_err(database)?
-        .execute(params![key.0.cast_signed(), bytes])
+        .execute(params![key.0.cast_signed(), vector_column(&embedded.vector)])
         .map_err(database)?;
     Ok(())
+}
+
+/// The chunk of a key, if it can be found now.
+pub(crate) fn by_key(connection: &Connection, key: ChunkKey) -> Result<Option<Chunk>, StoreError> {
+    connection
+        .prepare_cached(&format!("SELECT {COLUMNS} {FROM} WHERE chunk.key = ?1"))
+        .map_err(database)?
+        .query_row([key.0.cast_signed()], |row| Ok(chunk(row)))
+        .optional()
+        .map_err(database)?
+        .transpose()
 }
 
 /// Chunks by id in the order asked for, those that can be found now.
 pub(crate) fn by_id(connection: &Connection, ids: &[ChunkId]) -> Result<Vec<Chunk>, StoreError> {
     let mut find = connection
-        .prepare_cached(&format!("{SELECT} WHERE chunk.id = ?1 LIMIT 1"))
+        .prepare_cached(&format!("SELECT {COLUMNS} {FROM} WHERE chunk.id = ?1 LIMIT 1"))
         .map_err(database)?;
     ids.iter()
         .filter_map(|id| {
@@ -150,7 +205,7 @@ pub(crate) fn of_document(
 ) -> Result<Vec<Chunk>, StoreError> {
     connection
         .prepare_cached(&format!(
-            "{SELECT} WHERE document.id = ?1
+            "SELECT {COLUMNS} {FROM} WHERE document.id = ?1
                 AND chunk.key BETWEEN document.version << 24 AND (document.version + 1 << 24) - 1
                 AND chunk.ordinal >= ?2 AND chunk.ordinal < ?3
              ORDER BY chunk.key"
@@ -162,29 +217,28 @@ pub(crate) fn of_document(
         .collect()
 }
 
-/// What the indexes hold of a version, for bringing them up to date.
+/// What the indexes hold of a version, with the vectors of one table: the document's title, and the chunks that are
+/// searched, in order.
 pub(crate) fn of_version(
     connection: &Connection,
     version: u64,
+    vectors: Vectors,
 ) -> Result<(Option<String>, Vec<EmbeddedChunk>), StoreError> {
-    let title = connection
-        .prepare_cached("SELECT title FROM document WHERE version = ?1")
-        .map_err(database)?
-        .query_row([version.cast_signed()], |row| row.get(0))
-        .optional()
-        .map_err(database)?
-        .flatten();
-    let sql = SELECT.replacen(" FROM", ", vector.value FROM", 1).replacen(
-        "FROM chunk",
-        "FROM chunk JOIN vector ON vector.key = chunk.key",
-        1,
-    );
+    let mut title = None;
     let chunks = connection
         .prepare_cached(&format!(
-            "{sql} WHERE chunk.key BETWEEN ?1 << 24 AND (?1 + 1 << 24) - 1 ORDER BY chunk.key"
+            "SELECT {COLUMNS}, vectors.value, document.title
+             FROM {} AS vectors JOIN chunk ON chunk.key = vectors.key
+                JOIN document ON document.no = chunk.document
+                JOIN dataset ON dataset.no = document.dataset
+             WHERE vectors.key BETWEEN ?1 << 24 AND (?1 + 1 << 24) - 1 ORDER BY vectors.key",
+            vectors.table()
         ))
         .map_err(database)?
-        .query_map([version.cast_signed()], |row| Ok((chunk(row), row.get::<_, Vec<u8>>(11)?)))
+        .query_map([version.cast_signed()], |row| {
+            title = row.get(12)?;
+            Ok((chunk(row), row.get::<_, Vec<u8>>(11)?))
+        })
         .map_err(database)?
         .map(|row| {
             let (chunk, bytes) = row.map_err(database)?;
@@ -192,6 +246,24 @@ pub(crate) fn of_version(
         })
         .collect::<Result<_, StoreError>>()?;
     Ok((title, chunks))
+}
+
+/// Where vectors are read from.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Vectors {
+    /// Those that are searched.
+    Current,
+    /// Those of another embedding, of documents that do not have all of theirs yet.
+    New,
+}
+
+impl Vectors {
+    fn table(self) -> &'static str {
+        match self {
+            Vectors::Current => "vector",
+            Vectors::New => "new_vector",
+        }
+    }
 }
 
 /// Whether there are chunks of versions that nothing refers to.
@@ -239,8 +311,13 @@ fn delete_chunks(connection: &Connection, version: i64, limit: usize) -> rusqlit
             ))?
             .execute(params![version, limit as i64])
     };
+    delete("new_vector")?;
     delete("vector")?;
     delete("chunk")
+}
+
+pub(crate) fn vector_column(vector: &[f32]) -> Vec<u8> {
+    vector.iter().flat_map(|number| number.to_le_bytes()).collect()
 }
 
 fn vector(bytes: &[u8]) -> Result<Vec<f32>, StoreError> {
@@ -286,7 +363,7 @@ impl Rest {
     }
 }
 
-/// A chunk from the columns of [`SELECT`].
+/// A chunk from the columns of [`COLUMNS`].
 fn chunk(row: &Row<'_>) -> Result<Chunk, StoreError> {
     let text = |column: usize| row.get::<_, String>(column).map_err(database);
     let offset = |column: usize| {

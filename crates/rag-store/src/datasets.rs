@@ -6,8 +6,8 @@ use rag_core::{
 use rusqlite::{Connection, OptionalExtension, Row, params};
 use uuid::Uuid;
 
-use crate::clock;
 use crate::failure::{damaged, database};
+use crate::{clock, documents};
 
 const COLUMNS: &str =
     "id, tenant, name, model, dimensions, document_prefix, query_prefix, settings, created_at";
@@ -16,8 +16,11 @@ const COLUMNS: &str =
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct IndexedDataset {
     pub(crate) id: DatasetId,
-    /// Never used again once the dataset is gone.
+    /// Its number in the indexes, another one when it has moved to another embedding. Never used again once the
+    /// dataset is gone or has moved.
     pub(crate) no: u32,
+    /// Its number in the database.
+    pub(crate) row: u32,
     pub(crate) dimensions: u32,
 }
 
@@ -30,6 +33,20 @@ pub(crate) fn find(
         .prepare_cached(&format!("SELECT {COLUMNS} FROM dataset WHERE tenant = ?1 AND name = ?2"))
         .map_err(database)?
         .query_row(params![tenant.as_str(), name], |row| Ok(dataset(row)))
+        .optional()
+        .map_err(database)?
+        .transpose()
+}
+
+pub(crate) fn find_by_id(
+    connection: &Connection,
+    tenant: &TenantId,
+    id: &DatasetId,
+) -> Result<Option<Dataset>, StoreError> {
+    connection
+        .prepare_cached(&format!("SELECT {COLUMNS} FROM dataset WHERE tenant = ?1 AND id = ?2"))
+        .map_err(database)?
+        .query_row([tenant.as_str(), id.as_str()], |row| Ok(dataset(row)))
         .optional()
         .map_err(database)?
         .transpose()
@@ -48,16 +65,36 @@ pub(crate) fn list(connection: &Connection, tenant: &TenantId) -> Result<Vec<Dat
 /// All datasets of all tenants.
 pub(crate) fn indexed(connection: &Connection) -> Result<Vec<IndexedDataset>, StoreError> {
     connection
-        .prepare("SELECT id, no, dimensions FROM dataset")
+        .prepare("SELECT id, index_no, no, dimensions FROM dataset")
         .map_err(database)?
-        .query_map([], |row| Ok((row.get::<_, String>(0)?, row.get(1)?, row.get(2)?)))
+        .query_map([], |row| Ok(indexed_dataset(row)))
         .map_err(database)?
-        .map(|row| {
-            let (id, no, dimensions) = row.map_err(database)?;
-            let id = id.parse().map_err(|error| damaged("a dataset id", error))?;
-            Ok(IndexedDataset { id, no, dimensions })
-        })
+        .map(|row| row.map_err(database)?)
         .collect()
+}
+
+/// One dataset as the indexes know it, if it exists.
+pub(crate) fn find_indexed(
+    connection: &Connection,
+    id: &DatasetId,
+) -> Result<Option<IndexedDataset>, StoreError> {
+    connection
+        .prepare_cached("SELECT id, index_no, no, dimensions FROM dataset WHERE id = ?1")
+        .map_err(database)?
+        .query_row([id.as_str()], |row| Ok(indexed_dataset(row)))
+        .optional()
+        .map_err(database)?
+        .transpose()
+}
+
+fn indexed_dataset(row: &Row<'_>) -> Result<IndexedDataset, StoreError> {
+    let id: String = row.get(0).map_err(database)?;
+    Ok(IndexedDataset {
+        id: id.parse().map_err(|error| damaged("a dataset id", error))?,
+        no: row.get(1).map_err(database)?,
+        row: row.get(2).map_err(database)?,
+        dimensions: row.get(3).map_err(database)?,
+    })
 }
 
 /// The dataset of that name, and whether it was made just now.
@@ -81,31 +118,29 @@ pub(crate) fn ensure(
         created_at: clock::now(),
     };
     let no = insert(connection, &dataset)?;
-    let indexed = IndexedDataset { id: dataset.id.clone(), no, dimensions: embedding.dimensions };
+    let (id, dimensions) = (dataset.id.clone(), embedding.dimensions);
+    let indexed = IndexedDataset { id, no, row: no, dimensions };
     Ok((dataset, Some(indexed)))
 }
 
-/// Removes a dataset with its documents and jobs; its chunks become garbage. Its number, if it existed.
-pub(crate) fn delete(connection: &Connection, id: &DatasetId) -> Result<Option<u32>, StoreError> {
+/// Removes a dataset with its documents and jobs; its chunks become garbage. What it was, if it existed.
+pub(crate) fn delete(
+    connection: &Connection,
+    id: &DatasetId,
+) -> Result<Option<IndexedDataset>, StoreError> {
+    let Some(dataset) = find_indexed(connection, id)? else { return Ok(None) };
+    documents::discard_all(connection, dataset.row)?;
     connection
-        .prepare_cached(
-            "INSERT INTO garbage SELECT version FROM document
-             WHERE version > 0 AND dataset = (SELECT no FROM dataset WHERE id = ?1)",
-        )
+        .prepare_cached("DELETE FROM dataset WHERE no = ?1")
         .map_err(database)?
-        .execute([id.as_str()])
+        .execute([dataset.row])
         .map_err(database)?;
-    connection
-        .prepare_cached("DELETE FROM dataset WHERE id = ?1 RETURNING no")
-        .map_err(database)?
-        .query_row([id.as_str()], |row| row.get(0))
-        .optional()
-        .map_err(database)
+    Ok(Some(dataset))
 }
 
 fn insert(connection: &Connection, dataset: &Dataset) -> Result<u32, StoreError> {
     let settings = settings_column(&dataset.settings)?;
-    connection
+    let no = connection
         .prepare_cached(&format!(
             "INSERT INTO dataset ({COLUMNS}) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9) RETURNING no"
         ))
@@ -124,7 +159,13 @@ fn insert(connection: &Connection, dataset: &Dataset) -> Result<u32, StoreError>
             ],
             |row| row.get(0),
         )
-        .map_err(database)
+        .map_err(database)?;
+    connection
+        .prepare_cached("UPDATE dataset SET index_no = no WHERE no = ?1")
+        .map_err(database)?
+        .execute([no])
+        .map_err(database)?;
+    Ok(no)
 }
 
 /// Changes a dataset's settings. Whether it exists.
@@ -153,10 +194,23 @@ fn check_embedding(dataset: &Dataset, wanted: &EmbeddingIdentity) -> Result<(), 
     Err(StoreError::new(
         StoreErrorKind::EmbeddingMismatch,
         format!(
-            "dataset `{}` holds vectors of {} ({} numbers), not of {} ({}); use that model or another dataset",
-            dataset.name, bound.model, bound.dimensions, wanted.model, wanted.dimensions
+            "dataset `{}` holds vectors of {}, not of {}; use that, or another dataset, or move this one by `api-server reembed`",
+            dataset.name,
+            described(bound),
+            described(wanted)
         ),
     ))
+}
+
+/// An identity in words.
+pub(crate) fn described(embedding: &EmbeddingIdentity) -> String {
+    let EmbeddingIdentity { model, dimensions, document_prefix, query_prefix } = embedding;
+    match (document_prefix.is_empty(), query_prefix.is_empty()) {
+        (true, true) => format!("{model} ({dimensions} numbers)"),
+        _ => format!(
+            "{model} ({dimensions} numbers, prefixes `{document_prefix}` and `{query_prefix}`)"
+        ),
+    }
 }
 
 /// A dataset from the columns of [`COLUMNS`].

@@ -1,21 +1,23 @@
 //! Documents in the database.
 
 use rag_core::{
-    ChunkFilter, ContentHash, DatasetId, Document, DocumentId, DocumentStatus, IngestStage,
-    Metadata, MetadataFilter, StoreError, StoreStats,
+    ContentHash, DatasetId, Document, DocumentId, DocumentStatus, IngestStage, Metadata,
+    StoreError, StoreStats,
 };
 use rusqlite::{Connection, OptionalExtension, Row, params};
-use rustc_hash::FxHashSet;
 
-use crate::clock;
+use crate::document_set::DocumentSet;
 use crate::failure::{damaged, database};
+use crate::metadata_index::MetadataChange;
+use crate::snapshot::Change;
+use crate::{clock, reembedding};
 
 const SELECT: &str =
     "SELECT document.id, dataset.id, document.name, content, bytes, title, pages, chunks, state,
         detail, updated_at, metadata
     FROM document JOIN dataset ON dataset.no = document.dataset";
 
-/// A document's number, its dataset's, and its version that can be found (0: none).
+/// A document's number, its dataset's in the indexes, and its version that can be found (0: none).
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Indexed {
     pub(crate) no: u64,
@@ -36,6 +38,20 @@ pub(crate) fn find(
         .transpose()
 }
 
+pub(crate) fn find_by_name(
+    connection: &Connection,
+    dataset: &DatasetId,
+    name: &str,
+) -> Result<Option<Document>, StoreError> {
+    connection
+        .prepare_cached(&format!("{SELECT} WHERE dataset.id = ?1 AND document.name = ?2"))
+        .map_err(database)?
+        .query_row([dataset.as_str(), name], |row| Ok(document(row)))
+        .optional()
+        .map_err(database)?
+        .transpose()
+}
+
 pub(crate) fn list(
     connection: &Connection,
     dataset: &DatasetId,
@@ -49,63 +65,95 @@ pub(crate) fn list(
         .collect()
 }
 
-/// The numbers of those documents that exist.
-fn numbers(connection: &Connection, ids: &[DocumentId]) -> Result<Vec<u64>, StoreError> {
+/// Those of the documents that exist.
+pub(crate) fn numbers(
+    connection: &Connection,
+    ids: &[DocumentId],
+) -> Result<DocumentSet, StoreError> {
     // One statement for all of them: a filter may name thousands.
     let ids = serde_json::to_string(ids).map_err(|error| damaged("a document id", error))?;
-    connection
+    let mut select = connection
         .prepare_cached(
             "SELECT document.no FROM json_each(?1) AS wanted
              JOIN document ON document.id = wanted.value",
         )
-        .map_err(database)?
-        .query_map([ids], |row| row.get::<_, i64>(0))
-        .map_err(database)?
-        .map(|no| no.map(i64::cast_unsigned).map_err(database))
-        .collect()
-}
-
-/// The numbers of the documents of these datasets that pass a filter.
-fn passing(
-    connection: &Connection,
-    datasets: &[DatasetId],
-    filter: &MetadataFilter,
-) -> Result<Vec<u64>, StoreError> {
-    let mut select = connection
-        .prepare_cached(
-            "SELECT no, metadata FROM document WHERE version > 0
-                AND dataset = (SELECT no FROM dataset WHERE id = ?1)",
-        )
         .map_err(database)?;
-    let mut passing = Vec::new();
-    for dataset in datasets {
-        let rows = select
-            .query_map([dataset.as_str()], |row| {
-                Ok((row.get::<_, i64>(0)?.cast_unsigned(), row.get::<_, String>(1)?))
-            })
-            .map_err(database)?;
-        for row in rows {
-            let (no, fields) = row.map_err(database)?;
-            if filter.matches(&metadata(&fields)?) {
-                passing.push(no);
-            }
-        }
+    let mut rows = select.query([ids]).map_err(database)?;
+    let mut documents = DocumentSet::default();
+    while let Some(row) = rows.next().map_err(database)? {
+        documents.insert(row.get::<_, i64>(0).map_err(database)?.cast_unsigned())?;
     }
-    Ok(passing)
+    Ok(documents)
 }
 
-/// Replaces a document's metadata. Whether it exists.
+/// Replaces a document's metadata, for good: it goes before what its file says when that is read again. What changed
+/// for filters; `None`: there is no such document.
 pub(crate) fn set_metadata(
     connection: &Connection,
     id: &DocumentId,
     metadata: &Metadata,
-) -> Result<bool, StoreError> {
-    let changed = connection
-        .prepare_cached("UPDATE document SET metadata = ?2, updated_at = ?3 WHERE id = ?1")
+) -> Result<Option<MetadataChange>, StoreError> {
+    let after = metadata_column(metadata)?;
+    let known = connection
+        .prepare_cached("SELECT no, dataset, version, metadata FROM document WHERE id = ?1")
         .map_err(database)?
-        .execute(params![id.as_str(), metadata_column(metadata)?, clock::now()])
+        .query_row([id.as_str()], |row| {
+            Ok((
+                row.get::<_, i64>(0)?,
+                row.get(1)?,
+                row.get::<_, i64>(2)?,
+                row.get::<_, String>(3)?,
+            ))
+        })
+        .optional()
         .map_err(database)?;
-    Ok(changed > 0)
+    let Some((no, dataset, version, before)) = known else { return Ok(None) };
+    connection
+        .prepare_cached(
+            "UPDATE document SET metadata = ?2, given = ?2, updated_at = ?3 WHERE no = ?1",
+        )
+        .map_err(database)?
+        .execute(params![no, after, clock::now()])
+        .map_err(database)?;
+    let visible = |column: String| (version > 0).then_some(column);
+    let sequence = next_metadata_sequence(connection)?;
+    let document = no.cast_unsigned();
+    let (before, after) = (visible(before), visible(after));
+    Ok(Some(MetadataChange { dataset, sequence, document, before, after }))
+}
+
+/// The number of a change of what is known of documents.
+pub(crate) fn next_metadata_sequence(connection: &Connection) -> Result<u64, StoreError> {
+    connection
+        .prepare_cached("UPDATE counter SET metadata = metadata + 1 RETURNING metadata")
+        .map_err(database)?
+        .query_row([], |row| row.get::<_, i64>(0))
+        .map(i64::cast_unsigned)
+        .map_err(database)
+}
+
+/// Tells number and metadata of each document of a dataset that can be found, and the number of the last change that
+/// they have seen.
+pub(crate) fn each_metadata(
+    connection: &Connection,
+    dataset: u32,
+    mut each: impl FnMut(u64, &Metadata) -> Result<(), StoreError>,
+) -> Result<u64, StoreError> {
+    // One transaction, so that all of it is of one moment.
+    let transaction = connection.unchecked_transaction().map_err(database)?;
+    let sequence = transaction
+        .query_row("SELECT metadata FROM counter", [], |row| row.get::<_, i64>(0))
+        .map_err(database)?;
+    let mut select = transaction
+        .prepare_cached("SELECT no, metadata FROM document WHERE dataset = ?1 AND version > 0")
+        .map_err(database)?;
+    let mut rows = select.query([dataset]).map_err(database)?;
+    while let Some(row) = rows.next().map_err(database)? {
+        let no = row.get::<_, i64>(0).map_err(database)?.cast_unsigned();
+        let column = row.get_ref(1).and_then(|column| Ok(column.as_str()?)).map_err(database)?;
+        each(no, &metadata(column)?)?;
+    }
+    Ok(sequence.cast_unsigned())
 }
 
 pub(crate) fn metadata_column(metadata: &Metadata) -> Result<String, StoreError> {
@@ -114,57 +162,6 @@ pub(crate) fn metadata_column(metadata: &Metadata) -> Result<String, StoreError>
 
 pub(crate) fn metadata(column: &str) -> Result<Metadata, StoreError> {
     serde_json::from_str(column).map_err(|error| damaged("a document's metadata", error))
-}
-
-/// The numbers of the documents that a filter lets through, of its datasets and maybe of others; `None`: all of its
-/// datasets' documents.
-pub(crate) fn admitted(
-    connection: &Connection,
-    filter: &ChunkFilter,
-) -> Result<Option<FxHashSet<u64>>, StoreError> {
-    let named = filter.documents.as_ref().map(|ids| numbers(connection, ids)).transpose()?;
-    let passing = filter
-        .metadata
-        .as_ref()
-        .map(|metadata| passing(connection, &filter.datasets, metadata))
-        .transpose()?;
-    Ok(match (named, passing) {
-        (None, None) => None,
-        (Some(only), None) | (None, Some(only)) => Some(only.into_iter().collect()),
-        (Some(named), Some(passing)) => {
-            let passing: FxHashSet<u64> = passing.into_iter().collect();
-            Some(named.into_iter().filter(|no| passing.contains(no)).collect())
-        }
-    })
-}
-
-/// Chunks that can be found in these datasets, of all documents or of these.
-pub(crate) fn count_chunks(
-    connection: &Connection,
-    datasets: &[DatasetId],
-    documents: Option<&FxHashSet<u64>>,
-) -> Result<u64, StoreError> {
-    let datasets = serde_json::to_string(datasets).map_err(|e| damaged("a dataset id", e))?;
-    const OF_DATASETS: &str = "FROM document WHERE dataset IN (SELECT dataset.no
-        FROM json_each(?1) AS wanted JOIN dataset ON dataset.id = wanted.value)";
-    let Some(documents) = documents else {
-        return connection
-            .prepare_cached(&format!("SELECT coalesce(sum(chunks), 0) {OF_DATASETS}"))
-            .map_err(database)?
-            .query_row([datasets], |row| row.get::<_, i64>(0))
-            .map(i64::cast_unsigned)
-            .map_err(database);
-    };
-    let numbers: Vec<u64> = documents.iter().copied().collect();
-    let numbers = serde_json::to_string(&numbers).map_err(|e| damaged("a document", e))?;
-    connection
-        .prepare_cached(&format!(
-            "SELECT coalesce(sum(chunks), 0) {OF_DATASETS} AND no IN (SELECT value FROM json_each(?2))"
-        ))
-        .map_err(database)?
-        .query_row([datasets, numbers], |row| row.get::<_, i64>(0))
-        .map(i64::cast_unsigned)
-        .map_err(database)
 }
 
 /// The version of a document that can be found.
@@ -178,10 +175,12 @@ pub(crate) fn version(connection: &Connection, id: &DocumentId) -> Result<Option
         .map_err(database)
 }
 
-/// The versions of all documents that can be found.
+/// The versions of all documents that the indexes hold, those under way to another embedding too.
 pub(crate) fn live_versions(connection: &Connection) -> Result<Vec<u64>, StoreError> {
     connection
-        .prepare("SELECT version FROM document WHERE version > 0")
+        .prepare(
+            "SELECT version FROM document WHERE version > 0 UNION ALL SELECT version FROM reembedded",
+        )
         .map_err(database)?
         .query_map([], |row| row.get::<_, i64>(0))
         .map_err(database)?
@@ -197,8 +196,14 @@ pub(crate) fn completed_after(
 ) -> Result<Vec<Indexed>, StoreError> {
     connection
         .prepare(
-            "SELECT no, dataset, version FROM document
-             WHERE version > max(0, ?1) ORDER BY version LIMIT ?2",
+            "SELECT document.no, dataset.index_no, version
+             FROM document JOIN dataset ON dataset.no = document.dataset
+             WHERE version > max(0, ?1)
+             UNION ALL
+             SELECT reembedded.document, reembedding.index_no, version
+             FROM reembedded JOIN reembedding ON reembedding.no = reembedded.reembedding
+             WHERE version > max(0, ?1)
+             ORDER BY version LIMIT ?2",
         )
         .map_err(database)?
         .query_map(params![sequence.cast_signed(), limit as i64], |row| {
@@ -213,27 +218,37 @@ pub(crate) fn completed_after(
         .collect()
 }
 
-/// Removes a document with its jobs; its chunks become garbage. What it was, if it existed.
+/// Removes a document with its jobs; its chunks become garbage. What changed, if it existed.
 pub(crate) fn delete(
     connection: &Connection,
     id: &DocumentId,
-) -> Result<Option<Indexed>, StoreError> {
-    let removed = connection
-        .prepare_cached("DELETE FROM document WHERE id = ?1 RETURNING no, dataset, version")
+) -> Result<Option<Vec<Change>>, StoreError> {
+    let known = connection
+        .prepare_cached(
+            "SELECT document.no, document.dataset, dataset.index_no, version, metadata
+             FROM document JOIN dataset ON dataset.no = document.dataset WHERE document.id = ?1",
+        )
         .map_err(database)?
         .query_row([id.as_str()], |row| {
-            Ok(Indexed {
-                no: row.get::<_, i64>(0)?.cast_unsigned(),
-                dataset: row.get(1)?,
-                version: row.get::<_, i64>(2)?.cast_unsigned(),
-            })
+            let number = |column| row.get::<_, i64>(column).map(i64::cast_unsigned);
+            Ok((number(0)?, row.get(1)?, row.get(2)?, number(3)?, row.get::<_, String>(4)?))
         })
         .optional()
         .map_err(database)?;
-    if let Some(document) = removed {
-        discard(connection, document.version)?;
-    }
-    Ok(removed)
+    let Some((no, row, dataset, version, metadata)) = known else { return Ok(None) };
+    let mut changes = Vec::from_iter(reembedding::forget_document(connection, no)?);
+    connection
+        .prepare_cached("DELETE FROM document WHERE no = ?1")
+        .map_err(database)?
+        .execute([no.cast_signed()])
+        .map_err(database)?;
+    discard(connection, version)?;
+    changes.push(Change::DocumentGone { dataset, version });
+    let sequence = next_metadata_sequence(connection)?;
+    let before = (version > 0).then_some(metadata);
+    let change = MetadataChange { dataset: row, sequence, document: no, before, after: None };
+    changes.push(Change::Metadata(change));
+    Ok(Some(changes))
 }
 
 /// Makes the chunks of a version garbage.
@@ -245,6 +260,22 @@ pub(crate) fn discard(connection: &Connection, version: u64) -> Result<(), Store
         .prepare_cached("INSERT INTO garbage VALUES (?1)")
         .map_err(database)?
         .execute([version.cast_signed()])
+        .map_err(database)?;
+    Ok(())
+}
+
+/// Makes the chunks of all versions of a dataset's documents garbage.
+pub(crate) fn discard_all(connection: &Connection, dataset: u32) -> Result<(), StoreError> {
+    connection
+        .prepare_cached(
+            "INSERT INTO garbage
+             SELECT version FROM document WHERE version > 0 AND dataset = ?1
+             UNION ALL
+             SELECT reembedded.version FROM reembedded
+             JOIN document ON document.no = reembedded.document WHERE dataset = ?1",
+        )
+        .map_err(database)?
+        .execute([dataset])
         .map_err(database)?;
     Ok(())
 }
@@ -307,7 +338,7 @@ fn status(state: &str, detail: Option<String>) -> Result<DocumentStatus, StoreEr
     }
 }
 
-fn stage(name: &str) -> Result<IngestStage, StoreError> {
+pub(crate) fn stage(name: &str) -> Result<IngestStage, StoreError> {
     use IngestStage::{Chunk, Describe, Embed, Enrich, Index, Parse, Read};
     [Read, Parse, Describe, Chunk, Enrich, Embed, Index]
         .into_iter()

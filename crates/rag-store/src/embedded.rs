@@ -1,34 +1,35 @@
 //! [`EmbeddedStore`]: the store of one process, in one directory.
 
 use std::fs;
-use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
 
 use rag_core::{
-    ArtifactKey, ArtifactStore, Chunk, ChunkFilter, ChunkId, ChunkIndex, ClaimedJob,
-    CompletedDocument, Dataset, DatasetId, DatasetSettings, Document, DocumentId, EmbeddedChunk,
-    EmbeddingIdentity, IngestJob, IngestStage, Metadata, MetadataStore, SearchQuery, SearchResults,
-    StoreError, StoreErrorKind, StoreStats, Submitted, TenantId,
+    ChunkFilter, ChunkIndex, ClaimedJob, CompletedDocument, DatasetId, DocumentId, EmbeddedChunk,
+    SearchQuery, SearchResults, StoreError, StoreErrorKind,
 };
 use rusqlite::Connection;
 
+use crate::admission::Admission;
+use crate::artifacts::UsedArtifacts;
 use crate::failure::{self, database};
 use crate::key::MOST_CHUNKS;
 use crate::lock::DirectoryLock;
 use crate::maintenance::{Bell, Chores, Maintenance};
+use crate::metadata_indexes::MetadataIndexes;
 use crate::options::{Durability, StoreOptions};
 use crate::prepared::PreparedDocument;
 use crate::readers::Readers;
 use crate::search::Search;
 use crate::search_index::{SearchIndex, Truth};
-use crate::snapshot::{Change, TailDocument};
+use crate::snapshot::Change;
 use crate::write_queue::WriteQueue;
-use crate::{artifacts, catch_up, chunks, datasets, documents, jobs, schema};
+use crate::{catch_up, chunks, claims, datasets, documents, jobs, reembedding, schema};
 
-const DATABASE: &str = "store.sqlite";
-const INDEX_DIRECTORY: &str = "index";
+pub(crate) const DATABASE: &str = "store.sqlite";
+pub(crate) const INDEX_DIRECTORY: &str = "index";
+/// Pages of 4 KiB that the database's log may have: 256 MB.
+const MOST_LOG_PAGES: i64 = 64 * 1024;
 /// Chunks of replaced documents that are deleted in one go.
 const GARBAGE_CHUNKS: usize = 1000;
 
@@ -41,17 +42,19 @@ const GARBAGE_CHUNKS: usize = 1000;
 pub struct EmbeddedStore {
     // Dropped in this order: the thread ends before the rest is written, and the lock goes last.
     maintenance: Option<Maintenance>,
-    inner: Arc<Inner>,
+    pub(crate) inner: Arc<Inner>,
     _lock: DirectoryLock,
 }
 
-struct Inner {
-    options: StoreOptions,
-    database: PathBuf,
-    readers: Readers,
+pub(crate) struct Inner {
+    pub(crate) options: StoreOptions,
+    pub(crate) database: PathBuf,
+    pub(crate) readers: Readers,
     writes: WriteQueue<Change>,
-    index: Arc<SearchIndex>,
-    bell: Arc<Bell>,
+    pub(crate) index: Arc<SearchIndex>,
+    metadata: Arc<MetadataIndexes>,
+    pub(crate) used_artifacts: UsedArtifacts,
+    pub(crate) bell: Arc<Bell>,
 }
 
 impl EmbeddedStore {
@@ -107,9 +110,10 @@ impl Drop for EmbeddedStore {
 impl Inner {
     fn open(directory: &Path, options: StoreOptions) -> Result<Self, StoreError> {
         let database = directory.join(DATABASE);
-        let connection = schema::open_writer(&database)?;
+        let connection = schema::open_writer(&database, options.most_database_bytes)?;
         let truth = Truth {
             datasets: datasets::indexed(&connection)?,
+            gathered: reembedding::gathered(&connection)?,
             live_versions: documents::live_versions(&connection)?,
             sequence: chunks::sequence(&connection)?,
         };
@@ -120,10 +124,13 @@ impl Inner {
         if index.tail_chunks() > 0 {
             bell.written(index.tail_chunks(), &options);
         }
+        let metadata = Arc::new(MetadataIndexes::new(options.metadata_bytes));
         let publish = {
-            let (index, bell, options) = (index.clone(), bell.clone(), options.clone());
+            let (index, metadata) = (index.clone(), metadata.clone());
+            let (bell, options) = (bell.clone(), options.clone());
             move |changes: Vec<Change>| {
                 if !changes.is_empty() {
+                    metadata.apply_all(&changes);
                     bell.written(index.apply(changes), &options);
                 }
             }
@@ -134,12 +141,33 @@ impl Inner {
             database,
             writes: WriteQueue::new(connection, publish)?,
             index,
+            metadata,
+            used_artifacts: UsedArtifacts::default(),
             bell,
         })
     }
 
+    fn admission(&self) -> Admission<'_> {
+        Admission { readers: &self.readers, metadata: &self.metadata }
+    }
+
+    /// The length of the vectors that this job's dataset takes. The job is lost when that is not what it was told: the
+    /// dataset was deleted, or moved to another embedding.
+    fn dimensions_for(&self, job: &ClaimedJob) -> Result<u32, StoreError> {
+        let dimensions = self.index.dataset(&job.job.dataset).map(|dataset| dataset.dimensions);
+        dimensions.filter(|dimensions| *dimensions == job.embedding.dimensions).ok_or_else(|| {
+            StoreError::new(
+                StoreErrorKind::LeaseLost,
+                format!(
+                    "the dataset of `{}` was deleted or moved to another embedding; drop the work",
+                    job.job.name
+                ),
+            )
+        })
+    }
+
     /// Writes what must be on the disk before it is acknowledged.
-    fn write<T: Send + 'static>(
+    pub(crate) fn write<T: Send + 'static>(
         &self,
         work: impl FnOnce(&Connection, &mut Vec<Change>) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, StoreError> {
@@ -147,7 +175,7 @@ impl Inner {
     }
 
     /// Writes what is done again when the machine dies: a job that was not finished, as the disk knows it, is there.
-    fn write_repeatable<T: Send + 'static>(
+    pub(crate) fn write_repeatable<T: Send + 'static>(
         &self,
         work: impl FnOnce(&Connection, &mut Vec<Change>) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, StoreError> {
@@ -155,10 +183,17 @@ impl Inner {
     }
 
     /// Copies the database's log into the database, which brings all of it to the disk, so that the indexes are never
-    /// ahead of it.
+    /// ahead of it. When readers have kept the log from being begun anew for long, waits for them.
     fn checkpoint_database(&self) -> Result<(), StoreError> {
-        let connection = Connection::open(&self.database).map_err(database)?;
-        connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(())).map_err(database)
+        let connection = schema::open_checkpointer(&self.database)?;
+        let run = |how: &str| {
+            let sql = format!("PRAGMA wal_checkpoint({how})");
+            connection.query_row(&sql, [], |row| row.get::<_, i64>(1)).map_err(database)
+        };
+        if run("PASSIVE")? > MOST_LOG_PAGES {
+            run("TRUNCATE")?;
+        }
+        Ok(())
     }
 }
 
@@ -183,167 +218,27 @@ impl Chores for Inner {
     }
 }
 
-impl MetadataStore for EmbeddedStore {
-    fn ensure_dataset(
-        &self,
-        tenant: &TenantId,
-        name: &str,
-        embedding: &EmbeddingIdentity,
-        settings: &DatasetSettings,
-    ) -> Result<Dataset, StoreError> {
-        let (tenant, name) = (tenant.clone(), name.to_owned());
-        let (embedding, settings) = (embedding.clone(), settings.clone());
-        self.inner.write(move |connection, changes| {
-            let (dataset, made) =
-                datasets::ensure(connection, &tenant, &name, &embedding, &settings)?;
-            changes.extend(made.map(Change::DatasetMade));
-            Ok(dataset)
-        })
-    }
-
-    fn dataset(&self, tenant: &TenantId, name: &str) -> Result<Option<Dataset>, StoreError> {
-        self.inner.readers.read(|connection| datasets::find(connection, tenant, name))
-    }
-
-    fn datasets(&self, tenant: &TenantId) -> Result<Vec<Dataset>, StoreError> {
-        self.inner.readers.read(|connection| datasets::list(connection, tenant))
-    }
-
-    fn documents(&self, dataset: &DatasetId) -> Result<Vec<Document>, StoreError> {
-        self.inner.readers.read(|connection| documents::list(connection, dataset))
-    }
-
-    fn document(&self, id: &DocumentId) -> Result<Option<Document>, StoreError> {
-        self.inner.readers.read(|connection| documents::find(connection, id))
-    }
-
-    fn submit(&self, job: &IngestJob) -> Result<Submitted, StoreError> {
-        let job = job.clone();
-        self.inner.write(move |connection, _| jobs::submit(connection, &job))
-    }
-
-    fn submit_all(&self, jobs: &[IngestJob]) -> Result<Vec<Submitted>, StoreError> {
-        let jobs = jobs.to_vec();
-        self.inner.write(move |connection, _| {
-            jobs.iter().map(|job| jobs::submit(connection, job)).collect()
-        })
-    }
-
-    fn claim(&self, lease: Duration, max_attempts: u32) -> Result<Option<ClaimedJob>, StoreError> {
-        if !self.inner.readers.read(jobs::any_free)? {
-            return Ok(None);
-        }
-        self.inner
-            .write_repeatable(move |connection, _| jobs::claim(connection, lease, max_attempts))
-    }
-
-    fn advance(
-        &self,
-        job: &ClaimedJob,
-        stage: IngestStage,
-        lease: Duration,
-    ) -> Result<(), StoreError> {
-        let job = job.clone();
-        self.inner
-            .write_repeatable(move |connection, _| jobs::advance(connection, &job, stage, lease))
-    }
-
-    fn fail(&self, job: &ClaimedJob, reason: &str) -> Result<(), StoreError> {
-        let (job, reason) = (job.clone(), reason.to_owned());
-        self.inner.write_repeatable(move |connection, _| jobs::fail(connection, &job, &reason))
-    }
-
-    fn update_dataset(
-        &self,
-        dataset: &DatasetId,
-        settings: &DatasetSettings,
-    ) -> Result<(), StoreError> {
-        let (dataset, settings) = (dataset.clone(), settings.clone());
-        self.inner.write(move |connection, _| {
-            match datasets::update(connection, &dataset, &settings)? {
-                true => Ok(()),
-                false => Err(failure::not_found(format!("there is no dataset {dataset}"))),
-            }
-        })
-    }
-
-    fn set_metadata(&self, document: &DocumentId, metadata: &Metadata) -> Result<bool, StoreError> {
-        let (document, metadata) = (document.clone(), metadata.clone());
-        self.inner
-            .write(move |connection, _| documents::set_metadata(connection, &document, &metadata))
-    }
-
-    fn cancel(&self, document: &DocumentId) -> Result<bool, StoreError> {
-        let document = document.clone();
-        self.inner.write(move |connection, _| jobs::cancel(connection, &document))
-    }
-
-    fn release_leases(&self) -> Result<(), StoreError> {
-        self.inner.write_repeatable(|connection, _| jobs::release_leases(connection))
-    }
-
-    fn pending_jobs(&self) -> Result<u64, StoreError> {
-        self.inner.readers.read(jobs::count)
-    }
-
-    fn chunks(&self, ids: &[ChunkId]) -> Result<Vec<Chunk>, StoreError> {
-        self.inner.readers.read(|connection| chunks::by_id(connection, ids))
-    }
-
-    fn document_chunks(
-        &self,
-        document: &DocumentId,
-        range: Range<u32>,
-    ) -> Result<Vec<Chunk>, StoreError> {
-        self.inner.readers.read(|connection| chunks::of_document(connection, document, range))
-    }
-
-    fn embedded_chunks(&self, document: &DocumentId) -> Result<Vec<EmbeddedChunk>, StoreError> {
-        self.inner.readers.read(|connection| match documents::version(connection, document)? {
-            Some(version) => Ok(chunks::of_version(connection, version)?.1),
-            None => Ok(Vec::new()),
-        })
-    }
-
-    fn stats(&self) -> Result<StoreStats, StoreError> {
-        self.inner.readers.read(documents::stats)
-    }
-}
-
 impl ChunkIndex for EmbeddedStore {
     fn complete(
         &self,
         job: &ClaimedJob,
         mut document: CompletedDocument,
     ) -> Result<(), StoreError> {
-        let dataset = self.inner.index.dataset(&job.job.dataset).ok_or_else(|| {
-            StoreError::new(
-                StoreErrorKind::LeaseLost,
-                format!("the dataset of `{}` was deleted; drop the work", job.job.name),
-            )
-        })?;
-        check_chunks(&document.chunks, dataset.dimensions)?;
+        let dimensions = self.inner.dimensions_for(job)?;
+        check_chunks(&document.chunks, dimensions)?;
         self.inner.bell.wait_for_room(&self.inner.options)?;
 
-        let dimensions = dataset.dimensions as usize;
         // The indexes know chunks by their places, so those that they do not hold come last.
         document.chunks.sort_by_key(|chunk| !chunks::is_searched(chunk));
         let searched = document.chunks.partition_point(chunks::is_searched);
         let searched = document.chunks.get(..searched).unwrap_or_default();
         let title = document.title.as_deref();
-        let content = Arc::new(PreparedDocument::new(title, searched, dimensions));
+        let content = Arc::new(PreparedDocument::new(title, searched, dimensions as usize));
         let job = job.clone();
         self.inner.write_repeatable(move |connection, changes| {
-            let held = jobs::held_document(connection, &job)?;
-            let completed = chunks::complete(connection, held, &document)?;
-            jobs::finish(connection, job.id)?;
-            let documents::Indexed { no, dataset, version } = completed.document;
-            changes.push(Change::DocumentStored {
-                dataset,
-                document: TailDocument { no, version, content },
-                replaced: completed.replaced,
-            });
-            Ok(())
+            let held = claims::held_document(connection, &job)?;
+            changes.extend(chunks::complete(connection, held, document, content)?);
+            jobs::finish(connection, job.id)
         })
     }
 
@@ -351,31 +246,29 @@ impl ChunkIndex for EmbeddedStore {
         let document = document.clone();
         self.inner.write(move |connection, changes| {
             let removed = documents::delete(connection, &document)?;
-            let gone = |removed: documents::Indexed| Change::DocumentGone {
-                dataset: removed.dataset,
-                version: removed.version,
-            };
-            changes.extend(removed.map(gone));
-            Ok(removed.is_some())
+            let existed = removed.is_some();
+            changes.extend(removed.into_iter().flatten());
+            Ok(existed)
         })
     }
 
     fn delete_dataset(&self, dataset: &DatasetId) -> Result<bool, StoreError> {
         let id = dataset.clone();
         self.inner.write(move |connection, changes| {
+            changes.extend(reembedding::abandon(connection, &id)?);
             let removed = datasets::delete(connection, &id)?;
-            changes.extend(removed.map(|no| Change::DatasetGone { id, no }));
-            Ok(removed.is_some())
+            let existed = removed.is_some();
+            changes.extend(removed.map(Change::DatasetGone));
+            Ok(existed)
         })
     }
 
     fn search(&self, query: &SearchQuery) -> Result<SearchResults, StoreError> {
         let snapshot = self.inner.index.snapshot(&query.filter.datasets);
+        let documents = self.inner.admission().of(&query.filter, &snapshot)?;
         if snapshot.datasets.is_empty() || query.limit == 0 {
             return Ok(SearchResults::default());
         }
-        let documents =
-            self.inner.readers.read(|connection| documents::admitted(connection, &query.filter))?;
         let search = Search {
             text: query.text.as_deref(),
             vector: query.vector.as_deref(),
@@ -386,23 +279,9 @@ impl ChunkIndex for EmbeddedStore {
     }
 
     fn count(&self, filter: &ChunkFilter) -> Result<u64, StoreError> {
-        self.inner.readers.read(|connection| {
-            let admitted = documents::admitted(connection, filter)?;
-            documents::count_chunks(connection, &filter.datasets, admitted.as_ref())
-        })
-    }
-}
-
-impl ArtifactStore for EmbeddedStore {
-    fn artifacts(&self, keys: &[ArtifactKey]) -> Result<Vec<Option<Vec<u8>>>, StoreError> {
-        self.inner.readers.read(|connection| artifacts::find(connection, keys))
-    }
-
-    fn keep_artifacts(&self, artifacts: Vec<(ArtifactKey, Vec<u8>)>) -> Result<(), StoreError> {
-        let most_bytes = self.inner.options.artifact_bytes;
-        self.inner.write_repeatable(move |connection, _| {
-            artifacts::keep(connection, &artifacts, most_bytes)
-        })
+        let snapshot = self.inner.index.snapshot(&filter.datasets);
+        let documents = self.inner.admission().of(filter, &snapshot)?;
+        Ok(snapshot.count(documents.as_ref()))
     }
 }
 

@@ -35,7 +35,7 @@ pub(crate) struct Flusher {
 /// The state when a flush began.
 struct Cut {
     sequence: u64,
-    /// Numbers and dimensions of the datasets that exist.
+    /// Dimensions of the datasets that exist, by number.
     datasets: FxHashMap<u32, u32>,
     tail: BTreeMap<u32, Arc<Vec<TailDocument>>>,
     tail_chunks: usize,
@@ -168,11 +168,7 @@ impl Cut {
     fn of(state: &IndexState) -> Self {
         Self {
             sequence: state.sequence,
-            datasets: state
-                .datasets
-                .values()
-                .map(|dataset| (dataset.no, dataset.dimensions))
-                .collect(),
+            datasets: state.dimensions(),
             tail: state.tail.iter().map(|(no, documents)| (*no, documents.clone())).collect(),
             tail_chunks: state.tail_chunks,
             files: state.files.clone(),

@@ -49,6 +49,7 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod admission;
 mod analysis;
 mod artifacts;
 mod bm25;
@@ -57,8 +58,10 @@ mod chunk_file;
 mod chunk_file_writer;
 mod chunk_rows;
 mod chunks;
+mod claims;
 mod clock;
 mod datasets;
+mod document_set;
 mod documents;
 mod embedded;
 mod failure;
@@ -71,9 +74,14 @@ mod key;
 mod language;
 mod lock;
 mod maintenance;
+mod metadata_index;
+mod metadata_indexes;
+mod metadata_store;
 mod options;
 mod prepared;
 mod readers;
+mod reembedding;
+mod reembedding_store;
 mod schema;
 mod search;
 mod search_index;

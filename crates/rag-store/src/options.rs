@@ -17,6 +17,12 @@ pub struct StoreOptions {
     pub quiet_time: Duration,
     /// Bytes that artifacts (results of dear steps of ingestion) may take.
     pub artifact_bytes: u64,
+    /// Bytes of memory that the indexes of documents' metadata may take. They are made for a dataset when it is first
+    /// searched with a filter; those that do not fit are not kept, and filters over them read every document.
+    pub metadata_bytes: usize,
+    /// Bytes that the database may take on the disk, its log and the search index aside; `None`: what there is.
+    /// Beyond that, writing fails as [`Full`](rag_core::StoreErrorKind::Full).
+    pub most_database_bytes: Option<u64>,
 }
 
 impl Default for StoreOptions {
@@ -27,6 +33,8 @@ impl Default for StoreOptions {
             most_tail_chunks: 32 * 1024,
             quiet_time: Duration::from_secs(2),
             artifact_bytes: 1 << 30,
+            metadata_bytes: 256 << 20,
+            most_database_bytes: None,
         }
     }
 }

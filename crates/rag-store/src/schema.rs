@@ -99,16 +99,84 @@ const MIGRATIONS: &[&str] = &[
     ) WITHOUT ROWID;
     CREATE INDEX artifact_use ON artifact (used_at);
 ",
+    "
+    -- How a document was submitted last, so that it can be queued again.
+    ALTER TABLE document ADD COLUMN source TEXT;
+    ALTER TABLE document ADD COLUMN priority INTEGER NOT NULL DEFAULT 0;
+    ALTER TABLE document ADD COLUMN chunking TEXT;
+    ALTER TABLE document ADD COLUMN given TEXT NOT NULL DEFAULT '{}';
+    CREATE INDEX document_dataset ON document (dataset, version);
+    UPDATE document SET (source, priority, chunking, given) =
+        (SELECT source, priority, chunking, metadata FROM job WHERE job.document = document.no)
+        WHERE EXISTS (SELECT 1 FROM job WHERE job.document = document.no);
+    ALTER TABLE job DROP COLUMN source;
+    ALTER TABLE job DROP COLUMN chunking;
+    ALTER TABLE job DROP COLUMN metadata;
+    -- Takings, those that did not count as attempts too: tells claims apart.
+    ALTER TABLE job ADD COLUMN claims INTEGER NOT NULL DEFAULT 0;
+    UPDATE job SET claims = attempts;
+    ALTER TABLE job ADD COLUMN held INTEGER NOT NULL DEFAULT 0;
+    ALTER TABLE job ADD COLUMN stage TEXT;
+    ALTER TABLE job ADD COLUMN reason TEXT;
+
+    -- Counts changes of what is known of the documents that can be found.
+    ALTER TABLE counter ADD COLUMN metadata INTEGER NOT NULL DEFAULT 0;
+
+    -- With row ids, since values are large. It is a cache: what was in it is made again.
+    DROP TABLE artifact;
+    CREATE TABLE artifact (
+        no INTEGER PRIMARY KEY,
+        kind TEXT NOT NULL,
+        hash BLOB NOT NULL,
+        value BLOB NOT NULL,
+        used_at INTEGER NOT NULL,
+        UNIQUE (kind, hash)
+    );
+    CREATE INDEX artifact_use ON artifact (used_at);
+    ALTER TABLE counter ADD COLUMN artifact_bytes INTEGER NOT NULL DEFAULT 0;
+
+    -- The dataset's number in the indexes: another one when it moves to another embedding.
+    ALTER TABLE dataset ADD COLUMN index_no INTEGER NOT NULL DEFAULT 0;
+    UPDATE dataset SET index_no = no;
+
+    -- Moves to another embedding.
+    CREATE TABLE reembedding (
+        no INTEGER PRIMARY KEY AUTOINCREMENT,
+        dataset INTEGER NOT NULL UNIQUE REFERENCES dataset (no) ON DELETE CASCADE,
+        -- The number in the indexes that the dataset will have.
+        index_no INTEGER NOT NULL,
+        model TEXT NOT NULL,
+        dimensions INTEGER NOT NULL,
+        document_prefix TEXT NOT NULL,
+        query_prefix TEXT NOT NULL
+    );
+    -- Documents that have all of their new vectors, under a version of their own.
+    CREATE TABLE reembedded (
+        document INTEGER PRIMARY KEY REFERENCES document (no) ON DELETE CASCADE,
+        reembedding INTEGER NOT NULL REFERENCES reembedding (no) ON DELETE CASCADE,
+        version INTEGER NOT NULL
+    );
+    CREATE UNIQUE INDEX reembedded_version ON reembedded (version);
+    -- New vectors of documents that do not have all of theirs yet, by the key of the chunk now.
+    CREATE TABLE new_vector (key INTEGER PRIMARY KEY, value BLOB NOT NULL);
+",
 ];
 
 /// Opens the connection that writes, makes or migrates the tables.
-pub(crate) fn open_writer(path: &Path) -> Result<Connection, StoreError> {
+pub(crate) fn open_writer(path: &Path, most_bytes: Option<u64>) -> Result<Connection, StoreError> {
     let mut connection = Connection::open(path).map_err(database)?;
     configure(&connection)?;
+    if let Some(most_bytes) = most_bytes {
+        limit_size(&connection, most_bytes)?;
+    }
     connection
         .pragma_update_and_check(None, "journal_mode", "WAL", |row| row.get::<_, String>(0))
         .map_err(database)?;
     connection.pragma_update(None, "foreign_keys", true).map_err(database)?;
+    // What a burst left behind does not stay.
+    connection
+        .pragma_update_and_check(None, "journal_size_limit", 64 << 20, |_| Ok(()))
+        .map_err(database)?;
     // Large enough that the background checkpoints come first.
     connection.pragma_update(None, "wal_autocheckpoint", 16_384).map_err(database)?;
     migrate(&mut connection)?;
@@ -123,6 +191,41 @@ pub(crate) fn open_reader(path: &Path) -> Result<Connection, StoreError> {
     Ok(connection)
 }
 
+/// Opens a connection that brings the log to the database.
+pub(crate) fn open_checkpointer(path: &Path) -> Result<Connection, StoreError> {
+    let connection = Connection::open(path).map_err(database)?;
+    configure(&connection)?;
+    Ok(connection)
+}
+
+/// The version of the tables, as the database says.
+pub(crate) fn version(connection: &Connection) -> Result<usize, StoreError> {
+    connection
+        .pragma_query_value(None, "user_version", |row| row.get::<_, i64>(0))
+        .map(|version| usize::try_from(version).unwrap_or(usize::MAX))
+        .map_err(database)
+}
+
+/// Refuses tables that this program does not know.
+pub(crate) fn check_version(version: usize) -> Result<(), StoreError> {
+    if version <= MIGRATIONS.len() {
+        return Ok(());
+    }
+    Err(StoreError::new(
+        StoreErrorKind::Incompatible,
+        "the database was written by a newer version of this program; update it",
+    ))
+}
+
+fn limit_size(connection: &Connection, most_bytes: u64) -> Result<(), StoreError> {
+    let page: u64 = connection
+        .pragma_query_value(None, "page_size", |row| row.get::<_, i64>(0))
+        .map(|size| size.max(1).cast_unsigned())
+        .map_err(database)?;
+    let pages = i64::try_from(most_bytes / page).unwrap_or(i64::MAX).min(i64::from(u32::MAX - 1));
+    connection.pragma_update_and_check(None, "max_page_count", pages, |_| Ok(())).map_err(database)
+}
+
 fn configure(connection: &Connection) -> Result<(), StoreError> {
     connection.busy_timeout(Duration::from_secs(10)).map_err(database)?;
     connection.set_prepared_statement_cache_capacity(64);
@@ -130,17 +233,9 @@ fn configure(connection: &Connection) -> Result<(), StoreError> {
 }
 
 fn migrate(connection: &mut Connection) -> Result<(), StoreError> {
-    let version: usize = connection
-        .pragma_query_value(None, "user_version", |row| row.get::<_, i64>(0))
-        .map_err(database)?
-        .try_into()
-        .unwrap_or(usize::MAX);
-    let Some(outstanding) = MIGRATIONS.get(version..) else {
-        return Err(StoreError::new(
-            StoreErrorKind::Incompatible,
-            "the data directory was written by a newer version of this program; update it",
-        ));
-    };
+    let version = self::version(connection)?;
+    check_version(version)?;
+    let outstanding = MIGRATIONS.get(version..).unwrap_or_default();
     for (index, migration) in outstanding.iter().enumerate() {
         let transaction = connection.transaction().map_err(database)?;
         transaction.execute_batch(migration).map_err(database)?;

@@ -3,6 +3,7 @@
 use rag_core::{ChunkHit, SearchResults, StoreError, StoreErrorKind};
 use rustc_hash::FxHashSet;
 
+use crate::document_set::DocumentSet;
 use crate::failure;
 use crate::full_text::Fields;
 use crate::key::ChunkKey;
@@ -18,8 +19,8 @@ const MOST_HITS: usize = 16_384;
 pub(crate) struct Search<'a> {
     pub(crate) text: Option<&'a str>,
     pub(crate) vector: Option<&'a [f32]>,
-    /// Numbers of the documents that may be found; `None`: all.
-    pub(crate) documents: Option<FxHashSet<u64>>,
+    /// The documents that may be found; `None`: all.
+    pub(crate) documents: Option<DocumentSet>,
     pub(crate) limit: usize,
 }
 
@@ -74,14 +75,14 @@ fn check_dimensions(vector: &QueryVector, datasets: &[DatasetView]) -> Result<()
 }
 
 /// The versions of these documents that can be found.
-fn versions_of(snapshot: &Snapshot, documents: &FxHashSet<u64>) -> FxHashSet<u64> {
+fn versions_of(snapshot: &Snapshot, documents: &DocumentSet) -> FxHashSet<u64> {
     let mut versions = FxHashSet::default();
     for dataset in &snapshot.datasets {
         for block in snapshot.files.iter().filter_map(|file| file.block(dataset.no)) {
-            let of_block = block.directory().filter(|(no, _)| documents.contains(no));
+            let of_block = block.directory().filter(|(no, _)| documents.contains(*no));
             versions.extend(of_block.map(|(_, version)| version));
         }
-        let of_tail = dataset.tail.iter().filter(|document| documents.contains(&document.no));
+        let of_tail = dataset.tail.iter().filter(|document| documents.contains(document.no));
         versions.extend(of_tail.map(|document| document.version));
     }
     versions.retain(|version| !snapshot.is_dead(*version));

@@ -30,6 +30,8 @@ const TEXT_DIRECTORY: &str = "text";
 /// What the database holds, to compare the indexes with.
 pub(crate) struct Truth {
     pub(crate) datasets: Vec<IndexedDataset>,
+    /// Numbers and dimensions of what is being gathered for datasets that move to another embedding.
+    pub(crate) gathered: Vec<(u32, u32)>,
     pub(crate) live_versions: Vec<u64>,
     pub(crate) sequence: u64,
 }
@@ -102,7 +104,13 @@ impl SearchIndex {
         truth: &Truth,
     ) -> Self {
         let live: FxHashSet<u64> = truth.live_versions.iter().copied().collect();
-        let known: FxHashSet<u32> = truth.datasets.iter().map(|dataset| dataset.no).collect();
+        let gathered: FxHashMap<u32, u32> = truth.gathered.iter().copied().collect();
+        let known: FxHashSet<u32> = truth
+            .datasets
+            .iter()
+            .map(|dataset| dataset.no)
+            .chain(gathered.keys().copied())
+            .collect();
         let mut dead = FxHashMap::default();
         let mut gone_datasets = FxHashSet::default();
         for block in files.iter().flat_map(|file| file.blocks()) {
@@ -118,6 +126,7 @@ impl SearchIndex {
             truth.datasets.iter().map(|dataset| (dataset.id.clone(), dataset.clone())).collect();
         let state = IndexState {
             datasets,
+            gathered,
             text: TextSnapshot::new(full_text.searcher(), None),
             files: Arc::new(files),
             tail: FxHashMap::default(),

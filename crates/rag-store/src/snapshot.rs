@@ -8,7 +8,9 @@ use rustc_hash::{FxHashMap, FxHashSet};
 use crate::chunk_file::ChunkFile;
 use crate::chunk_rows::DocumentRows;
 use crate::datasets::IndexedDataset;
+use crate::document_set::DocumentSet;
 use crate::key::ChunkKey;
+use crate::metadata_index::MetadataChange;
 use crate::prepared::PreparedDocument;
 use crate::text_snapshot::TextSnapshot;
 
@@ -30,9 +32,20 @@ impl TailDocument {
 #[derive(Debug)]
 pub(crate) enum Change {
     DatasetMade(IndexedDataset),
-    DatasetGone {
-        id: DatasetId,
-        no: u32,
+    DatasetGone(IndexedDataset),
+    /// A dataset's documents are gathered under another number, with vectors of so many dimensions.
+    MoveBegun {
+        to: u32,
+        dimensions: u32,
+    },
+    /// What was gathered under another number is dropped.
+    MoveAbandoned {
+        to: u32,
+    },
+    /// A dataset is found under the number where it was gathered, in place of this one.
+    Moved {
+        from: u32,
+        to: IndexedDataset,
     },
     /// A document's version in place of another (0: none).
     DocumentStored {
@@ -44,12 +57,16 @@ pub(crate) enum Change {
         dataset: u32,
         version: u64,
     },
+    /// What is known of a document besides its text.
+    Metadata(MetadataChange),
 }
 
 /// The state of the indexes: what is in files, what came since, and what of the former is dead. Its parts are shared
 /// with the searches that run; a write copies a part only when a search still holds it.
 pub(crate) struct IndexState {
     pub(crate) datasets: FxHashMap<DatasetId, IndexedDataset>,
+    /// Numbers and dimensions of what is being gathered for datasets, and cannot be found yet.
+    pub(crate) gathered: FxHashMap<u32, u32>,
     pub(crate) text: TextSnapshot,
     pub(crate) files: Arc<Vec<Arc<ChunkFile>>>,
     /// By dataset; the documents of each ascend by version.
@@ -69,12 +86,21 @@ impl IndexState {
             Change::DatasetMade(dataset) => {
                 self.datasets.insert(dataset.id.clone(), dataset);
             }
-            Change::DatasetGone { id, no } => {
-                self.datasets.remove(&id);
-                self.gone_datasets.insert(no);
-                if let Some(documents) = self.tail.remove(&no) {
-                    self.tail_chunks -= chunks_in(&documents);
-                }
+            Change::DatasetGone(dataset) => {
+                self.datasets.remove(&dataset.id);
+                self.bury_dataset(dataset.no);
+            }
+            Change::MoveBegun { to, dimensions } => {
+                self.gathered.insert(to, dimensions);
+            }
+            Change::MoveAbandoned { to } => {
+                self.gathered.remove(&to);
+                self.bury_dataset(to);
+            }
+            Change::Moved { from, to } => {
+                self.gathered.remove(&to.no);
+                self.datasets.insert(to.id.clone(), to);
+                self.bury_dataset(from);
             }
             Change::DocumentStored { dataset, document, replaced } => {
                 self.bury(dataset, replaced);
@@ -83,6 +109,21 @@ impl IndexState {
                 Arc::make_mut(self.tail.entry(dataset).or_default()).push(document);
             }
             Change::DocumentGone { dataset, version } => self.bury(dataset, version),
+            // Filters are answered from an index of their own.
+            Change::Metadata(_) => {}
+        }
+    }
+
+    /// Dimensions of all that there is, by number.
+    pub(crate) fn dimensions(&self) -> FxHashMap<u32, u32> {
+        let datasets = self.datasets.values().map(|dataset| (dataset.no, dataset.dimensions));
+        datasets.chain(self.gathered.iter().map(|(no, dimensions)| (*no, *dimensions))).collect()
+    }
+
+    fn bury_dataset(&mut self, no: u32) {
+        self.gone_datasets.insert(no);
+        if let Some(documents) = self.tail.remove(&no) {
+            self.tail_chunks -= chunks_in(&documents);
         }
     }
 
@@ -114,6 +155,7 @@ impl IndexState {
             .filter_map(|id| self.datasets.get(id))
             .map(|dataset| DatasetView {
                 no: dataset.no,
+                row: dataset.row,
                 dimensions: dataset.dimensions as usize,
                 tail: self.tail.get(&dataset.no).cloned().unwrap_or_default(),
             })
@@ -144,6 +186,8 @@ pub(crate) struct Snapshot {
 /// One dataset at one moment.
 pub(crate) struct DatasetView {
     pub(crate) no: u32,
+    /// Its number in the database.
+    pub(crate) row: u32,
     pub(crate) dimensions: usize,
     pub(crate) tail: Arc<Vec<TailDocument>>,
 }
@@ -151,6 +195,22 @@ pub(crate) struct DatasetView {
 impl Snapshot {
     pub(crate) fn is_dead(&self, version: u64) -> bool {
         !self.dead.is_empty() && self.dead.contains_key(&version)
+    }
+
+    /// Chunks that can be found, of these documents or of all.
+    pub(crate) fn count(&self, documents: Option<&DocumentSet>) -> u64 {
+        let counted = |rows: DocumentRows<'_>| {
+            let admitted = documents.is_none_or(|documents| documents.contains(rows.no));
+            if admitted && !self.is_dead(rows.version) { rows.len() as u64 } else { 0 }
+        };
+        let mut count = 0;
+        for dataset in &self.datasets {
+            for block in self.files.iter().filter_map(|file| file.block(dataset.no)) {
+                count += block.documents().map(counted).sum::<u64>();
+            }
+            count += dataset.tail.iter().map(|document| counted(document.rows())).sum::<u64>();
+        }
+        count
     }
 
     /// The document that a chunk is of, if it can be found.

@@ -158,10 +158,7 @@ where
     fn conclude(self: Box<Self>, commit_failure: Option<&rusqlite::Error>) {
         let outcome = match (self.value, commit_failure) {
             (Some(Err(error)), _) => Err(error),
-            (_, Some(failure)) => Err(failure::engine(
-                "nothing was written: the transaction failed",
-                failure.to_string(),
-            )),
+            (_, Some(failure)) => Err(failure::not_committed(failure)),
             (Some(Ok(value)), None) => Ok(value),
             (None, None) => Err(failure::engine("nothing was written", "the write was not run")),
         };

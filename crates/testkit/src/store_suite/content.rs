@@ -39,6 +39,20 @@ pub(super) fn datasets_are_bound(store: &dyn Store) {
     assert_eq!(store.dataset(&local, "c").expect("read"), None);
 }
 
+pub(super) fn lookups(store: &dyn Store) {
+    let shelf = Shelf::new(store, "shelf");
+    let local = TenantId::local();
+    let other: TenantId = "other".parse().expect("a tenant");
+    let id = &shelf.dataset.id;
+    assert_eq!(store.dataset_by_id(&local, id).expect("read"), Some(shelf.dataset.clone()));
+    assert_eq!(store.dataset_by_id(&other, id).expect("read"), None, "another tenant's");
+    let document = shelf.ingest("a.md", 1, &[("green tea", EAST)]);
+    let by_name = |name| store.document_by_name(id, name).expect("read").map(|found| found.id);
+    assert_eq!((by_name("a.md"), by_name("A.md")), (Some(document), None));
+    let elsewhere = Shelf::new(store, "elsewhere").dataset.id;
+    assert_eq!(store.document_by_name(&elsewhere, "a.md").expect("read"), None);
+}
+
 pub(super) fn completion_is_visible(store: &dyn Store) {
     let shelf = Shelf::new(store, "shelf");
     shelf.submit("a.md", 1);

@@ -8,20 +8,24 @@
 //! }
 //! ```
 
+mod artifacts;
 mod concurrency;
 mod content;
+mod filters;
 mod jobs;
+mod queue;
+mod reembedding;
 mod searches;
 mod shelf;
 
 use std::sync::Arc;
 
-use rag_core::{ChunkIndex, MetadataStore};
+use rag_core::{ArtifactStore, ChunkIndex, MetadataStore, ReembeddingStore};
 
-/// Both sides of a store.
-pub trait Store: MetadataStore + ChunkIndex {}
+/// All sides of a store.
+pub trait Store: MetadataStore + ChunkIndex + ArtifactStore + ReembeddingStore {}
 
-impl<S: MetadataStore + ChunkIndex> Store for S {}
+impl<S: MetadataStore + ChunkIndex + ArtifactStore + ReembeddingStore> Store for S {}
 
 type Case = (&'static str, fn(&dyn Store));
 
@@ -32,10 +36,25 @@ const CASES: &[Case] = &[
     ("a job has one holder at a time", jobs::jobs_have_one_holder),
     ("a job is given up after enough attempts", jobs::jobs_are_given_up),
     ("leases can be forgotten", jobs::leases_can_be_forgotten),
+    ("a cancelled job is lost to its worker, and can come again", queue::jobs_are_cancelled),
+    ("a failed or cancelled document can be tried again", queue::documents_are_retried),
+    ("jobs of higher priority come first", queue::priorities_come_first),
+    ("a postponed job waits, and counts no attempt", queue::jobs_are_postponed),
+    ("jobs are listed as they are taken", queue::jobs_are_listed),
+    ("datasets and documents are found by id and name, within their tenant", content::lookups),
     ("a document is found when it is complete, not before", content::completion_is_visible),
     ("a document is replaced as a whole", content::documents_are_replaced),
     ("a failed job leaves what was there", jobs::failures_leave_the_earlier_version),
     ("filters are exact", searches::filters_are_exact),
+    ("filters over metadata let through what they say", filters::metadata_is_filtered),
+    ("filters see changes of metadata at once", filters::changes_are_seen),
+    ("filters that are too large are refused", filters::filters_are_bounded),
+    ("what the owner knows goes before what the file says", filters::owners_go_first),
+    ("artifacts are kept by what they were made of", artifacts::are_kept),
+    ("a dataset moves to another embedding in one step", reembedding::switches_in_one_step),
+    ("documents change while their dataset moves", reembedding::goes_with_changes),
+    ("a move can be abandoned", reembedding::can_be_abandoned),
+    ("a move refuses what does not fit", reembedding::refuses_what_does_not_fit),
     ("an empty filter finds nothing", searches::empty_filters_find_nothing),
     ("neither text nor vectors gate the other", searches::text_and_vectors_are_independent),
     ("hits come best first, ties by id, no more than asked for", searches::hits_are_ordered),
