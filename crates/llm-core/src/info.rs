@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-use crate::Prices;
+use crate::{Prices, Scripts};
 
 /// A model's name: `provider/model`. The model's own name may contain further slashes.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -117,6 +117,9 @@ pub struct ModelInfo {
     /// How to read its scores, for rerank models.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub scores: Option<ScoreType>,
+    /// Scripts that it was trained on; `None` is unknown. It takes text in others, but makes little of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub scripts: Option<Scripts>,
     /// What it is in a sentence, for people.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub description: Option<String>,
@@ -133,6 +136,7 @@ impl ModelInfo {
             limits: Limits::default(),
             prices: None,
             scores: None,
+            scripts: None,
             description: None,
         }
     }
@@ -167,6 +171,7 @@ impl ModelInfo {
         }
         self.prices = self.prices.take().or_else(|| other.prices.clone());
         self.scores = self.scores.or(other.scores);
+        self.scripts = self.scripts.take().or_else(|| other.scripts.clone());
         self.description = self.description.take().or_else(|| other.description.clone());
     }
 }

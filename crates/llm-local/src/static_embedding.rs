@@ -4,7 +4,7 @@ use std::sync::OnceLock;
 
 use llm_core::{
     EmbeddingRequest, EmbeddingResponse, ErrorKind, Execution, Limits, ModelError, ModelInfo,
-    ModelKind, ModelName, Operation, SyncEmbeddingModel, Usage,
+    ModelKind, ModelName, Operation, Scripts, SyncEmbeddingModel, Usage,
 };
 
 use crate::static_table::{StaticTable, TableError};
@@ -43,6 +43,7 @@ impl StaticEmbedding {
         info.execution = Execution::Sync;
         info.limits =
             Limits { dimensions: Some(Self::DIMENSIONS), batch: Some(1024), ..Limits::default() };
+        info.scripts = Some(Scripts::from_iter(["Latn"]));
         info.description = Some(
             "static word-piece embedding distilled from all-MiniLM-L6-v2, part of the program"
                 .into(),

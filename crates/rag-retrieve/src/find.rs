@@ -7,7 +7,9 @@ use llm_core::{EmbeddingRequest, ErrorKind, ModelError, Operation, SyncEmbedding
 use rag_core::{ChunkFilter, ChunkId, Dataset, DatasetId, EmbeddingIdentity, SearchQuery};
 
 use crate::retriever::Retriever;
-use crate::{FusedHit, Retrieval, RetrieveError, RetrieveRequest, default_vector_weight, fuse};
+use crate::{
+    FusedHit, Retrieval, RetrieveError, RetrieveRequest, VectorWeight, default_vector_weight, fuse,
+};
 
 /// How many times as many hits the next tier has.
 const TIER_GROWTH: usize = 16;
@@ -15,7 +17,7 @@ const TIER_GROWTH: usize = 16;
 /// Datasets whose vectors can be searched with one query, and the question as their model sees it.
 struct Group {
     filter: ChunkFilter,
-    weight: f32,
+    weight: VectorWeight,
     vector: Option<Vec<f32>>,
 }
 
@@ -71,7 +73,8 @@ fn tier(
             filter: group.filter.clone(),
             limit,
         };
-        hits.extend(fuse(&retriever.index.search(&query)?, group.weight));
+        let found = retriever.index.search(&query)?;
+        hits.extend(fuse(&found, group.weight.among(&found)));
     }
     hits.sort_by(|a, b| b.score.total_cmp(&a.score).then_with(|| a.chunk.cmp(&b.chunk)));
     Ok(hits)
@@ -84,13 +87,12 @@ fn groups(
 ) -> Vec<Group> {
     let mut groups = Vec::new();
     for (embedding, datasets) in by_embedding(&request.datasets) {
-        let weight = request
-            .vector_weight
-            .unwrap_or_else(|| default_vector_weight(&embedding.model, &request.question));
-        let vector = match weight > 0.0 {
-            true => embed(retriever, &request.question, &embedding, retrieval),
-            false => None,
+        let embedded = match request.vector_weight {
+            Some(weight) if weight <= 0.0 => None,
+            _ => embed(retriever, request, &embedding, retrieval),
         };
+        let (vector, weight) = embedded
+            .map_or((None, VectorWeight::Fixed(0.0)), |(vector, weight)| (Some(vector), weight));
         let filter = ChunkFilter {
             datasets,
             documents: request.documents.clone(),
@@ -112,13 +114,14 @@ fn by_embedding(datasets: &[Dataset]) -> Vec<(EmbeddingIdentity, Vec<DatasetId>)
     groups
 }
 
-/// The question's vector; `None`, with a warning, when the model fails.
+/// The question's vector, and what vectors count; `None`, with a warning, when the model fails.
 fn embed(
     retriever: &Retriever,
-    question: &str,
+    request: &RetrieveRequest,
     identity: &EmbeddingIdentity,
     retrieval: &mut Retrieval,
-) -> Option<Vec<f32>> {
+) -> Option<(Vec<f32>, VectorWeight)> {
+    let question = &request.question;
     let began = Instant::now();
     let embedded = (retriever.embedder)(identity).and_then(|model| {
         let prefixed = format!("{}{question}", identity.query_prefix);
@@ -126,7 +129,10 @@ fn embed(
         query.dimensions = shortened(identity, &*model);
         let response = model.embed(&query)?;
         let vector = response.vectors.into_iter().next().unwrap_or_default();
-        check_length(vector, identity)
+        let scripts = model.info().scripts.as_ref();
+        let measured = || default_vector_weight(&identity.model, scripts, question);
+        let weight = request.vector_weight.map_or_else(measured, VectorWeight::Fixed);
+        Ok((check_length(vector, identity)?, weight))
     });
     retrieval.timings.embed += began.elapsed();
     embedded

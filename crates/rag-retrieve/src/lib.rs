@@ -39,4 +39,4 @@ pub use explanation::Explanation;
 pub use fuse::{FusedHit, fuse};
 pub use request::{Reranker, Retrieval, RetrieveRequest, RetrievedChunk, Timings};
 pub use retriever::{EmbedderFor, Retriever};
-pub use weight::default_vector_weight;
+pub use weight::{VectorWeight, default_vector_weight};

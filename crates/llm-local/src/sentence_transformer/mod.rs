@@ -7,6 +7,7 @@ mod error;
 mod hub;
 mod layer;
 mod pooling;
+mod scripts;
 mod tokenize;
 mod weights;
 
@@ -61,6 +62,8 @@ impl Default for SentenceTransformerOptions {
 /// An embedding model read from a sentence-transformers directory: encoders of the types `bert`, `distilbert`, `roberta`,
 /// `xlm-roberta` and `camembert` with weights in safetensors (f32, f16 or bf16, computed in f32), pooling by mean, first
 /// token or maximum, and normalisation where the model has it.
+///
+/// Its [`ModelInfo::scripts`] are those that its vocabulary has many pieces of.
 ///
 /// The texts of a call are computed in batches of some 200 ms, without padding, and answered in their order. What stands
 /// beyond the length that the model reads is left out. A call cannot be stopped on its way;
@@ -118,10 +121,12 @@ impl SentenceTransformer {
             ..Limits::default()
         };
         info.description = Some("sentence transformer, computed on this machine".into());
+        let splitter = TextSplitter::read(&directory)?;
+        info.scripts = Some(splitter.scripts());
         let Prompts { query, document } = directory.prompts.clone();
         Ok(Self {
             info,
-            splitter: TextSplitter::read(&directory)?,
+            splitter,
             pooling: directory.pooling,
             normalise: directory.normalise,
             prompts: Prompts {

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use llm_core::Scripts;
 use tokenizers::models::wordpiece::WordPiece;
 use tokenizers::normalizers::BertNormalizer;
 use tokenizers::pre_tokenizers::bert::BertPreTokenizer;
@@ -10,6 +11,7 @@ use tokenizers::{Model, Tokenizer, TruncationParams};
 
 use super::LoadError;
 use super::directory::{ModelDirectory, read};
+use super::scripts::known_scripts;
 
 /// Bytes of a text that are read for each token that may come of it: words have far fewer, and a text of megabytes is not
 /// taken apart for the sake of its first page.
@@ -44,6 +46,12 @@ impl TextSplitter {
         tokenizer.with_padding(None).with_truncation(Some(truncation)).map_err(failed)?;
         let max_bytes = directory.max_tokens.saturating_mul(BYTES_FOR_TOKEN);
         Ok(Self { tokenizer, max_bytes })
+    }
+
+    /// The scripts that it has many tokens of.
+    pub(super) fn scripts(&self) -> Scripts {
+        let vocabulary = self.tokenizer.get_vocab(false);
+        known_scripts(vocabulary.keys().map(String::as_str))
     }
 
     /// The tokens of a text, at most as many as the model reads.
