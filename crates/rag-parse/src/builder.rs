@@ -106,6 +106,20 @@ impl DocumentBuilder {
         });
     }
 
+    /// Adds an image that stands before the block of this number.
+    pub(crate) fn picture_before(
+        &mut self,
+        block: usize,
+        kind: PictureKind,
+        media_type: &str,
+        bytes: Vec<u8>,
+    ) {
+        self.picture(kind, media_type, bytes);
+        if let Some(picture) = self.parsed.pictures.last_mut() {
+            picture.before_block = block;
+        }
+    }
+
     /// Adds an entry of the file's own outline.
     pub(crate) fn outline_entry(&mut self, entry: OutlineEntry) {
         self.parsed.outline.push(entry);

@@ -7,11 +7,11 @@ use rag_core::{DocumentParser, ParseError, ParseErrorKind, ParseRequest, ParsedD
 use crate::format::{self, Format};
 use crate::limits::size;
 use crate::{
-    ParseLimits, code, delimited, encoding, html, json, markdown, pdf, spreadsheet, subtitles,
-    text, xml_text,
+    ParseLimits, code, delimited, encoding, epub, html, json, mail, markdown, office, pdf,
+    spreadsheet, subtitles, text, xml_text,
 };
 
-/// Reads Markdown, plain text in any encoding, HTML and PDF within [`ParseLimits`], in the calling thread.
+/// Reads files of all formats that are known here within [`ParseLimits`], in the calling thread.
 ///
 /// A panic of a parser becomes an error here; an endless loop, a stack overflow or exhausted memory does not. For PDF
 /// and HTML of strangers use [`IsolatedParser`](crate::isolated::IsolatedParser), which wraps this.
@@ -43,6 +43,12 @@ impl FileParser {
             | Format::JsonLines
             | Format::Spreadsheet(_)
             | Format::Subtitles
+            | Format::Docx
+            | Format::Pptx
+            | Format::OpenDocument
+            | Format::Epub
+            | Format::Rtf
+            | Format::Mail
             | Format::Xml
             | Format::Code(_)
             | Format::Text => ("a text", self.limits.text_bytes),
@@ -60,6 +66,7 @@ impl FileParser {
         &self,
         format: Format,
         request: &ParseRequest<'_>,
+        depth: usize,
     ) -> Result<ParsedDocument, ParseError> {
         let bytes = request.bytes;
         let parsed = match format {
@@ -72,6 +79,12 @@ impl FileParser {
             Format::Spreadsheet(format) => spreadsheet::parse(bytes, format, &self.limits)?,
             Format::Subtitles => subtitles::parse(encoding::decode(bytes, None), &self.limits)?,
             Format::Code(language) => code::parse(encoding::decode(bytes, None), language),
+            Format::Docx => office::docx::parse(request, &self.limits)?,
+            Format::Pptx => office::pptx::parse(request, &self.limits)?,
+            Format::OpenDocument => office::odf::parse(request, &self.limits)?,
+            Format::Rtf => office::rtf::parse(bytes, &self.limits)?,
+            Format::Epub => epub::parse(bytes, &self.limits)?,
+            Format::Mail => mail::parse(self, request, depth)?,
             Format::Xml => xml_text::parse(bytes, &self.limits)?,
             Format::Text => text::parse(encoding::decode(bytes, None)),
         };
@@ -87,12 +100,24 @@ impl FileParser {
     }
 }
 
+impl FileParser {
+    /// Reads a file that stands in another, `depth` files deep.
+    pub(crate) fn parse_within(
+        &self,
+        request: &ParseRequest<'_>,
+        depth: usize,
+    ) -> Result<ParsedDocument, ParseError> {
+        let format = self.admit(request.name, request.bytes)?;
+        self.read(format, request, depth)
+    }
+}
+
 impl DocumentParser for FileParser {
     fn parse(&self, request: &ParseRequest<'_>) -> Result<ParsedDocument, ParseError> {
         let ParseRequest { name, bytes, .. } = *request;
         let format = self.admit(name, bytes)?;
         // Nothing outlives the closure that a panic could leave half changed.
-        catch_unwind(AssertUnwindSafe(|| self.read(format, request))).unwrap_or_else(|_| {
+        catch_unwind(AssertUnwindSafe(|| self.read(format, request, 0))).unwrap_or_else(|_| {
             tracing::warn!(name, ?format, "a parser panicked");
             let reason = "reading the file brought the parser down; the file is broken in a way that it does not know";
             Err(ParseError::new(ParseErrorKind::Crashed, reason))

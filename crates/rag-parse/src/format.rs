@@ -2,9 +2,9 @@
 
 use rag_core::{ParseError, ParseErrorKind};
 
-use crate::code;
 use crate::encoding::{self, Decoded};
 use crate::spreadsheet::SpreadsheetFormat;
+use crate::{code, mail};
 
 /// A format that is read here.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -17,6 +17,13 @@ pub(crate) enum Format {
     JsonLines,
     Spreadsheet(SpreadsheetFormat),
     Subtitles,
+    Docx,
+    Pptx,
+    /// A text or presentation of OpenDocument.
+    OpenDocument,
+    Epub,
+    Rtf,
+    Mail,
     Xml,
     /// Of this language.
     Code(&'static str),
@@ -24,7 +31,7 @@ pub(crate) enum Format {
 }
 
 /// File name endings and the format that they hint at.
-const ENDINGS: [(&str, Format); 38] = [
+const ENDINGS: [(&str, Format); 54] = [
     ("pdf", Format::Pdf),
     ("html", Format::Html),
     ("htm", Format::Html),
@@ -52,6 +59,22 @@ const ENDINGS: [(&str, Format); 38] = [
     ("ots", Format::Spreadsheet(SpreadsheetFormat::Ods)),
     ("vtt", Format::Subtitles),
     ("srt", Format::Subtitles),
+    ("docx", Format::Docx),
+    ("docm", Format::Docx),
+    ("dotx", Format::Docx),
+    ("pptx", Format::Pptx),
+    ("pptm", Format::Pptx),
+    ("ppsx", Format::Pptx),
+    ("potx", Format::Pptx),
+    ("odt", Format::OpenDocument),
+    ("ott", Format::OpenDocument),
+    ("odp", Format::OpenDocument),
+    ("otp", Format::OpenDocument),
+    ("epub", Format::Epub),
+    ("rtf", Format::Rtf),
+    ("eml", Format::Mail),
+    ("mht", Format::Mail),
+    ("mhtml", Format::Mail),
     ("xml", Format::Xml),
     ("rss", Format::Xml),
     ("atom", Format::Xml),
@@ -115,13 +138,19 @@ pub(crate) fn of_file(name: &str, bytes: &[u8]) -> Result<Format, ParseError> {
     if let Some(format) = SpreadsheetFormat::of_file(bytes) {
         return Ok(Format::Spreadsheet(format));
     }
+    if let Some(format) = packed(bytes) {
+        return Ok(format);
+    }
+    if bytes.starts_with(b"{\\rtf") {
+        return Ok(Format::Rtf);
+    }
     let start = bytes.get(..START).unwrap_or(bytes);
     let decoded = encoding::decode(start, None);
     if !is_text(&decoded) && !matches!(hint, Some(Format::Json | Format::JsonLines)) {
         return Err(unsupported(start, hint));
     }
-    if decoded.text.trim_start().starts_with("{\\rtf") {
-        return Err(ParseError::new(ParseErrorKind::Unsupported, "RTF files are not read here"));
+    if hint == Some(Format::Mail) || hint.is_none() && mail::is_mail(&decoded.text) {
+        return Ok(Format::Mail);
     }
     match hint {
         Some(Format::Pdf) if is_html(&decoded.text) => Ok(Format::Html),
@@ -152,6 +181,30 @@ fn is_pdf(bytes: &[u8], hint: Option<Format>) -> bool {
 }
 
 /// Office documents with a password are a stream of this name in an OLE file.
+/// The format of a document that is packed in an archive.
+fn packed(bytes: &[u8]) -> Option<Format> {
+    if !bytes.starts_with(b"PK\x03\x04") {
+        return None;
+    }
+    // The first part of these files is their media type, unpacked.
+    const MEDIA_TYPES: [(&[u8], Format); 3] = [
+        (b"mimetypeapplication/epub+zip", Format::Epub),
+        (b"mimetypeapplication/vnd.oasis.opendocument.text", Format::OpenDocument),
+        (b"mimetypeapplication/vnd.oasis.opendocument.presentation", Format::OpenDocument),
+    ];
+    const PARTS: [(&[u8], Format); 4] = [
+        (b"word/document", Format::Docx),
+        (b"ppt/presentation", Format::Pptx),
+        (b"META-INF/container.xml", Format::Epub),
+        (b"application/vnd.oasis.opendocument.text", Format::OpenDocument),
+    ];
+    let start = bytes.get(..256).unwrap_or(bytes);
+    let within = |place: &[u8], name: &[u8]| memchr::memmem::find(place, name).is_some();
+    let by_type = MEDIA_TYPES.iter().find(|(name, _)| within(start, name));
+    let found = by_type.or_else(|| PARTS.iter().find(|(name, _)| within(bytes, name)));
+    found.map(|(_, format)| *format)
+}
+
 fn is_encrypted_package(bytes: &[u8]) -> bool {
     let name: Vec<u8> = "EncryptedPackage".encode_utf16().flat_map(u16::to_le_bytes).collect();
     bytes.starts_with(&[0xd0, 0xcf, 0x11, 0xe0]) && memchr::memmem::find(bytes, &name).is_some()

@@ -19,19 +19,23 @@
 //! # Ok::<(), rag_core::ParseError>(())
 //! ```
 
+mod archive;
 mod builder;
 mod chunk;
 mod code;
 mod cut;
 mod delimited;
 mod encoding;
+mod epub;
 mod file_parser;
 mod format;
 mod html;
 pub mod isolated;
 mod json;
 mod limits;
+mod mail;
 mod markdown;
+mod office;
 #[cfg(test)]
 mod outline;
 mod pdf;
