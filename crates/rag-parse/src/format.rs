@@ -4,7 +4,7 @@ use rag_core::{ParseError, ParseErrorKind};
 
 use crate::encoding::{self, Decoded};
 use crate::spreadsheet::SpreadsheetFormat;
-use crate::{code, mail};
+use crate::{archive, code, mail};
 
 /// A format that is read here.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -135,11 +135,11 @@ pub(crate) fn of_file(name: &str, bytes: &[u8]) -> Result<Format, ParseError> {
         let reason = "the file needs a password; save it without one";
         return Err(ParseError::new(ParseErrorKind::Encrypted, reason));
     }
-    if let Some(format) = SpreadsheetFormat::of_file(bytes) {
-        return Ok(Format::Spreadsheet(format));
-    }
     if let Some(format) = packed(bytes) {
         return Ok(format);
+    }
+    if let Some(format) = SpreadsheetFormat::of_file(bytes) {
+        return Ok(Format::Spreadsheet(format));
     }
     if bytes.starts_with(b"{\\rtf") {
         return Ok(Format::Rtf);
@@ -181,28 +181,27 @@ fn is_pdf(bytes: &[u8], hint: Option<Format>) -> bool {
 }
 
 /// Office documents with a password are a stream of this name in an OLE file.
-/// The format of a document that is packed in an archive.
+/// The format of a document that is packed in an archive, by the names of its parts.
 fn packed(bytes: &[u8]) -> Option<Format> {
+    const PARTS: [(&str, Format); 3] = [
+        ("word/document", Format::Docx),
+        ("ppt/presentation", Format::Pptx),
+        ("META-INF/container.xml", Format::Epub),
+    ];
+    // The first part of an OpenDocument file is its media type, unpacked.
+    const OPEN_DOCUMENTS: [&[u8]; 2] = [
+        b"mimetypeapplication/vnd.oasis.opendocument.text",
+        b"mimetypeapplication/vnd.oasis.opendocument.presentation",
+    ];
     if !bytes.starts_with(b"PK\x03\x04") {
         return None;
     }
-    // The first part of these files is their media type, unpacked.
-    const MEDIA_TYPES: [(&[u8], Format); 3] = [
-        (b"mimetypeapplication/epub+zip", Format::Epub),
-        (b"mimetypeapplication/vnd.oasis.opendocument.text", Format::OpenDocument),
-        (b"mimetypeapplication/vnd.oasis.opendocument.presentation", Format::OpenDocument),
-    ];
-    const PARTS: [(&[u8], Format); 4] = [
-        (b"word/document", Format::Docx),
-        (b"ppt/presentation", Format::Pptx),
-        (b"META-INF/container.xml", Format::Epub),
-        (b"application/vnd.oasis.opendocument.text", Format::OpenDocument),
-    ];
     let start = bytes.get(..256).unwrap_or(bytes);
-    let within = |place: &[u8], name: &[u8]| memchr::memmem::find(place, name).is_some();
-    let by_type = MEDIA_TYPES.iter().find(|(name, _)| within(start, name));
-    let found = by_type.or_else(|| PARTS.iter().find(|(name, _)| within(bytes, name)));
-    found.map(|(_, format)| *format)
+    if OPEN_DOCUMENTS.iter().any(|name| memchr::memmem::find(start, name).is_some()) {
+        return Some(Format::OpenDocument);
+    }
+    let named = |name: &&(&str, Format)| archive::holds_part(bytes, name.0);
+    PARTS.iter().find(named).map(|(_, format)| *format)
 }
 
 fn is_encrypted_package(bytes: &[u8]) -> bool {

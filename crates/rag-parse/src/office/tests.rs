@@ -196,7 +196,10 @@ fn open_documents_are_read() {
             r#"<m xmlns:dc="dc"><dc:title>Guide</dc:title><dc:creator>Ada</dc:creator></m>"#,
         ),
     ]);
-    check("a.odt", &bytes, expect![[r#"
+    check(
+        "a.odt",
+        &bytes,
+        expect![[r#"
         title "Guide"
         h2 "Tea"
         paragraph "Boil the water"
@@ -205,7 +208,8 @@ fn open_documents_are_read() {
         table "| x | x |\n| --- | --- |"
         paragraph "[1] hot"
         author = Text("Ada")
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
