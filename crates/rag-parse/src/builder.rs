@@ -1,8 +1,7 @@
 //! A document put together piece by piece.
 
 use rag_core::{
-    Block, BlockKind, Metadata, OutlineEntry, ParseError, ParseErrorKind, ParsedDocument, Picture,
-    PictureKind, Place,
+    Block, BlockKind, Metadata, ParseError, ParseErrorKind, ParsedDocument, Picture, Place,
 };
 
 use crate::limits::size;
@@ -14,7 +13,6 @@ use crate::limits::size;
 #[derive(Debug)]
 pub(crate) struct DocumentBuilder {
     parsed: ParsedDocument,
-    place: Place,
     most_bytes: u64,
     full: bool,
 }
@@ -22,13 +20,7 @@ pub(crate) struct DocumentBuilder {
 impl DocumentBuilder {
     /// Nothing yet, and at most this much text.
     pub(crate) fn new(most_bytes: u64) -> Self {
-        Self { parsed: ParsedDocument::default(), place: Place::default(), most_bytes, full: false }
-    }
-
-    /// Where the following blocks stand.
-    pub(crate) fn set_place(&mut self, place: Place) {
-        self.parsed.pages = self.parsed.pages.max(place.page.unwrap_or_default());
-        self.place = place;
+        Self { parsed: ParsedDocument::default(), most_bytes, full: false }
     }
 
     /// Adds a block of this text without the white space around it; none for white space alone.
@@ -65,11 +57,11 @@ impl DocumentBuilder {
         self.parsed.text.push_str(mark);
         self.parsed.text.push_str(piece.trim_end());
         let span = start..self.parsed.text.len();
-        self.parsed.blocks.push(Block { kind, span, place: self.place.clone() });
+        self.parsed.blocks.push(Block { kind, span, place: Place::default() });
     }
 
-    /// Adds another document after what is there: its text, blocks, pictures and warnings. Blocks without a page get
-    /// the current place; title and metadata stay behind.
+    /// Adds another document after what is there: its text, blocks, pictures and warnings; title and metadata stay
+    /// behind.
     pub(crate) fn append(&mut self, other: ParsedDocument) {
         let Some(first) = other.blocks.first() else {
             self.parsed.warnings.extend(other.warnings);
@@ -83,7 +75,6 @@ impl DocumentBuilder {
         self.parsed.text.push_str(other.text.trim_end());
         self.parsed.blocks.extend(other.blocks.into_iter().map(|block| Block {
             span: block.span.start + offset..block.span.end + offset,
-            place: if block.place.page.is_some() { block.place } else { self.place.clone() },
             ..block
         }));
         self.parsed.pictures.extend(
@@ -93,22 +84,6 @@ impl DocumentBuilder {
                 .map(|picture| Picture { before_block: picture.before_block + blocks, ..picture }),
         );
         self.parsed.warnings.extend(other.warnings);
-    }
-
-    /// Adds an image that stands after what is there.
-    pub(crate) fn picture(&mut self, kind: PictureKind, media_type: &str, bytes: Vec<u8>) {
-        self.parsed.pictures.push(Picture {
-            kind,
-            before_block: self.parsed.blocks.len(),
-            place: self.place.clone(),
-            media_type: media_type.to_owned(),
-            bytes,
-        });
-    }
-
-    /// Adds an entry of the file's own outline.
-    pub(crate) fn outline_entry(&mut self, entry: OutlineEntry) {
-        self.parsed.outline.push(entry);
     }
 
     /// Adds a line for whoever wants to know what is amiss; a thousand are enough.
@@ -180,7 +155,6 @@ mod tests {
         builder.title(" The\n Tea ");
         builder.title("Another");
         builder.heading(9, "Steps");
-        builder.set_place(Place { page: Some(2), bounds: None });
         builder.item(0, "1. ", "Boil");
         builder.item(1, "- ", " long \n");
         builder.push(BlockKind::Paragraph, " \n ");
@@ -195,14 +169,14 @@ mod tests {
             ..ParsedDocument::default()
         });
         let parsed = builder.finish().unwrap();
-        assert!(is_well_formed(&parsed) && parsed.pages == 2);
+        assert!(is_well_formed(&parsed));
         expect![[r#"
             title "The Tea"
             h6 "Steps"
-            listitem p2 "1. Boil"
-            listitem p2 "- long"
-            code sh p2 "  tea --hot"
-            paragraph p2 "other"
+            listitem "1. Boil"
+            listitem "- long"
+            code sh "  tea --hot"
+            paragraph "other"
         "#]]
         .assert_eq(&outline(&parsed));
         assert_eq!(parsed.text, "Steps\n\n1. Boil\n  - long\n\n  tea --hot\n\n\nother");

@@ -4,6 +4,7 @@ use rag_core::{ParseError, ParseErrorKind};
 
 use crate::code;
 use crate::encoding::{self, Decoded};
+use crate::image;
 use crate::spreadsheet::SpreadsheetFormat;
 
 /// A format that is read here.
@@ -18,6 +19,8 @@ pub(crate) enum Format {
     Spreadsheet(SpreadsheetFormat),
     Subtitles,
     Xml,
+    /// Of this media type.
+    Image(&'static str),
     /// Of this language.
     Code(&'static str),
     Text,
@@ -114,6 +117,9 @@ pub(crate) fn of_file(name: &str, bytes: &[u8]) -> Result<Format, ParseError> {
     }
     if let Some(format) = SpreadsheetFormat::of_file(bytes) {
         return Ok(Format::Spreadsheet(format));
+    }
+    if let Some(media_type) = image::media_type(bytes) {
+        return Ok(Format::Image(media_type));
     }
     let start = bytes.get(..START).unwrap_or(bytes);
     let decoded = encoding::decode(start, None);
@@ -219,7 +225,7 @@ mod tests {
             ("a.md", b"<html> in Markdown", Ok(Format::Markdown)),
             ("a.yaml", b"key: value", Ok(Format::Code("yaml"))),
             ("README", b"# Title", Ok(Format::Markdown)),
-            ("a.txt", png, Err("files of type image/png are not read here")),
+            ("a.txt", png, Ok(Format::Image("image/png"))),
             ("a.md", zip, Err("files of type application/zip are not read here")),
             ("a.md", b"", Err("the file is empty")),
         ];
