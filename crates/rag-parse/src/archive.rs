@@ -75,7 +75,7 @@ impl<'a> Archive<'a> {
 /// Whether an archive has a part whose name begins so. Of one whose list of parts is lost, whether the name stands in it.
 pub(crate) fn holds_part(bytes: &[u8], prefix: &str) -> bool {
     match ZipArchive::new(Cursor::new(bytes)) {
-        Ok(zip) => zip.file_names().any(|name| name.starts_with(prefix)),
+        Ok(zip) => zip.file_names().flatten().any(|name| name.starts_with(prefix)),
         Err(_) => memchr::memmem::find(bytes, prefix.as_bytes()).is_some(),
     }
 }

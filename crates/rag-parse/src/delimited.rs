@@ -109,7 +109,7 @@ fn has_open_quote(source: &str, delimiter: u8) -> bool {
         longest = longest.max(last.len());
         last = record;
     }
-    let runs_on = last.iter().last().is_some_and(|cell| cell.trim_end().contains('\n'));
+    let runs_on = last.iter().next_back().is_some_and(|cell| cell.trim_end().contains('\n'));
     runs_on && (last.len() < longest || longest == 0)
 }
 

@@ -7,14 +7,14 @@ use rag_core::{DocumentParser, ParseError, ParseErrorKind, ParseRequest, ParsedD
 use crate::format::{self, Format};
 use crate::limits::size;
 use crate::{
-    ParseLimits, code, delimited, encoding, epub, html, json, mail, markdown, office, pdf,
+    ParseLimits, code, delimited, encoding, epub, html, image, json, mail, markdown, office, pdf,
     spreadsheet, subtitles, text, xml_text,
 };
 
-/// Reads files of all formats that are known here within [`ParseLimits`], in the calling thread.
+/// Reads every format of this crate within [`ParseLimits`], in the calling thread.
 ///
-/// A panic of a parser becomes an error here; an endless loop, a stack overflow or exhausted memory does not. For PDF
-/// and HTML of strangers use [`IsolatedParser`](crate::isolated::IsolatedParser), which wraps this.
+/// A panic of a parser becomes an error here; an endless loop, a stack overflow or exhausted memory does not. For files
+/// of strangers use [`IsolatedParser`](crate::isolated::IsolatedParser), which wraps this.
 #[derive(Clone, Debug, Default)]
 pub struct FileParser {
     limits: ParseLimits,
@@ -37,11 +37,12 @@ impl FileParser {
         let (what, limit) = match format {
             Format::Pdf => ("a PDF", self.limits.pdf_bytes),
             Format::Html => ("an HTML page", self.limits.html_bytes),
+            Format::Spreadsheet(_) => ("a spreadsheet", self.limits.text_bytes),
+            Format::Image(_) => ("an image", self.limits.text_bytes),
             Format::Markdown
             | Format::Delimited
             | Format::Json
             | Format::JsonLines
-            | Format::Spreadsheet(_)
             | Format::Subtitles
             | Format::Docx
             | Format::Pptx
@@ -72,7 +73,7 @@ impl FileParser {
         let parsed = match format {
             Format::Pdf => pdf::parse(request, &self.limits)?,
             Format::Html => html::parse(bytes, &self.limits)?,
-            Format::Markdown => markdown::parse(encoding::decode(bytes, None)),
+            Format::Markdown => markdown::parse(encoding::decode(bytes, None), &self.limits),
             Format::Delimited => delimited::parse(encoding::decode(bytes, None), &self.limits)?,
             Format::Json => json::parse(bytes, &self.limits)?,
             Format::JsonLines => json::parse_lines(bytes, &self.limits)?,
@@ -86,6 +87,7 @@ impl FileParser {
             Format::Epub => epub::parse(bytes, &self.limits)?,
             Format::Mail => mail::parse(self, request, depth)?,
             Format::Xml => xml_text::parse(bytes, &self.limits)?,
+            Format::Image(media_type) => image::parse(bytes, media_type, request.pictures)?,
             Format::Text => text::parse(encoding::decode(bytes, None)),
         };
         if parsed.text.len() as u64 > self.limits.output_bytes {
@@ -93,7 +95,7 @@ impl FileParser {
             let reason = format!("the file expands to more than {limit} of text");
             return Err(ParseError::new(ParseErrorKind::TooLarge, reason));
         }
-        if parsed.blocks.is_empty() {
+        if parsed.blocks.is_empty() && parsed.pictures.is_empty() {
             return Err(ParseError::new(ParseErrorKind::NoText, "the file holds only white space"));
         }
         Ok(parsed)

@@ -4,7 +4,7 @@ use rag_core::{ParseError, ParseErrorKind};
 
 use crate::encoding::{self, Decoded};
 use crate::spreadsheet::SpreadsheetFormat;
-use crate::{archive, code, mail};
+use crate::{archive, code, image, mail};
 
 /// A format that is read here.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,6 +25,8 @@ pub(crate) enum Format {
     Rtf,
     Mail,
     Xml,
+    /// Of this media type.
+    Image(&'static str),
     /// Of this language.
     Code(&'static str),
     Text,
@@ -143,6 +145,9 @@ pub(crate) fn of_file(name: &str, bytes: &[u8]) -> Result<Format, ParseError> {
     }
     if bytes.starts_with(b"{\\rtf") {
         return Ok(Format::Rtf);
+    }
+    if let Some(media_type) = image::media_type(bytes) {
+        return Ok(Format::Image(media_type));
     }
     let start = bytes.get(..START).unwrap_or(bytes);
     let decoded = encoding::decode(start, None);
@@ -271,7 +276,7 @@ mod tests {
             ("a.md", b"<html> in Markdown", Ok(Format::Markdown)),
             ("a.yaml", b"key: value", Ok(Format::Code("yaml"))),
             ("README", b"# Title", Ok(Format::Markdown)),
-            ("a.txt", png, Err("files of type image/png are not read here")),
+            ("a.txt", png, Ok(Format::Image("image/png"))),
             ("a.md", zip, Err("files of type application/zip are not read here")),
             ("a.md", b"", Err("the file is empty")),
         ];

@@ -1,6 +1,7 @@
 //! HTML: the main content of a page, without what surrounds it on every page.
 
 mod blocks;
+mod properties;
 mod table;
 
 use dom_query::{Document, NodeRef};
@@ -24,12 +25,12 @@ pub(crate) fn parse(bytes: &[u8], limits: &ParseLimits) -> Result<ParsedDocument
     let page = Document::from(decoded.text);
     check_depth(&page.root(), limits.html_depth)?;
 
-    let title = title(&page);
+    let (title, metadata) = (title(&page), properties::of(&page));
     let content = main_content(page, limits.output_bytes)?;
     if content.blocks.is_empty() {
         return Err(ParseError::new(ParseErrorKind::NoText, "the page holds no text"));
     }
-    Ok(ParsedDocument { title, warnings, ..content })
+    Ok(ParsedDocument { title, metadata, warnings, ..content })
 }
 
 /// Reads a piece of markup whole, as it stands in feeds and Markdown; `None` if it holds no text, or is nested too

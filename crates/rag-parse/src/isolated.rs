@@ -135,6 +135,7 @@ impl DocumentParser for IsolatedParser {
             | Format::Delimited
             | Format::Subtitles
             | Format::Code(_)
+            | Format::Image(_)
             | Format::Text => self.here.parse(request),
             _ => self.parse_elsewhere(request),
         }

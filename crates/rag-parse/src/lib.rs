@@ -1,7 +1,7 @@
 //! Files in, structured text with places out.
 //!
-//! [`FileParser`] reads Markdown, plain text in any encoding, HTML and PDF into
-//! [`ParsedDocument`](rag_core::ParsedDocument)s; [`isolated::IsolatedParser`] does the same with the dangerous formats
+//! [`FileParser`] reads Markdown, plain text in any encoding, HTML, PDF, spreadsheets, CSV, JSON, XML, subtitles, source
+//! code and images into [`ParsedDocument`](rag_core::ParsedDocument)s; [`isolated::IsolatedParser`] does the same with the dangerous formats
 //! in processes of their own. [`StructuralChunker`] cuts what they give into chunks. No models, no storage, no runtime:
 //! bytes in, values out, all of it synchronous.
 //!
@@ -30,6 +30,7 @@ mod epub;
 mod file_parser;
 mod format;
 mod html;
+mod image;
 pub mod isolated;
 mod json;
 mod limits;
@@ -41,7 +42,7 @@ mod outline;
 mod pdf;
 mod spreadsheet;
 mod subtitles;
-mod table;
+pub mod table;
 mod text;
 mod token_count;
 mod xml_text;

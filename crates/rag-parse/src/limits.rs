@@ -16,9 +16,9 @@ pub struct ParseLimits {
     pub html_bytes: u64,
     /// The most elements inside one another in an HTML file; what is deeper is refused.
     pub html_depth: usize,
-    /// The most bytes of a plain text or Markdown file.
+    /// The most bytes of a file of any other format.
     pub text_bytes: u64,
-    /// The most bytes of text that a file may expand to.
+    /// The most bytes of text that a file may expand to. The parts of an archive may have four times as much in all.
     pub output_bytes: u64,
     /// The most wall-clock time of one file, where the parse can be stopped
     /// (see [`IsolatedParser`](crate::isolated::IsolatedParser)).

@@ -1,23 +1,38 @@
-//! Markdown: the source stays as it is, the blocks tell its structure.
+//! Markdown: the source stays as it is but for HTML in it, the blocks tell its structure.
+
+mod front_matter;
+mod markup;
 
 use std::ops::Range;
 
 use pulldown_cmark::{
     CodeBlockKind, Event, HeadingLevel, MetadataBlockKind, Options, Parser, Tag, TagEnd,
 };
-use rag_core::{Block, BlockKind, ParsedDocument, Place};
+use rag_core::{Block, BlockKind, MetadataValue, ParsedDocument, Place};
 
+use crate::ParseLimits;
 use crate::encoding::{self, Decoded};
 
-/// Reads CommonMark with GitHub's tables, footnotes and lists of tasks, and a YAML front matter.
-pub(crate) fn parse(decoded: Decoded) -> ParsedDocument {
+/// What is read as more than CommonMark.
+const OPTIONS: Options = Options::ENABLE_TABLES
+    .union(Options::ENABLE_FOOTNOTES)
+    .union(Options::ENABLE_STRIKETHROUGH)
+    .union(Options::ENABLE_TASKLISTS)
+    .union(Options::ENABLE_YAML_STYLE_METADATA_BLOCKS);
+
+/// Reads CommonMark with GitHub's tables, footnotes and lists of tasks, and a YAML front matter, which becomes metadata.
+/// Blocks of HTML become the Markdown that says the same.
+pub(crate) fn parse(decoded: Decoded, limits: &ParseLimits) -> ParsedDocument {
     let warnings = encoding::warning(&decoded).into_iter().collect();
-    let text = decoded.text;
+    let text = markup::rendered(&decoded.text, limits).unwrap_or(decoded.text);
     let (blocks, front_matter) = Walk::over(&text);
-    let title = front_matter
-        .and_then(|span| title_of_front_matter(text.get(span)?))
-        .or_else(|| first_heading(&text, &blocks));
-    ParsedDocument { title, text, blocks, warnings, ..ParsedDocument::default() }
+    let yaml = front_matter.and_then(|span| text.get(span)).unwrap_or_default();
+    let mut metadata = front_matter::fields(yaml);
+    let title = match metadata.remove("title") {
+        Some(MetadataValue::Text(title)) => Some(title),
+        _ => first_heading(&text, &blocks),
+    };
+    ParsedDocument { title, text, blocks, metadata, warnings, ..ParsedDocument::default() }
 }
 
 /// The blocks of Markdown text alone.
@@ -32,12 +47,6 @@ fn first_heading(text: &str, blocks: &[Block]) -> Option<String> {
         .find(is_first_level)
         .and_then(|block| text.get(block.span.clone()))
         .map(str::to_owned)
-}
-
-fn title_of_front_matter(yaml: &str) -> Option<String> {
-    let value = yaml.lines().find_map(|line| line.strip_prefix("title:"))?.trim();
-    let unquoted = value.trim_matches(|c| c == '"' || c == '\'').trim();
-    (!unquoted.is_empty()).then(|| unquoted.to_owned())
 }
 
 /// Turns the parser's nested events into a flat row of blocks.
@@ -56,11 +65,6 @@ struct Walk<'a> {
 
 impl<'a> Walk<'a> {
     fn over(text: &'a str) -> (Vec<Block>, Option<Range<usize>>) {
-        let options = Options::ENABLE_TABLES
-            | Options::ENABLE_FOOTNOTES
-            | Options::ENABLE_STRIKETHROUGH
-            | Options::ENABLE_TASKLISTS
-            | Options::ENABLE_YAML_STYLE_METADATA_BLOCKS;
         let mut walk = Walk {
             text,
             blocks: Vec::new(),
@@ -70,7 +74,7 @@ impl<'a> Walk<'a> {
             loose: None,
             inside: 0,
         };
-        for (event, span) in Parser::new_ext(text, options).into_offset_iter() {
+        for (event, span) in Parser::new_ext(text, OPTIONS).into_offset_iter() {
             walk.take(event, span);
         }
         walk.flush_loose();
@@ -232,7 +236,10 @@ mod tests {
     use crate::outline::{is_well_formed, outline};
 
     fn check(source: &str, expected: Expect) {
-        expected.assert_eq(&outline(&parse(encoding::decode(source.as_bytes(), None))));
+        expected.assert_eq(&outline(&parse(
+            encoding::decode(source.as_bytes(), None),
+            &ParseLimits::default(),
+        )));
     }
 
     #[test]
@@ -266,7 +273,7 @@ mod tests {
                 listitem "- [link](http://x) and `code`"
                 listitem "- two"
                 code "indented"
-                paragraph "<div>raw</div>"
+                paragraph "raw"
                 paragraph "x[^1]"
                 paragraph "note"
             "#]],
@@ -276,7 +283,7 @@ mod tests {
     proptest! {
         #[test]
         fn spans_are_in_order(source in "([#>*`|\\-=~\\[\\]()_ 0-9a-zé\n\t]|\n- |\n1. |\n> |```|\n\n){0,80}") {
-            let parsed = parse(encoding::decode(source.as_bytes(), None));
+            let parsed = parse(encoding::decode(source.as_bytes(), None), &ParseLimits::default());
             prop_assert!(is_well_formed(&parsed));
         }
     }

@@ -5,13 +5,18 @@ mod number;
 mod regions;
 mod workbook;
 
+use std::io::Cursor;
+
 use calamine::{Ods, SheetVisible, Xls, Xlsb, Xlsx};
 use rag_core::{BlockKind, ParseError, ParseErrorKind, ParsedDocument};
+
+use zip::ZipArchive;
 
 use self::grid::Grid;
 use self::workbook::{Open, Workbook};
 use crate::ParseLimits;
 use crate::builder::DocumentBuilder;
+use crate::limits::size;
 
 /// Which of the formats of spreadsheets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -68,13 +73,32 @@ pub(crate) fn parse(
     format: SpreadsheetFormat,
     limits: &ParseLimits,
 ) -> Result<ParsedDocument, ParseError> {
-    let file = std::io::Cursor::new(bytes);
+    if format != SpreadsheetFormat::Xls {
+        check_expansion(bytes, 4 * limits.output_bytes)?;
+    }
+    let file = Cursor::new(bytes);
     match format {
         SpreadsheetFormat::Xlsx => read(Xlsx::open(file)?, limits),
         SpreadsheetFormat::Xlsb => read(Xlsb::open(file)?, limits),
         SpreadsheetFormat::Xls => read(Xls::open(file)?, limits),
         SpreadsheetFormat::Ods => read(Ods::open(file)?, limits),
     }
+}
+
+/// Parts that claim to be larger than anybody's spreadsheet are not unpacked. One that lies about its size meets the
+/// memory limit of the process.
+fn check_expansion(bytes: &[u8], most_bytes: u64) -> Result<(), ParseError> {
+    // What is no archive is told so by the reader.
+    let Ok(mut archive) = ZipArchive::new(Cursor::new(bytes)) else { return Ok(()) };
+    let claimed = (0..archive.len())
+        .filter_map(|part| archive.by_index_raw(part).ok().map(|part| part.size()))
+        .fold(0, u64::saturating_add);
+    if claimed > most_bytes {
+        let reason =
+            format!("the file expands to {}, more than {}", size(claimed), size(most_bytes));
+        return Err(ParseError::new(ParseErrorKind::TooLarge, reason));
+    }
+    Ok(())
 }
 
 fn read<W: Workbook>(mut workbook: W, limits: &ParseLimits) -> Result<ParsedDocument, ParseError> {

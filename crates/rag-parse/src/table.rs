@@ -82,25 +82,34 @@ fn push_cell(text: &mut String, cell: &str) {
 
 /// Where the parts of a table's text are.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct TableRows {
+pub struct TableRows {
     /// The header row.
-    pub(crate) header: TableRow,
+    pub header: TableRow,
     /// The rows below the delimiter row, in order.
-    pub(crate) rows: Vec<TableRow>,
+    pub rows: Vec<TableRow>,
 }
 
 /// Where a row and its cells are.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct TableRow {
+pub struct TableRow {
     /// The whole line without its line break.
-    pub(crate) span: Range<usize>,
+    pub span: Range<usize>,
     /// The cells without the white space around them; [`cell_text`] gives what they say.
-    pub(crate) cells: Vec<Range<usize>>,
+    pub cells: Vec<Range<usize>>,
 }
 
 /// The rows of a Markdown table, as byte ranges of its text; `None` for what is none. Lines above the header row and
 /// empty lines belong to no row.
-pub(crate) fn rows(text: &str) -> Option<TableRows> {
+///
+/// ```
+/// use rag_parse::table;
+///
+/// let text = "| name | born |\n| --- | --- |\n| Ada \\| Byron | 1815 |\n";
+/// let table = table::rows(text).unwrap();
+/// let cell = &table.rows[0].cells[0];
+/// assert_eq!(table::cell_text(&text[cell.clone()]), "Ada | Byron");
+/// ```
+pub fn rows(text: &str) -> Option<TableRows> {
     let mut above: Option<Range<usize>> = None;
     let mut lines = lines(text);
     let header = loop {
@@ -118,7 +127,7 @@ pub(crate) fn rows(text: &str) -> Option<TableRows> {
 }
 
 /// What a cell says: the text of its span without the marks that Markdown needs.
-pub(crate) fn cell_text(source: &str) -> String {
+pub fn cell_text(source: &str) -> String {
     source.replace("\\|", "|").replace("<br>", "\n")
 }
 

@@ -116,6 +116,24 @@ fn texts() {
 }
 
 #[test]
+fn data() {
+    use ParseErrorKind::{Damaged, Encrypted};
+    check("csv", &[]);
+    check("json", &[]);
+    check("xml", &[]);
+    check("xlsx", &[("password_protected.xlsx", Encrypted)]);
+    check("xls", &[("OOM_alloc3.xls", Damaged)]);
+}
+
+#[test]
+fn json_is_strict() {
+    for (name, outcome) in outcomes("json-conformance") {
+        assert_eq!(outcome.is_ok(), name.starts_with("y_"), "{name}");
+        assert!(matches!(outcome, Ok(_) | Err(ParseErrorKind::Damaged | ParseErrorKind::Empty)));
+    }
+}
+
+#[test]
 fn pdfs() {
     use ParseErrorKind::NoText;
     // Two have Japanese fonts that are neither embedded nor describe their characters.

@@ -56,11 +56,10 @@ pub(super) fn read_exactly(directory: &Path, file: &str) -> Result<String> {
     String::from_utf8(bytes).with_context(|| format!("{file} is not UTF-8"))
 }
 
-/// A reference's text for people: without the tags of HTML, and without what Markdown needs for itself.
+/// A reference's text: without the tags of HTML, and without the comments of Markdown.
 pub(super) fn read_text(directory: &Path, file: &str) -> Result<String> {
     let text = String::from_utf8_lossy(&read(directory, file)?).into_owned();
-    let plain = if file.ends_with(".html") { without_tags(&text) } else { without_comments(&text) };
-    Ok(with_characters(&plain))
+    Ok(if file.ends_with(".html") { without_tags(&text) } else { without_comments(&text) })
 }
 
 /// `<!-- image -->` stands where another reader saw a picture.
@@ -92,20 +91,6 @@ fn without_tags(text: &str) -> String {
     plain
 }
 
-/// Character references as the characters that they stand for.
-fn with_characters(text: &str) -> String {
-    const NAMED: [(&str, &str); 7] = [
-        ("&nbsp;", " "),
-        ("&lt;", "<"),
-        ("&gt;", ">"),
-        ("&quot;", "\""),
-        ("&apos;", "'"),
-        ("&#39;", "'"),
-        ("&amp;", "&"),
-    ];
-    NAMED.iter().fold(text.to_owned(), |text, (name, character)| text.replace(name, character))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -114,6 +99,5 @@ mod tests {
     fn references_count_by_what_people_see() {
         assert_eq!(without_comments("a <!-- image --> b <!-- open"), "a  b ");
         assert_eq!(without_tags("<p class='x'>a</p>b"), " a b");
-        assert_eq!(with_characters("a&nbsp;&amp;lt;"), "a &lt;");
     }
 }

@@ -30,11 +30,12 @@ pub(super) fn add_to_mean(mean: &mut Option<Score>, count: &mut usize, value: Op
     });
 }
 
-/// Words in lower case, without Markdown's marks and the targets of its links. Characters of scripts that are written
+/// Words in lower case, without Markdown's marks, the targets of its links and its character references. Characters of scripts that are written
 /// without spaces are words of their own.
 fn words(text: &str) -> Vec<String> {
+    let text = with_characters(text);
     let mut plain = String::new();
-    let mut rest = text;
+    let mut rest = &*text;
     while let Some((before, after)) = rest.split_once("](") {
         plain.push_str(before);
         plain.push(' ');
@@ -55,6 +56,20 @@ fn words(text: &str) -> Vec<String> {
     }
     words.extend(Some(word).filter(|word| !word.is_empty()));
     words
+}
+
+/// Character references as the characters that they stand for.
+fn with_characters(text: &str) -> String {
+    const NAMED: [(&str, &str); 7] = [
+        ("&nbsp;", " "),
+        ("&lt;", "<"),
+        ("&gt;", ">"),
+        ("&quot;", "\""),
+        ("&apos;", "'"),
+        ("&#39;", "'"),
+        ("&amp;", "&"),
+    ];
+    NAMED.iter().fold(text.to_owned(), |text, (name, character)| text.replace(name, character))
 }
 
 fn is_written_without_spaces(c: char) -> bool {
@@ -99,6 +114,7 @@ mod tests {
             ("", "a", 0.0, 0.0),
             ("", "", 1.0, 1.0),
             ("日本 語", "日本語", 1.0, 1.0),
+            ("a &lt; b", "a&nbsp;b", 1.0, 1.0),
         ];
         for (found, expected, words, order) in cases {
             let score = Score::of(found, expected);

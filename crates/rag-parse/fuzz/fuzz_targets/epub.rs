@@ -1,0 +1,7 @@
+//! A chapter of an EPUB: any bytes in that part of the file end in a sound document or a reason.
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+use rag_parse_fuzz::{Package, check};
+
+fuzz_target!(|data: &[u8]| check("a.epub", &Package::Epub.with(data)));
