@@ -80,7 +80,7 @@ impl FileParser {
             let reason = format!("the file expands to more than {limit} of text");
             return Err(ParseError::new(ParseErrorKind::TooLarge, reason));
         }
-        if parsed.blocks.is_empty() {
+        if parsed.blocks.is_empty() && parsed.pictures.is_empty() {
             return Err(ParseError::new(ParseErrorKind::NoText, "the file holds only white space"));
         }
         Ok(parsed)

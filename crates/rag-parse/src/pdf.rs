@@ -4,25 +4,31 @@
 //! before each page, of which the blocks are made, and tells where the page draws its pieces of text, of which their
 //! boxes are made.
 
+mod bilevel;
 mod block_boxes;
+mod image_file;
 mod outline;
 mod page_boxes;
 mod page_selection;
+mod pictures;
+mod positions;
 mod properties;
+mod raster;
 #[cfg(test)]
 mod tests;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use lopdf::{Document, LoadOptions};
-use pdf_inspector::extractor::ItemType;
 use pdf_inspector::{
-    DetectionConfig, MarkdownOptions, PdfError, PdfOptions, PdfProcessResult, PdfType,
-    PositionFrame, PositionOptions, ScanStrategy, TextItem,
+    DetectionConfig, MarkdownOptions, PdfError, PdfOptions, PdfProcessResult, PdfType, ScanStrategy,
 };
-use rag_core::{PageSize, ParseError, ParseErrorKind, ParseRequest, ParsedDocument, Place};
+use rag_core::{
+    ParseError, ParseErrorKind, ParseRequest, ParsedDocument, Picture, PictureKind, Place,
+};
 
-use self::block_boxes::{Piece, block_boxes};
+use self::block_boxes::block_boxes;
 use self::page_selection::PageSelection;
+use self::positions::DrawnPage;
 use crate::{ParseLimits, markdown};
 
 /// Reads a PDF.
@@ -57,13 +63,26 @@ pub(crate) fn parse(
             add_page(&mut parsed, page, source);
         }
     }
-    if parsed.blocks.is_empty() {
+    let drawn = positions::drawn_pages(request.bytes, &parsed.page_sizes, wanted);
+    find_boxes(&mut parsed, &drawn);
+    let mut unread: BTreeSet<u32> = result.pages_needing_ocr.iter().copied().collect();
+    unread.retain(|page| wanted.contains(*page));
+    if let Some(document) = document.as_ref().filter(|_| request.pictures) {
+        let without_picture = pictures::add(&mut parsed, document, &drawn);
+        let is_given = |page: &u32| parsed.pictures.iter().any(|it| is_page(it, *page));
+        unread.retain(|page| !is_given(page));
+        unread.extend(without_picture);
+    }
+    if parsed.blocks.is_empty() && parsed.pictures.is_empty() {
         return Err(no_text(&result, wanted));
     }
-    find_boxes(&mut parsed, request.bytes, wanted);
     parsed.title = properties::title(&result, &parsed);
-    parsed.warnings = warnings(&result, wanted);
+    parsed.warnings = warnings(&result, &unread);
     Ok(parsed)
+}
+
+fn is_page(picture: &Picture, page: u32) -> bool {
+    picture.kind == PictureKind::Page && picture.place.page == Some(page)
 }
 
 /// The most bytes that a compressed part of the file's structure may expand to, as the extractor has it.
@@ -203,57 +222,19 @@ fn is_unreadable(text: &str) -> bool {
     unknown > known
 }
 
-/// Gives the blocks their boxes, where the pages' sizes are known.
-fn find_boxes(parsed: &mut ParsedDocument, bytes: &[u8], wanted: PageSelection<'_>) {
-    if parsed.page_sizes.is_empty() {
-        return;
-    }
-    let pages = (!wanted.is_all()).then(|| wanted.up_to(parsed.pages).collect());
-    let options = PositionOptions::new().frame(PositionFrame::Display);
-    let items =
-        pdf_inspector::extract_text_with_positions_mem_with_options(bytes, pages.as_ref(), options);
-    let mut pieces = match items {
-        Ok(items) => pieces(items, &parsed.page_sizes),
-        Err(error) => {
-            tracing::debug!(%error, "the positions of a PDF's text cannot be read");
-            return;
-        }
-    };
+/// Gives the blocks the boxes of what the pages draw.
+fn find_boxes(parsed: &mut ParsedDocument, drawn: &BTreeMap<u32, DrawnPage>) {
     let ParsedDocument { text, blocks, .. } = parsed;
     for blocks in blocks.chunk_by_mut(|a, b| a.place.page == b.place.page) {
         let page = blocks.first().and_then(|block| block.place.page).unwrap_or_default();
-        let pieces = pieces.remove(&page).unwrap_or_default();
+        let Some(drawn) = drawn.get(&page) else { continue };
         let texts: Vec<&str> =
             blocks.iter().map(|block| text.get(block.span.clone()).unwrap_or_default()).collect();
-        let boxes = block_boxes(&texts, &pieces);
+        let boxes = block_boxes(&texts, &drawn.pieces);
         for (block, bounds) in blocks.iter_mut().zip(boxes) {
             block.place.bounds = bounds;
         }
     }
-}
-
-/// The pieces of text of each page. An item's box reaches from its baseline one em upwards; glyphs mostly reach from a
-/// fifth of an em below to nine tenths above.
-fn pieces(items: Vec<TextItem>, sizes: &[PageSize]) -> BTreeMap<u32, Vec<Piece>> {
-    const BELOW: f32 = 0.2;
-    const ABOVE: f32 = 0.9;
-    let mut pieces: BTreeMap<u32, Vec<Piece>> = BTreeMap::new();
-    for item in items {
-        if !matches!(item.item_type, ItemType::Text) {
-            continue;
-        }
-        let size = (item.page as usize).checked_sub(1).and_then(|index| sizes.get(index));
-        let (bottom, top) = match item.is_upright() {
-            true => (item.y - BELOW * item.height, item.y + ABOVE * item.height),
-            false => (item.y, item.y + item.height),
-        };
-        let bounds = size
-            .and_then(|size| page_boxes::on_page(*size, item.x, bottom, item.x + item.width, top));
-        if let Some(bounds) = bounds {
-            pieces.entry(item.page).or_default().push(Piece { text: item.text, bounds });
-        }
-    }
-    pieces
 }
 
 fn no_text(result: &PdfProcessResult, wanted: PageSelection<'_>) -> ParseError {
@@ -283,10 +264,8 @@ fn count_of_pages(count: u32) -> String {
     }
 }
 
-fn warnings(result: &PdfProcessResult, wanted: PageSelection<'_>) -> Vec<String> {
+fn warnings(result: &PdfProcessResult, unread: &BTreeSet<u32>) -> Vec<String> {
     let mut warnings = Vec::new();
-    let unread: Vec<u32> =
-        result.pages_needing_ocr.iter().copied().filter(|page| wanted.contains(*page)).collect();
     if !unread.is_empty() {
         let named = unread.iter().take(10).map(u32::to_string).collect::<Vec<_>>().join(", ");
         let more = if unread.len() > 10 { ", …" } else { "" };
