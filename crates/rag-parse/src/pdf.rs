@@ -6,6 +6,7 @@
 
 mod bilevel;
 mod block_boxes;
+mod hidden_text;
 mod image_file;
 mod outline;
 mod page_boxes;
@@ -23,7 +24,8 @@ use pdf_inspector::{
     DetectionConfig, MarkdownOptions, PdfError, PdfOptions, PdfProcessResult, PdfType, ScanStrategy,
 };
 use rag_core::{
-    ParseError, ParseErrorKind, ParseRequest, ParsedDocument, Picture, PictureKind, Place,
+    Block, BlockKind, ParseError, ParseErrorKind, ParseRequest, ParsedDocument, Picture,
+    PictureKind, Place,
 };
 
 use self::block_boxes::block_boxes;
@@ -58,18 +60,37 @@ pub(crate) fn parse(
         metadata: properties::metadata(&result),
         ..ParsedDocument::default()
     };
-    for (page, source) in pages(result.markdown.as_deref().unwrap_or_default(), result.page_count) {
-        if wanted.contains(page) {
+    let sources: BTreeMap<u32, &str> =
+        pages(result.markdown.as_deref().unwrap_or_default(), result.page_count)
+            .filter(|(page, source)| wanted.contains(*page) && !source.trim().is_empty())
+            .collect();
+    let is_without = |page: u32| !sources.contains_key(&page);
+    let mut drawn = positions::drawn_pages(request.bytes, &parsed.page_sizes, wanted, is_without);
+    let without: Vec<u32> = drawn.keys().copied().filter(|page| is_without(*page)).collect();
+    let hidden = hidden_text::read(request.bytes, &parsed.page_sizes, &without);
+    for page in wanted.up_to(result.page_count) {
+        if let Some(source) = sources.get(&page) {
             add_page(&mut parsed, page, source);
+        } else if let (Some(text), Some(drawn)) = (hidden.get(&page), drawn.get_mut(&page)) {
+            match std::mem::take(&mut drawn.items) {
+                items if items.is_empty() => add_paragraphs(&mut parsed, page, text),
+                items => {
+                    let source = hidden_text::markdown(items, markdown_options());
+                    add_page(&mut parsed, page, &source);
+                }
+            }
         }
     }
-    let drawn = positions::drawn_pages(request.bytes, &parsed.page_sizes, wanted);
     find_boxes(&mut parsed, &drawn);
     let mut unread: BTreeSet<u32> = result.pages_needing_ocr.iter().copied().collect();
-    unread.retain(|page| wanted.contains(*page));
+    // What OCR has read need not be read again.
+    let is_read_scan = |page: &u32| {
+        hidden.contains_key(page) && drawn.get(page).is_some_and(|page| page.pieces.is_empty())
+    };
+    unread.retain(|page| wanted.contains(*page) && !is_read_scan(page));
     if let Some(document) = document.as_ref().filter(|_| request.pictures) {
-        let without_picture = pictures::add(&mut parsed, document, &drawn);
-        let is_given = |page: &u32| parsed.pictures.iter().any(|it| is_page(it, *page));
+        let without_picture = pictures::add(&mut parsed, document, &drawn, &unread);
+        let is_given = |page: &u32| parsed.pictures.iter().any(|it| it.place.page == Some(*page));
         unread.retain(|page| !is_given(page));
         unread.extend(without_picture);
     }
@@ -79,10 +100,6 @@ pub(crate) fn parse(
     parsed.title = properties::title(&result, &parsed);
     parsed.warnings = warnings(&result, &unread);
     Ok(parsed)
-}
-
-fn is_page(picture: &Picture, page: u32) -> bool {
-    picture.kind == PictureKind::Page && picture.place.page == Some(page)
 }
 
 /// The most bytes that a compressed part of the file's structure may expand to, as the extractor has it.
@@ -212,6 +229,22 @@ fn add_page(parsed: &mut ParsedDocument, page: u32, source: &str) {
         block.span = block.span.start + offset..block.span.end + offset;
         block.place = Place { page: Some(page), bounds: None };
         parsed.blocks.push(block);
+    }
+}
+
+fn add_paragraphs(parsed: &mut ParsedDocument, page: u32, text: &str) {
+    for paragraph in hidden_text::paragraphs(text) {
+        if is_unreadable(paragraph) {
+            continue;
+        }
+        if !parsed.text.is_empty() {
+            parsed.text.push_str("\n\n");
+        }
+        let start = parsed.text.len();
+        parsed.text.push_str(paragraph);
+        let span = start..parsed.text.len();
+        let place = Place { page: Some(page), bounds: None };
+        parsed.blocks.push(Block { kind: BlockKind::Paragraph, span, place });
     }
 }
 

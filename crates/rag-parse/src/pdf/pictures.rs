@@ -1,6 +1,6 @@
 //! The pictures of a PDF that a model is to read: scanned pages, and figures on pages with text.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use lopdf::{Dictionary, Document, Object, ObjectId, Stream};
 use rag_core::{Block, BoundingBox, PageSize, ParsedDocument, Picture, PictureKind, Place};
@@ -27,16 +27,18 @@ const BACKGROUND: f32 = 0.9;
 /// The most images of a page without text.
 const MOST_PARTS_OF_PAGE: usize = 40;
 
-/// Adds the pictures to a document whose blocks have their boxes: all images of pages without text, and the figures of
-/// those with. Pages that then still tell nothing are returned: their images cannot be read here.
+/// Adds the pictures to a document whose blocks have their boxes: all images of scanned pages, which are those without
+/// text and those among the `unread` ones that an image covers, and the figures of the others. The scanned pages of
+/// which an image cannot be read here are returned.
 pub(super) fn add(
     parsed: &mut ParsedDocument,
     document: &Document,
     drawn: &BTreeMap<u32, DrawnPage>,
+    unread: &BTreeSet<u32>,
 ) -> Vec<u32> {
     let pages = document.get_pages();
     let mut collected = Collected::default();
-    let mut unread = Vec::new();
+    let mut unreadable = Vec::new();
     let mut blocks_before = 0;
     for (number, drawn) in drawn {
         let blocks = blocks_of(parsed, *number, &mut blocks_before);
@@ -47,18 +49,18 @@ pub(super) fn add(
         };
         let images = Images::of(document, *id);
         let page = Page { number: *number, size: *size, blocks, blocks_before, images };
-        match blocks.is_empty() {
-            true if page.looks_like_scan(drawn) => {
-                if !collected.add_scan(document, &page, drawn) {
-                    unread.push(*number);
-                }
-            }
-            true => {}
-            false => collected.add_figures(document, &page, drawn),
+        let is_scan = match blocks.is_empty() {
+            true => page.has_image_of(drawn, SMALL_PART_OF_PAGE),
+            false => unread.contains(number) && page.has_image_of(drawn, BACKGROUND),
+        };
+        if !is_scan {
+            collected.add_figures(document, &page, drawn);
+        } else if !collected.add_scan(document, &page, drawn) {
+            unreadable.push(*number);
         }
     }
     parsed.pictures = collected.pictures;
-    unread
+    unreadable
 }
 
 /// The blocks of a page; `before` becomes the number of blocks before them. Pages come in order.
@@ -88,8 +90,8 @@ impl Page<'_> {
         self.part(image.bounds) >= SMALL_PART_OF_PAGE
     }
 
-    fn looks_like_scan(&self, drawn: &DrawnPage) -> bool {
-        drawn.images.iter().any(|image| self.is_part_of_scan(image))
+    fn has_image_of(&self, drawn: &DrawnPage, least: f32) -> bool {
+        drawn.images.iter().any(|image| self.part(image.bounds) >= least)
     }
 
     fn picture(&self, kind: PictureKind, bounds: BoundingBox, file: ImageFile) -> Picture {

@@ -17,6 +17,8 @@ pub(super) struct DrawnPage {
     pub(super) pieces: Vec<Piece>,
     /// Its images.
     pub(super) images: Vec<DrawnImage>,
+    /// Its text as the extractor tells it, where asked for.
+    pub(super) items: Vec<TextItem>,
 }
 
 /// An image on a page.
@@ -28,11 +30,12 @@ pub(super) struct DrawnImage {
     pub(super) bounds: BoundingBox,
 }
 
-/// What the wanted pages draw; nothing where their sizes are not known, or their content cannot be read.
+/// What the wanted pages draw, with the items of those that `keep` asks for; nothing where their sizes are not known, or their content cannot be read.
 pub(super) fn drawn_pages(
     bytes: &[u8],
     sizes: &[PageSize],
     wanted: PageSelection<'_>,
+    keep: impl Fn(u32) -> bool,
 ) -> BTreeMap<u32, DrawnPage> {
     let mut drawn: BTreeMap<u32, DrawnPage> = BTreeMap::new();
     let Ok(count) = u32::try_from(sizes.len()) else { return drawn };
@@ -52,7 +55,12 @@ pub(super) fn drawn_pages(
         let Some(bounds) = size.and_then(|size| bounds(&item, *size)) else { continue };
         let page = drawn.entry(item.page).or_default();
         match item.item_type {
-            ItemType::Text => page.pieces.push(Piece { text: item.text, bounds }),
+            ItemType::Text => {
+                page.pieces.push(Piece { text: item.text.clone(), bounds });
+                if keep(item.page) {
+                    page.items.push(item);
+                }
+            }
             ItemType::Image => {
                 page.images.extend(name(&item.text).map(|name| DrawnImage { name, bounds }))
             }
