@@ -66,7 +66,13 @@ pub(crate) fn parse(
             .collect();
     let is_without = |page: u32| !sources.contains_key(&page);
     let mut drawn = positions::drawn_pages(request.bytes, &parsed.page_sizes, wanted, is_without);
-    let without: Vec<u32> = drawn.keys().copied().filter(|page| is_without(*page)).collect();
+    // Of files that are read, pages without text had nothing but running heads; what is hidden is still to be read.
+    let is_hidden = |page: &DrawnPage| result.markdown.is_none() || page.pieces.is_empty();
+    let without: Vec<u32> = drawn
+        .iter()
+        .filter(|(page, drawn)| is_without(**page) && is_hidden(drawn))
+        .map(|(page, _)| *page)
+        .collect();
     let hidden = hidden_text::read(request.bytes, &parsed.page_sizes, &without);
     for page in wanted.up_to(result.page_count) {
         if let Some(source) = sources.get(&page) {
