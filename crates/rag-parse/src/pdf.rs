@@ -4,25 +4,33 @@
 //! before each page, of which the blocks are made, and tells where the page draws its pieces of text, of which their
 //! boxes are made.
 
+mod bilevel;
 mod block_boxes;
+mod hidden_text;
+mod image_file;
 mod outline;
 mod page_boxes;
 mod page_selection;
+mod pictures;
+mod positions;
 mod properties;
+mod raster;
 #[cfg(test)]
 mod tests;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use lopdf::{Document, LoadOptions};
-use pdf_inspector::extractor::ItemType;
 use pdf_inspector::{
-    DetectionConfig, MarkdownOptions, PdfError, PdfOptions, PdfProcessResult, PdfType,
-    PositionFrame, PositionOptions, ScanStrategy, TextItem,
+    DetectionConfig, MarkdownOptions, PdfError, PdfOptions, PdfProcessResult, PdfType, ScanStrategy,
 };
-use rag_core::{PageSize, ParseError, ParseErrorKind, ParseRequest, ParsedDocument, Place};
+use rag_core::{
+    Block, BlockKind, ParseError, ParseErrorKind, ParseRequest, ParsedDocument, Picture,
+    PictureKind, Place,
+};
 
-use self::block_boxes::{Piece, block_boxes};
+use self::block_boxes::block_boxes;
 use self::page_selection::PageSelection;
+use self::positions::DrawnPage;
 use crate::{ParseLimits, markdown};
 
 /// Reads a PDF.
@@ -52,17 +60,51 @@ pub(crate) fn parse(
         metadata: properties::metadata(&result),
         ..ParsedDocument::default()
     };
-    for (page, source) in pages(result.markdown.as_deref().unwrap_or_default(), result.page_count) {
-        if wanted.contains(page) {
+    let sources: BTreeMap<u32, &str> =
+        pages(result.markdown.as_deref().unwrap_or_default(), result.page_count)
+            .filter(|(page, source)| wanted.contains(*page) && !source.trim().is_empty())
+            .collect();
+    let is_without = |page: u32| !sources.contains_key(&page);
+    let mut drawn = positions::drawn_pages(request.bytes, &parsed.page_sizes, wanted, is_without);
+    // Of files that are read, pages without text had nothing but running heads; what is hidden is still to be read.
+    let is_hidden = |page: &DrawnPage| result.markdown.is_none() || page.pieces.is_empty();
+    let without: Vec<u32> = drawn
+        .iter()
+        .filter(|(page, drawn)| is_without(**page) && is_hidden(drawn))
+        .map(|(page, _)| *page)
+        .collect();
+    let hidden = hidden_text::read(request.bytes, &parsed.page_sizes, &without);
+    for page in wanted.up_to(result.page_count) {
+        if let Some(source) = sources.get(&page) {
             add_page(&mut parsed, page, source);
+        } else if let (Some(text), Some(drawn)) = (hidden.get(&page), drawn.get_mut(&page)) {
+            match std::mem::take(&mut drawn.items) {
+                items if items.is_empty() => add_paragraphs(&mut parsed, page, text),
+                items => {
+                    let source = hidden_text::markdown(items, markdown_options());
+                    add_page(&mut parsed, page, &source);
+                }
+            }
         }
     }
-    if parsed.blocks.is_empty() {
+    find_boxes(&mut parsed, &drawn);
+    let mut unread: BTreeSet<u32> = result.pages_needing_ocr.iter().copied().collect();
+    // What OCR has read need not be read again.
+    let is_read_scan = |page: &u32| {
+        hidden.contains_key(page) && drawn.get(page).is_some_and(|page| page.pieces.is_empty())
+    };
+    unread.retain(|page| wanted.contains(*page) && !is_read_scan(page));
+    if let Some(document) = document.as_ref().filter(|_| request.pictures) {
+        let without_picture = pictures::add(&mut parsed, document, &drawn, &unread);
+        let is_given = |page: &u32| parsed.pictures.iter().any(|it| it.place.page == Some(*page));
+        unread.retain(|page| !is_given(page));
+        unread.extend(without_picture);
+    }
+    if parsed.blocks.is_empty() && parsed.pictures.is_empty() {
         return Err(no_text(&result, wanted));
     }
-    find_boxes(&mut parsed, request.bytes, wanted);
     parsed.title = properties::title(&result, &parsed);
-    parsed.warnings = warnings(&result, wanted);
+    parsed.warnings = warnings(&result, &unread);
     Ok(parsed)
 }
 
@@ -196,6 +238,22 @@ fn add_page(parsed: &mut ParsedDocument, page: u32, source: &str) {
     }
 }
 
+fn add_paragraphs(parsed: &mut ParsedDocument, page: u32, text: &str) {
+    for paragraph in hidden_text::paragraphs(text) {
+        if is_unreadable(paragraph) {
+            continue;
+        }
+        if !parsed.text.is_empty() {
+            parsed.text.push_str("\n\n");
+        }
+        let start = parsed.text.len();
+        parsed.text.push_str(paragraph);
+        let span = start..parsed.text.len();
+        let place = Place { page: Some(page), bounds: None };
+        parsed.blocks.push(Block { kind: BlockKind::Paragraph, span, place });
+    }
+}
+
 /// Text of fonts that do not tell their characters.
 fn is_unreadable(text: &str) -> bool {
     let unknown = text.chars().filter(|c| *c == char::REPLACEMENT_CHARACTER).count();
@@ -203,57 +261,19 @@ fn is_unreadable(text: &str) -> bool {
     unknown > known
 }
 
-/// Gives the blocks their boxes, where the pages' sizes are known.
-fn find_boxes(parsed: &mut ParsedDocument, bytes: &[u8], wanted: PageSelection<'_>) {
-    if parsed.page_sizes.is_empty() {
-        return;
-    }
-    let pages = (!wanted.is_all()).then(|| wanted.up_to(parsed.pages).collect());
-    let options = PositionOptions::new().frame(PositionFrame::Display);
-    let items =
-        pdf_inspector::extract_text_with_positions_mem_with_options(bytes, pages.as_ref(), options);
-    let mut pieces = match items {
-        Ok(items) => pieces(items, &parsed.page_sizes),
-        Err(error) => {
-            tracing::debug!(%error, "the positions of a PDF's text cannot be read");
-            return;
-        }
-    };
+/// Gives the blocks the boxes of what the pages draw.
+fn find_boxes(parsed: &mut ParsedDocument, drawn: &BTreeMap<u32, DrawnPage>) {
     let ParsedDocument { text, blocks, .. } = parsed;
     for blocks in blocks.chunk_by_mut(|a, b| a.place.page == b.place.page) {
         let page = blocks.first().and_then(|block| block.place.page).unwrap_or_default();
-        let pieces = pieces.remove(&page).unwrap_or_default();
+        let Some(drawn) = drawn.get(&page) else { continue };
         let texts: Vec<&str> =
             blocks.iter().map(|block| text.get(block.span.clone()).unwrap_or_default()).collect();
-        let boxes = block_boxes(&texts, &pieces);
+        let boxes = block_boxes(&texts, &drawn.pieces);
         for (block, bounds) in blocks.iter_mut().zip(boxes) {
             block.place.bounds = bounds;
         }
     }
-}
-
-/// The pieces of text of each page. An item's box reaches from its baseline one em upwards; glyphs mostly reach from a
-/// fifth of an em below to nine tenths above.
-fn pieces(items: Vec<TextItem>, sizes: &[PageSize]) -> BTreeMap<u32, Vec<Piece>> {
-    const BELOW: f32 = 0.2;
-    const ABOVE: f32 = 0.9;
-    let mut pieces: BTreeMap<u32, Vec<Piece>> = BTreeMap::new();
-    for item in items {
-        if !matches!(item.item_type, ItemType::Text) {
-            continue;
-        }
-        let size = (item.page as usize).checked_sub(1).and_then(|index| sizes.get(index));
-        let (bottom, top) = match item.is_upright() {
-            true => (item.y - BELOW * item.height, item.y + ABOVE * item.height),
-            false => (item.y, item.y + item.height),
-        };
-        let bounds = size
-            .and_then(|size| page_boxes::on_page(*size, item.x, bottom, item.x + item.width, top));
-        if let Some(bounds) = bounds {
-            pieces.entry(item.page).or_default().push(Piece { text: item.text, bounds });
-        }
-    }
-    pieces
 }
 
 fn no_text(result: &PdfProcessResult, wanted: PageSelection<'_>) -> ParseError {
@@ -283,10 +303,8 @@ fn count_of_pages(count: u32) -> String {
     }
 }
 
-fn warnings(result: &PdfProcessResult, wanted: PageSelection<'_>) -> Vec<String> {
+fn warnings(result: &PdfProcessResult, unread: &BTreeSet<u32>) -> Vec<String> {
     let mut warnings = Vec::new();
-    let unread: Vec<u32> =
-        result.pages_needing_ocr.iter().copied().filter(|page| wanted.contains(*page)).collect();
     if !unread.is_empty() {
         let named = unread.iter().take(10).map(u32::to_string).collect::<Vec<_>>().join(", ");
         let more = if unread.len() > 10 { ", …" } else { "" };

@@ -231,13 +231,14 @@ mod tests {
     #[test]
     fn drawing_order_does_not_matter() {
         check(
-            &["left column first", "right column after", "left column first"],
+            &["the left column", "the right column", "a foot", "a foot"],
             &[
-                piece(5, "right column after"),
-                piece(1, "left column first"),
-                piece(8, "left column first"),
+                piece(5, "the right column"),
+                piece(8, "a foot"),
+                piece(9, "a foot"),
+                piece(1, "the left column"),
             ],
-            &[Some((1, 1)), Some((5, 5)), Some((8, 8))],
+            &[Some((1, 1)), Some((5, 5)), Some((8, 8)), Some((9, 9))],
         );
     }
 
