@@ -50,9 +50,7 @@ impl EmbeddedStore {
         let partial = Partial::beside(path);
         let source = schema::open_reader(&self.inner.database)?;
         // One transaction over all steps: the copy is of one moment, and writes do not make it begin again.
-        source
-            .execute_batch("BEGIN; SELECT sequence FROM counter;")
-            .map_err(database)?;
+        source.execute_batch("BEGIN; SELECT sequence FROM counter;").map_err(database)?;
         let complete = copy(&source, &partial.path, watch)?;
         if complete {
             partial.become_file(path)?;
@@ -83,7 +81,10 @@ impl EmbeddedStore {
         if target.exists() && !replace {
             return Err(StoreError::new(
                 StoreErrorKind::Occupied,
-                format!("{} holds a store already; say that it shall be replaced", directory.display()),
+                format!(
+                    "{} holds a store already; say that it shall be replaced",
+                    directory.display()
+                ),
             ));
         }
         let partial = Partial::beside(&target);
@@ -121,7 +122,12 @@ impl Partial {
 
 impl Drop for Partial {
     fn drop(&mut self) {
-        for path in [self.path.clone(), beside(&self.path, "-journal"), beside(&self.path, "-wal"), beside(&self.path, "-shm")] {
+        for path in [
+            self.path.clone(),
+            beside(&self.path, "-journal"),
+            beside(&self.path, "-wal"),
+            beside(&self.path, "-shm"),
+        ] {
             // It has another name by now, or never was.
             let _ = fs::remove_file(path);
         }
@@ -140,7 +146,18 @@ fn copy(
     let mut target = Connection::open(path).map_err(database)?;
     // It is brought to the disk at the end, at once.
     target.pragma_update(None, "synchronous", "OFF").map_err(database)?;
-    let backup = Backup::new(source, &mut target).map_err(database)?;
+    let complete = copy_pages(source, &mut target, &mut watch)?;
+    // One file, without a log beside it.
+    target.pragma_update_and_check(None, "journal_mode", "DELETE", |_| Ok(())).map_err(database)?;
+    Ok(complete)
+}
+
+fn copy_pages(
+    source: &Connection,
+    target: &mut Connection,
+    watch: &mut impl FnMut(BackupProgress) -> ControlFlow<()>,
+) -> Result<bool, StoreError> {
+    let backup = Backup::new(source, target).map_err(database)?;
     loop {
         let step = backup.step(PAGES_AT_ONCE).map_err(database)?;
         let progress = backup.progress();
@@ -153,7 +170,7 @@ fn copy(
             StepResult::More => {}
             _ => {
                 return Err(failure::engine(
-                    format!("cannot write {}", path.display()),
+                    "cannot write the copy",
                     "another process has it open",
                 ));
             }
@@ -166,9 +183,9 @@ fn check(path: &Path) -> Result<(), StoreError> {
     let connection = schema::open_reader(path)?;
     let version = schema::version(&connection)?;
     schema::check_version(version)?;
-    let stores = "SELECT count(*) FROM sqlite_schema WHERE name IN ('dataset', 'document', 'chunk')";
-    let tables: i64 =
-        connection.query_row(stores, [], |row| row.get(0)).map_err(database)?;
+    let stores =
+        "SELECT count(*) FROM sqlite_schema WHERE name IN ('dataset', 'document', 'chunk')";
+    let tables: i64 = connection.query_row(stores, [], |row| row.get(0)).map_err(database)?;
     let sound: String =
         connection.query_row("PRAGMA quick_check(1)", [], |row| row.get(0)).map_err(database)?;
     if version == 0 || tables != 3 {
@@ -236,7 +253,10 @@ fn refuse_own_directory(own: &Path, path: &Path) -> Result<(), StoreError> {
     }
     Err(StoreError::new(
         StoreErrorKind::Occupied,
-        format!("cannot write a backup to {}; name a file in an existing directory that is not the store's", path.display()),
+        format!(
+            "cannot write a backup to {}; name a file in an existing directory that is not the store's",
+            path.display()
+        ),
     ))
 }
 
