@@ -21,6 +21,8 @@ pub enum StoreErrorKind {
     InvalidFilter,
     /// Another process holds the data directory.
     Locked,
+    /// What would be overwritten exists.
+    Occupied,
     /// The disk, or what the store may take of it, is full. Reading goes on; writing does again when there is room.
     Full,
     /// What would be written cannot be: the disk or the files do not allow it.

@@ -52,6 +52,7 @@
 mod admission;
 mod analysis;
 mod artifacts;
+mod backup;
 mod bm25;
 mod catch_up;
 mod chunk_file;
@@ -94,5 +95,6 @@ mod vector_search;
 mod vectors;
 mod write_queue;
 
+pub use backup::BackupProgress;
 pub use embedded::EmbeddedStore;
 pub use options::{Durability, StoreOptions};

@@ -339,10 +339,10 @@ pub(crate) fn promote(
     for copy in [
         "INSERT INTO chunk (key, document, id, ordinal, text, span_start, span_end, headings, places,
                             tokens, rest)
-         SELECT ?2 << 24 | key & 0xffffff, document, id, ordinal, text, span_start, span_end,
+         SELECT (?2 << 24) + (key & 0xffffff), document, id, ordinal, text, span_start, span_end,
                 headings, places, tokens, rest
          FROM chunk WHERE key BETWEEN ?1 << 24 AND (?1 + 1 << 24) - 1",
-        "INSERT INTO vector (key, value) SELECT ?2 << 24 | key & 0xffffff, value
+        "INSERT INTO vector (key, value) SELECT (?2 << 24) + (key & 0xffffff), value
          FROM new_vector WHERE key BETWEEN ?1 << 24 AND (?1 + 1 << 24) - 1",
     ] {
         connection.prepare_cached(copy).map_err(database)?.execute([old, new]).map_err(database)?;
