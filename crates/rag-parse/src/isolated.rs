@@ -143,4 +143,8 @@ impl DocumentParser for IsolatedParser {
     fn takes(&self, name: &str) -> bool {
         self.here.takes(name)
     }
+
+    fn revision(&self) -> u32 {
+        self.here.revision()
+    }
 }
