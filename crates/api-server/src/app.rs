@@ -307,7 +307,7 @@ fn pipeline(
         file_bytes: limits.file_bytes(),
         ..PipelineOptions::default()
     };
-    let chat_default = config.defaults.chat.clone();
+    let default_chat = config.defaults.chat.clone();
     // Formats whose parsers can crash are read by this same program, started again.
     let program = std::env::current_exe().context("finding this program's own file")?;
     // Batches of passages seldom come twice, and would push answers out of the cache.
@@ -325,7 +325,7 @@ fn pipeline(
             Ok(Arc::new(ingesting.embedder(&identity.model)?) as Arc<dyn EmbeddingModel>)
         }),
         vision,
-        chat: Arc::new(move |name: Option<&str>| match name.or(chat_default.as_deref()) {
+        chat: Arc::new(move |name: Option<&str>| match name.or(default_chat.as_deref()) {
             Some(name) => chatting.chat_model(name),
             None => {
                 let message = "there is no default chat model; set `defaults.chat`";

@@ -21,7 +21,8 @@ use rag_core::{
     TenantId,
 };
 use rag_ingest::{
-    IngestEvent, Pipeline, PipelineOptions, PipelineParts, SubmitOptions, Summary, no_chat, one_embedder,
+    IngestEvent, Pipeline, PipelineOptions, PipelineParts, SubmitOptions, Summary, no_chat,
+    one_embedder,
 };
 use rag_parse::{FileParser, StructuralChunker};
 use rag_store::{EmbeddedStore, StoreOptions};

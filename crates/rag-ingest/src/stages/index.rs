@@ -29,10 +29,8 @@ pub(crate) async fn index(
     metadata.extend(job.job.metadata.clone());
     let (chunks, vectors) = (finding.chunks, finding.vectors);
     let work = move |store: &dyn crate::IngestStore| {
-        let embedded = chunks
-            .into_iter()
-            .zip(vectors)
-            .map(|(chunk, vector)| EmbeddedChunk { chunk, vector });
+        let embedded =
+            chunks.into_iter().zip(vectors).map(|(chunk, vector)| EmbeddedChunk { chunk, vector });
         let chunks = embedded.collect();
         store.complete(&job, CompletedDocument { title, pages, metadata, chunks })
     };
