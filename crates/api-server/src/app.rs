@@ -307,15 +307,31 @@ fn pipeline(
         file_bytes: limits.file_bytes(),
         ..PipelineOptions::default()
     };
+    let default_chat = config.defaults.chat.clone();
     // Formats whose parsers can crash are read by this same program, started again.
     let program = std::env::current_exe().context("finding this program's own file")?;
     // Batches of passages seldom come twice, and would push answers out of the cache.
     let ingesting = bundle.clone().with_priority(Priority::Batch).with_cache(CacheUse::Bypass);
+    let chatting = ingesting.clone();
+    let vision = match &config.defaults.vision {
+        Some(name) => Some(ingesting.vision_model(name)?),
+        None => None,
+    };
     let parts = PipelineParts {
         store: store.clone(),
         parser: Arc::new(IsolatedParser::new(program, ["parse-worker"], limits)),
         chunker: Arc::new(StructuralChunker::default()),
-        embedding: Arc::new(ingesting.embedder(&config.defaults.embedding)?),
+        embedder: Arc::new(move |identity: &EmbeddingIdentity| {
+            Ok(Arc::new(ingesting.embedder(&identity.model)?) as Arc<dyn EmbeddingModel>)
+        }),
+        vision,
+        chat: Arc::new(move |name: Option<&str>| match name.or(default_chat.as_deref()) {
+            Some(name) => chatting.chat_model(name),
+            None => {
+                let message = "there is no default chat model; set `defaults.chat`";
+                Err(ModelError::new(ErrorKind::NotFound, Operation::Chat, message))
+            }
+        }),
         pool,
     };
     Ok(Pipeline::with_options(parts, options))

@@ -63,6 +63,7 @@ impl BundleParts<'_> {
         let defaults = Defaults {
             chat: self.config.defaults.chat.clone(),
             embedding: Some(self.config.defaults.embedding.clone()),
+            vision: self.config.defaults.vision.clone(),
             ..Defaults::default()
         };
         let bundle = Bundle::new(registry.build()).with_defaults(defaults);

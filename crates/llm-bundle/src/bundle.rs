@@ -154,7 +154,8 @@ impl Bundle {
     /// The chat model of this name, empty for the default, to be used as a [`ChatModel`].
     #[allow(clippy::missing_errors_doc)]
     pub fn chat_model(&self, model: &str) -> Result<Arc<dyn ChatModel>, ModelError> {
-        Ok(Arc::new(OnBehalf::new(self.resolve(model)?, self.context.clone())))
+        let model: Guarded<dyn ChatModel> = self.resolve(model)?;
+        Ok(Arc::new(OnBehalf::new(model, self.context.clone())))
     }
 
     /// Embeds any number of texts, blank and over-long ones too; see [`Embedder`].
@@ -220,6 +221,13 @@ impl Bundle {
         request: VisionRequest,
     ) -> BoxFuture<'static, Result<Description, ModelError>> {
         self.ask_whole::<dyn VisionModel>(&request.model.clone(), request)
+    }
+
+    /// The vision model of this name, empty for the default, to be used as a [`VisionModel`].
+    #[allow(clippy::missing_errors_doc)]
+    pub fn vision_model(&self, model: &str) -> Result<Arc<dyn VisionModel>, ModelError> {
+        let model: Guarded<dyn VisionModel> = self.resolve(model)?;
+        Ok(Arc::new(OnBehalf::new(model, self.context.clone())))
     }
 
     // The futures are boxed here, where the kind of model is known: held across an `await` of an opaque future, a

@@ -16,6 +16,12 @@ pub trait DocumentParser: Send + Sync {
 
     /// Whether a file of this name is worth trying, so that folders can hold other things.
     fn takes(&self, name: &str) -> bool;
+
+    /// Another number whenever the same bytes may be read differently: what was kept of an earlier reading is not used
+    /// then.
+    fn revision(&self) -> u32 {
+        0
+    }
 }
 
 /// A file to read.

@@ -16,7 +16,7 @@ use llm_core::{
     ModelName,
 };
 use rag_core::{DatasetSettings, EmbeddingIdentity, MetadataStore, TenantId};
-use rag_ingest::{Pipeline, PipelineParts, SubmitOptions};
+use rag_ingest::{Pipeline, PipelineParts, SubmitOptions, no_chat, one_embedder};
 use rag_parse::{FileParser, StructuralChunker};
 use rag_store::{EmbeddedStore, StoreOptions};
 
@@ -72,7 +72,9 @@ async fn main() -> Result<(), Box<dyn Error>> {
         store,
         parser: Arc::new(FileParser::default()),
         chunker: Arc::new(StructuralChunker::default()),
-        embedding: Arc::new(bytes),
+        embedder: one_embedder(Arc::new(bytes)),
+        vision: None,
+        chat: no_chat(),
         pool: SyncPool::builder().name("callers").build()?,
     });
     for run in ["first", "second"] {

@@ -22,6 +22,22 @@ pub enum IngestEvent {
         /// The step.
         stage: IngestStage,
     },
+    /// Parts of a document's step are done: pictures described, chunks embedded.
+    Advanced {
+        /// Which document.
+        document: DocumentId,
+        /// Its name.
+        name: String,
+        /// The step.
+        stage: IngestStage,
+        /// Parts that are done.
+        done: u64,
+        /// All of them.
+        of: u64,
+    },
+    /// A model is in trouble, and the work waits for it. No document fails for that until the pipeline's
+    /// [patience](crate::PipelineOptions::patience) is over.
+    Paused(Pause),
     /// A document can be found, all of it.
     Done {
         /// Which document.
@@ -42,23 +58,56 @@ pub enum IngestEvent {
         /// One line.
         reason: String,
     },
+    /// A document's ingestion was cancelled. What was searchable of it before still is.
+    Cancelled {
+        /// Which document.
+        document: DocumentId,
+    },
     /// No work is left.
     Idle,
 }
 
+/// Why work waits, and for how long.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Pause {
+    /// One line.
+    pub reason: String,
+    /// When the model is asked again: milliseconds since the epoch.
+    pub until: i64,
+}
+
 /// How far a pipeline is: totals since it was made. Unlike events, none of it can be missed.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Progress {
     /// Files accepted for work.
     pub queued: u64,
+    /// Bytes of these.
+    pub queued_bytes: u64,
     /// Documents that became searchable.
     pub done: u64,
     /// Documents given up.
     pub failed: u64,
+    /// Documents whose ingestion was cancelled.
+    pub cancelled: u64,
     /// Chunks of the documents that became searchable.
     pub chunks: u64,
     /// Bytes of the files worked off, failed ones included.
     pub bytes: u64,
     /// The document begun last.
     pub current: Option<String>,
+    /// Chunks that became searchable in a second, over the last half minute of work.
+    pub chunks_per_second: f64,
+    /// Bytes of files worked off in a second, likewise.
+    pub bytes_per_second: f64,
+    /// Seconds until all that was accepted is worked off, as far as can be told.
+    pub seconds_left: Option<u64>,
+    /// What the work waits for.
+    pub paused: Option<Pause>,
+}
+
+impl Progress {
+    /// Documents that need no more work.
+    pub fn ended(&self) -> u64 {
+        self.done + self.failed + self.cancelled
+    }
 }

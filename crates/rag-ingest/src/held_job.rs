@@ -1,10 +1,11 @@
 //! A claimed job while it is worked on: its lease is kept up, and it is given back when it is dropped undone.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use rag_core::{ClaimedJob, IngestStage, StoreError, StoreErrorKind};
+use tokio::sync::Notify;
 
 use crate::IngestEvent;
 use crate::pipeline::Shared;
@@ -13,6 +14,10 @@ pub(crate) struct HeldJob {
     shared: Arc<Shared>,
     job: ClaimedJob,
     stage: Mutex<IngestStage>,
+    /// How much of the step is done.
+    done: AtomicU64,
+    /// Rung when the job was taken back.
+    cancelled: Arc<Notify>,
     settled: AtomicBool,
 }
 
@@ -22,13 +27,30 @@ const FIRST_SIGN: Duration = Duration::from_secs(2);
 impl HeldJob {
     pub(crate) fn new(shared: Arc<Shared>, job: ClaimedJob) -> Self {
         shared.active.fetch_add(1, Ordering::AcqRel);
-        shared.busy.store(true, Ordering::Release);
+        if !shared.busy.swap(true, Ordering::AcqRel) {
+            shared.begin_rate();
+        }
         shared.progress.send_modify(|progress| progress.current = Some(job.job.name.clone()));
-        Self { shared, job, stage: Mutex::new(IngestStage::Read), settled: AtomicBool::new(false) }
+        let cancelled = Arc::new(Notify::new());
+        if let Ok(mut held) = shared.held.lock() {
+            held.insert(job.id, (job.document.clone(), cancelled.clone()));
+        }
+        Self {
+            shared,
+            job,
+            stage: Mutex::new(IngestStage::Read),
+            done: AtomicU64::new(0),
+            cancelled,
+            settled: AtomicBool::new(false),
+        }
     }
 
     pub(crate) fn job(&self) -> &ClaimedJob {
         &self.job
+    }
+
+    pub(crate) fn shared(&self) -> &Arc<Shared> {
+        &self.shared
     }
 
     /// Begins a step.
@@ -36,6 +58,7 @@ impl HeldJob {
         if let Ok(mut current) = self.stage.lock() {
             *current = stage;
         }
+        self.done.store(0, Ordering::Release);
         self.shared.tell(IngestEvent::Stage {
             document: self.job.document.clone(),
             name: self.job.job.name.clone(),
@@ -43,9 +66,26 @@ impl HeldJob {
         });
     }
 
+    /// So many more of the step's parts (pictures, chunks) are done, `of` all.
+    pub(crate) fn advanced(&self, more: u64, of: u64) {
+        let done = self.done.fetch_add(more, Ordering::AcqRel) + more;
+        self.shared.tell(IngestEvent::Advanced {
+            document: self.job.document.clone(),
+            name: self.job.job.name.clone(),
+            stage: self.stage(),
+            done,
+            of,
+        });
+    }
+
     /// The job is ended in the store, or is no longer ours.
     pub(crate) fn settle(&self) {
         self.settled.store(true, Ordering::Release);
+    }
+
+    /// Returns when the job is taken back by [`Pipeline::cancel`](crate::Pipeline::cancel).
+    pub(crate) async fn cancelled(&self) {
+        self.cancelled.notified().await;
     }
 
     /// Extends the lease for as long as this is polled. Returns only when the job cannot be held on to.
@@ -55,8 +95,7 @@ impl HeldJob {
         loop {
             tokio::time::sleep(pause).await;
             pause = Duration::from_secs(5).min(lease / 3);
-            let stage = self.stage.lock().map_or(IngestStage::Read, |stage| *stage);
-            let job = self.job.clone();
+            let (job, stage) = (self.job.clone(), self.stage());
             let sign = self.shared.with_store(move |store| store.advance(&job, stage, lease)).await;
             match sign {
                 Ok(Err(error)) if error.kind() == StoreErrorKind::LeaseLost => return error,
@@ -67,11 +106,18 @@ impl HeldJob {
             }
         }
     }
+
+    fn stage(&self) -> IngestStage {
+        self.stage.lock().map_or(IngestStage::Read, |stage| *stage)
+    }
 }
 
 impl Drop for HeldJob {
     fn drop(&mut self) {
         self.shared.active.fetch_sub(1, Ordering::AcqRel);
+        if let Ok(mut held) = self.shared.held.lock() {
+            held.remove(&self.job.id);
+        }
         if self.settled.load(Ordering::Acquire) {
             return;
         }

@@ -14,7 +14,7 @@
 //! use llm_bundle::{Adapted, SyncPool};
 //! use llm_core::*;
 //! use rag_core::{DatasetSettings, EmbeddingIdentity, MetadataStore, TenantId};
-//! use rag_ingest::{Pipeline, PipelineParts, SubmitOptions};
+//! use rag_ingest::{Pipeline, PipelineParts, SubmitOptions, no_chat, one_embedder};
 //! # struct Lengths(ModelInfo);
 //! # impl SyncEmbeddingModel for Lengths {
 //! #     fn info(&self) -> &ModelInfo { &self.0 }
@@ -41,7 +41,9 @@
 //!     store,
 //!     parser: Arc::new(rag_parse::FileParser::default()),
 //!     chunker: Arc::new(rag_parse::StructuralChunker::default()),
-//!     embedding: Arc::new(Adapted::new(Arc::new(lengths), pool.clone())),
+//!     embedder: one_embedder(Arc::new(Adapted::new(Arc::new(lengths), pool.clone()))),
+//!     vision: None,
+//!     chat: no_chat(),
 //!     pool,
 //! });
 //! # tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(async {
@@ -55,6 +57,7 @@
 //! # }
 //! ```
 
+mod artifacts;
 mod budget;
 pub mod enrich;
 mod error;
@@ -62,15 +65,23 @@ mod event;
 mod hash;
 mod held_job;
 mod job;
+mod patience;
+mod pictures;
 mod pipeline;
+mod rate;
 mod scan;
+mod stages;
 mod submit;
 mod summary;
+mod trouble;
 mod worker;
 
 pub use error::IngestError;
-pub use event::{IngestEvent, Progress};
-pub use pipeline::{IngestStore, Pipeline, PipelineOptions, PipelineParts};
+pub use event::{IngestEvent, Pause, Progress};
+pub use pipeline::{
+    ChatFor, EmbedderFor, IngestStore, Pipeline, PipelineOptions, PipelineParts, no_chat,
+    one_embedder,
+};
 pub use scan::{FoundFile, Scan, ScanOptions, SkippedFile, scan};
-pub use submit::{Submission, SubmitOptions};
+pub use submit::{Submission, SubmitOptions, Urgency};
 pub use summary::Summary;

@@ -1,5 +1,6 @@
 //! [`Pipeline`]: its parts, its options and what can be asked of it.
 
+use std::collections::HashMap;
 use std::future::Future;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicUsize};
@@ -8,21 +9,56 @@ use std::time::{Duration, Instant};
 
 use futures::Stream;
 use llm_bundle::{PoolError, Priority, SyncPool};
-use llm_core::EmbeddingModel;
-use rag_core::{ChunkIndex, DatasetId, DocumentChunker, DocumentParser, MetadataStore};
+use llm_core::{ChatModel, EmbeddingModel, ErrorKind, ModelError, Operation, VisionModel};
+use rag_core::{
+    ArtifactStore, ChunkIndex, DatasetId, DocumentChunker, DocumentId, DocumentParser,
+    EmbeddingIdentity, MetadataStore,
+};
 use tokio::sync::{Notify, broadcast, watch};
 use tokio::task::JoinHandle;
 
 use crate::budget::Budget;
+use crate::patience::Answers;
+use crate::rate::Rate;
 use crate::scan::{self, Scan, ScanOptions};
 use crate::submit::{self, Submission, SubmitOptions};
 use crate::worker::{self, Until};
 use crate::{IngestError, IngestEvent, Progress, Summary};
 
-/// Both sides of a store: every type that has them is one.
-pub trait IngestStore: MetadataStore + ChunkIndex {}
+/// All sides of a store: every type that has them is one.
+pub trait IngestStore: MetadataStore + ChunkIndex + ArtifactStore {}
 
-impl<S: MetadataStore + ChunkIndex + ?Sized> IngestStore for S {}
+impl<S: MetadataStore + ChunkIndex + ArtifactStore + ?Sized> IngestStore for S {}
+
+/// Gives the embedding model of an identity.
+pub type EmbedderFor =
+    Arc<dyn Fn(&EmbeddingIdentity) -> Result<Arc<dyn EmbeddingModel>, ModelError> + Send + Sync>;
+
+/// Gives the chat model of this name, or the default one.
+pub type ChatFor =
+    Arc<dyn Fn(Option<&str>) -> Result<Arc<dyn ChatModel>, ModelError> + Send + Sync>;
+
+/// Enriches with nothing: for pipelines without a chat model. Datasets that want it get a warning with each document.
+pub fn no_chat() -> ChatFor {
+    Arc::new(|_| {
+        let message = "there is no chat model";
+        Err(ModelError::new(ErrorKind::NotFound, Operation::Chat, message))
+    })
+}
+
+/// Embeds with one model; documents of datasets that are bound to another fail.
+pub fn one_embedder(model: Arc<dyn EmbeddingModel>) -> EmbedderFor {
+    let name = model.info().name.to_string();
+    Arc::new(move |identity| match identity.model == name {
+        true => Ok(model.clone()),
+        false => {
+            let wanted = &identity.model;
+            let message =
+                format!("the dataset is embedded with `{wanted}`, but there is only `{name}` here");
+            Err(ModelError::new(ErrorKind::NotFound, Operation::Embed, message))
+        }
+    })
+}
 
 /// What a pipeline is made of.
 #[derive(Clone)]
@@ -33,8 +69,13 @@ pub struct PipelineParts {
     pub parser: Arc<dyn DocumentParser>,
     /// Cuts their text.
     pub chunker: Arc<dyn DocumentChunker>,
-    /// Embeds chunks. Jobs of datasets that are bound to a model of another name fail.
-    pub embedding: Arc<dyn EmbeddingModel>,
+    /// Gives the models that embed chunks. Documents of datasets without one fail.
+    pub embedder: EmbedderFor,
+    /// Reads pictures: scanned pages, figures. Without it they are left out, with a warning or, where a file is nothing
+    /// else, its parser's reason.
+    pub vision: Option<Arc<dyn VisionModel>>,
+    /// Gives the models that add to documents, where their datasets want that.
+    pub chat: ChatFor,
     /// Where everything runs that blocks or computes. Its jobs may wait for the disk, never for models.
     pub pool: SyncPool,
 }
@@ -54,8 +95,14 @@ pub struct PipelineOptions {
     pub file_bytes: u64,
     /// Chunks embedded in one call, where the model takes so many.
     pub batch: usize,
-    /// Calls for a batch before its document is given up, when the model says that trying again can help.
-    pub embed_attempts: u32,
+    /// Calls of a model that fail again and again before their document is given up, when the model answers other calls
+    /// meanwhile and says that trying again can help.
+    pub model_attempts: u32,
+    /// How long a document waits for a model that answers nobody. An outage shorter than this fails no document.
+    pub patience: Duration,
+    /// Models whose vectors are cheaper to make than to keep, as `provider/model`. Those of others are kept as
+    /// artifacts, so that no text is paid for twice.
+    pub cheap_models: Vec<String>,
     /// How often a running pipeline looks for jobs that others submitted.
     pub poll: Duration,
     /// How long a stopped pipeline may go on with what it holds.
@@ -71,7 +118,9 @@ impl Default for PipelineOptions {
             memory_bytes: 256 << 20,
             file_bytes: 64 << 20,
             batch: 128,
-            embed_attempts: 4,
+            model_attempts: 4,
+            patience: Duration::from_secs(1800),
+            cheap_models: vec!["local/static".to_owned()],
             poll: Duration::from_secs(2),
             grace: Duration::from_secs(2),
         }
@@ -93,6 +142,12 @@ pub(crate) struct Shared {
     pub(crate) budget: Budget,
     pub(crate) events: broadcast::Sender<IngestEvent>,
     pub(crate) progress: watch::Sender<Progress>,
+    /// How fast it goes.
+    pub(crate) rate: Mutex<Rate>,
+    /// When models answered last.
+    pub(crate) answers: Answers,
+    /// Jobs held, by number, each with what takes it back.
+    pub(crate) held: Mutex<HashMap<i64, (DocumentId, Arc<Notify>)>>,
     /// Rung when jobs were submitted here.
     pub(crate) submitted: Notify,
     /// Jobs held.
@@ -124,6 +179,9 @@ impl Pipeline {
             budget,
             events: broadcast::channel(EVENTS_KEPT).0,
             progress: watch::Sender::default(),
+            rate: Mutex::default(),
+            answers: Answers::default(),
+            held: Mutex::default(),
             submitted: Notify::new(),
             active: AtomicUsize::new(0),
             busy: AtomicBool::new(false),
@@ -178,6 +236,23 @@ impl Pipeline {
         submit::submit(&self.shared, dataset, scan, options).await
     }
 
+    /// Takes back the job of a document, queued or running: work on it stops at its next `await`. What was searchable of
+    /// it before still is. Whether there was a job.
+    ///
+    /// # Errors
+    /// The store's and the pool's.
+    pub async fn cancel(&self, document: &DocumentId) -> Result<bool, IngestError> {
+        let shared = &self.shared;
+        let id = document.clone();
+        if !shared.with_store(move |store| store.cancel(&id)).await?? {
+            return Ok(false);
+        }
+        shared.stop_work_on(document);
+        shared.count(|progress| progress.cancelled += 1);
+        shared.tell(IngestEvent::Cancelled { document: document.clone() });
+        Ok(true)
+    }
+
     /// Finds, submits, and works until nothing is left to do (of this dataset or any other).
     ///
     /// # Errors
@@ -225,6 +300,31 @@ impl Shared {
     pub(crate) fn tell(&self, event: IngestEvent) {
         // Nobody may be listening.
         drop(self.events.send(event));
+    }
+
+    /// Changes the totals, and with them the rates.
+    pub(crate) fn count(&self, change: impl FnOnce(&mut Progress)) {
+        self.progress.send_modify(|progress| {
+            change(progress);
+            if let Ok(mut rate) = self.rate.lock() {
+                rate.update(progress, Instant::now());
+            }
+        });
+    }
+
+    /// Work begins after a rest: rates are taken from here on.
+    pub(crate) fn begin_rate(&self) {
+        if let Ok(mut rate) = self.rate.lock() {
+            rate.begin(&self.progress.borrow(), Instant::now());
+        }
+    }
+
+    /// Wakes whoever works on this document here, to stop.
+    fn stop_work_on(&self, document: &DocumentId) {
+        if let Ok(held) = self.held.lock() {
+            let here = held.values().filter(|(id, _)| id == document);
+            here.for_each(|(_, cancelled)| cancelled.notify_one());
+        }
     }
 
     /// Runs work for somebody who waits on the pool, as [`on_pool_as`](Self::on_pool_as).

@@ -21,6 +21,31 @@ pub struct SubmitOptions {
     /// Remove documents of the dataset that are not among the files. Only for a dataset that holds nothing but these
     /// files. Not done when something could not be read: what seems gone may only be out of reach.
     pub prune: bool,
+    /// Which jobs are taken first.
+    pub urgency: Urgency,
+}
+
+/// How soon somebody waits for a document. Jobs of higher urgency are taken first.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Urgency {
+    /// A folder that is watched changed.
+    Watch,
+    /// Files and folders that a command names.
+    #[default]
+    Scan,
+    /// A person sent a file and looks on.
+    Upload,
+}
+
+impl Urgency {
+    /// What jobs carry.
+    pub fn priority(self) -> u8 {
+        match self {
+            Urgency::Watch => 50,
+            Urgency::Scan => 100,
+            Urgency::Upload => 200,
+        }
+    }
 }
 
 /// What became of files submitted.
@@ -61,13 +86,16 @@ pub(crate) async fn submit(
         scan.files.chunks(AT_ONCE).map(<[FoundFile]>::to_vec).collect();
     let threads = shared.parts.pool.status().threads;
     let mut outcomes = stream::iter(parts)
-        .map(|files| submit_part(shared, dataset, files, &known))
+        .map(|files| submit_part(shared, dataset, files, &known, options.urgency))
         .buffer_unordered(threads);
     while let Some(outcome) = outcomes.try_next().await? {
         submission.unchanged += outcome.unchanged;
         submission.queued += outcome.queued;
         if outcome.queued > 0 {
-            shared.progress.send_modify(|progress| progress.queued += outcome.queued);
+            shared.count(|progress| {
+                progress.queued += outcome.queued;
+                progress.queued_bytes += outcome.queued_bytes;
+            });
             shared.tell(IngestEvent::Queued { total: outcome.queued });
             shared.submitted.notify_waiters();
         }
@@ -106,6 +134,7 @@ async fn known_documents(shared: &Shared, dataset: &DatasetId) -> Result<Known, 
 #[derive(Default)]
 struct PartOutcome {
     queued: u64,
+    queued_bytes: u64,
     unchanged: u64,
     failed: Vec<(String, String)>,
 }
@@ -115,9 +144,10 @@ async fn submit_part(
     dataset: &DatasetId,
     files: Vec<FoundFile>,
     known: &Known,
+    urgency: Urgency,
 ) -> Result<PartOutcome, IngestError> {
     let (dataset, known) = (dataset.clone(), known.clone());
-    let work = move |store: &dyn IngestStore| submit_files(store, &dataset, files, &known);
+    let work = move |store: &dyn IngestStore| submit_files(store, &dataset, files, &known, urgency);
     Ok(shared.with_store(work).await??)
 }
 
@@ -126,19 +156,18 @@ fn submit_files(
     dataset: &DatasetId,
     files: Vec<FoundFile>,
     known: &HashMap<String, Document>,
+    urgency: Urgency,
 ) -> Result<PartOutcome, StoreError> {
     let mut outcome = PartOutcome::default();
     let mut jobs = Vec::new();
     for file in files {
         match hash::of_file(&file.path) {
             Ok((content, _)) if is_ready(known.get(&file.name), content) => outcome.unchanged += 1,
-            Ok((content, bytes)) => jobs.push(IngestJob::new(
-                dataset.clone(),
-                file.name,
-                DocumentSource::File { path: file.path },
-                content,
-                bytes,
-            )),
+            Ok((content, bytes)) => {
+                let source = DocumentSource::File { path: file.path };
+                let job = IngestJob::new(dataset.clone(), file.name, source, content, bytes);
+                jobs.push(IngestJob { priority: urgency.priority(), ..job });
+            }
             Err(error) => {
                 let reason =
                     format!("{} cannot be read: {}", file.path.display(), scan::plain(&error));
@@ -146,9 +175,12 @@ fn submit_files(
             }
         }
     }
-    for submitted in store.submit_all(&jobs)? {
+    for (submitted, job) in store.submit_all(&jobs)?.into_iter().zip(&jobs) {
         match submitted {
-            Submitted::Queued(_) => outcome.queued += 1,
+            Submitted::Queued(_) => {
+                outcome.queued += 1;
+                outcome.queued_bytes += job.bytes;
+            }
             Submitted::Unchanged(_) => outcome.unchanged += 1,
         }
     }

@@ -20,7 +20,10 @@ use rag_core::{
     EmbeddingIdentity, IngestStage, MetadataStore, ParseError, ParseRequest, ParsedDocument,
     TenantId,
 };
-use rag_ingest::{IngestEvent, Pipeline, PipelineOptions, PipelineParts, SubmitOptions, Summary};
+use rag_ingest::{
+    IngestEvent, Pipeline, PipelineOptions, PipelineParts, SubmitOptions, Summary, no_chat,
+    one_embedder,
+};
 use rag_parse::{FileParser, StructuralChunker};
 use rag_store::{EmbeddedStore, StoreOptions};
 use tokio::sync::Semaphore;
@@ -115,7 +118,9 @@ impl Bench {
             store: store.clone(),
             parser: Arc::new(OnPoolOnly(FileParser::default())),
             chunker: Arc::new(StructuralChunker::default()),
-            embedding: Arc::new(lengths),
+            embedder: one_embedder(Arc::new(lengths)),
+            vision: None,
+            chat: no_chat(),
             pool: SyncPool::builder().name("callers").threads(2).build().unwrap(),
         };
         Self { folder, store, dataset, gate, pipeline: Pipeline::with_options(parts, options) }
@@ -283,7 +288,8 @@ async fn a_model_in_trouble_is_asked_again() {
     bench.write("a.md", b"text");
     assert_eq!(bench.ingest().await.added, 1);
 
-    let bench = Bench::with(4, PipelineOptions::default());
+    let impatient = PipelineOptions { patience: Duration::ZERO, ..PipelineOptions::default() };
+    let bench = Bench::with(1, impatient);
     bench.write("a.md", b"text");
     let reason = "embedding request failed: too much to do".to_owned();
     assert_eq!(bench.ingest().await.failed, [("a.md".to_owned(), reason)]);
@@ -303,8 +309,7 @@ async fn vectors_of_another_model_are_refused() {
         .unwrap();
     bench.write("a.md", b"text");
     let ingest = bench.pipeline.ingest(&dataset.id, vec![bench.docs()], SubmitOptions::default());
-    let reason =
-        "the dataset is embedded with `test/other`, but this server embeds with `test/lengths`";
+    let reason = "embedding request failed: the dataset is embedded with `test/other`, but there is only `test/lengths` here";
     assert_eq!(within(ingest).await.unwrap().failed, [("a.md".to_owned(), reason.to_owned())]);
 }
 

@@ -11,6 +11,9 @@ use crate::{
     spreadsheet, subtitles, text, xml_text,
 };
 
+/// Raised when a file may be read differently than before, so that what was kept of earlier readings is not used.
+const REVISION: u32 = 2;
+
 /// Reads every format of this crate within [`ParseLimits`], in the calling thread.
 ///
 /// A panic of a parser becomes an error here; an endless loop, a stack overflow or exhausted memory does not. For files
@@ -128,5 +131,9 @@ impl DocumentParser for FileParser {
 
     fn takes(&self, name: &str) -> bool {
         format::by_name(name).is_some()
+    }
+
+    fn revision(&self) -> u32 {
+        REVISION
     }
 }

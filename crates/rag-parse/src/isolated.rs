@@ -144,4 +144,8 @@ impl DocumentParser for IsolatedParser {
     fn takes(&self, name: &str) -> bool {
         self.here.takes(name)
     }
+
+    fn revision(&self) -> u32 {
+        self.here.revision()
+    }
 }

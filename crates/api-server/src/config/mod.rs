@@ -332,11 +332,13 @@ pub struct DefaultsConfig {
     pub chat: Option<String>,
     /// Embedding model of new datasets.
     pub embedding: String,
+    /// Vision model that reads scanned pages and figures of documents. Left out, these are not read.
+    pub vision: Option<String>,
 }
 
 impl Default for DefaultsConfig {
     fn default() -> Self {
-        Self { chat: None, embedding: "local/static".into() }
+        Self { chat: None, embedding: "local/static".into(), vision: None }
     }
 }
 

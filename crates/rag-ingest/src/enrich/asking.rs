@@ -3,7 +3,8 @@
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 
-use futures::{Stream, StreamExt, stream};
+use futures::StreamExt;
+use futures::stream::{self, BoxStream};
 use llm_core::{ChatRequest, ChatResponse, Message, ModelError, Retry, RetryHint};
 use rag_core::{ArtifactKey, ArtifactKind, ContentHash, EnrichmentOptions};
 
@@ -75,17 +76,19 @@ impl<'a> Asking<'a> {
     }
 
     /// Asks for each of these, several at once, and gives the outcomes in order.
+    ///
+    /// Boxed, since the compiler cannot see that an opaque stream over borrowed items is `Send`.
     pub(crate) fn ask_each<'s, T: Send + 's>(
         &'s self,
-        prompts: impl IntoIterator<Item = (T, Option<String>)> + 's,
-    ) -> impl Stream<Item = Result<(T, Option<String>), ModelError>> + 's {
+        prompts: impl IntoIterator<Item = (T, Option<String>), IntoIter: Send + 's>,
+    ) -> BoxStream<'s, Result<(T, Option<String>), ModelError>> {
         let asked = prompts.into_iter().map(move |(of, prompt)| async move {
             match prompt {
                 Some(prompt) => Ok((of, self.ask(prompt).await?)),
                 None => Ok((of, None)),
             }
         });
-        stream::iter(asked).buffered(self.parts.concurrency.max(1))
+        stream::iter(asked).buffered(self.parts.concurrency.max(1)).boxed()
     }
 
     /// Notes that an answer was not what was asked for.

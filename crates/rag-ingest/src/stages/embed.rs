@@ -1,0 +1,192 @@
+//! Making vectors of texts, those that are not known yet.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use futures::{StreamExt, TryStreamExt, stream};
+use llm_core::{EmbeddingModel, EmbeddingRequest};
+use rag_core::{ArtifactKey, ArtifactKind, ClaimedJob, ContentHash, EmbeddingIdentity};
+
+use crate::artifacts::{self, vector_of_bytes, vector_to_bytes};
+use crate::held_job::HeldJob;
+use crate::trouble::Trouble;
+use crate::{hash, patience};
+
+/// Calls for batches of one document under way at once.
+const BATCHES_AT_ONCE: usize = 2;
+
+/// Embeds the texts of one document.
+pub(crate) struct Embedding<'a> {
+    held: &'a HeldJob,
+    model: Arc<dyn EmbeddingModel>,
+    /// Vectors of the version of the document that can be found now, by the hash of their texts.
+    current: HashMap<ContentHash, Vec<f32>>,
+    /// Whether vectors are worth keeping.
+    keeps: bool,
+}
+
+/// What embeds the texts of this document.
+///
+/// A text that the document had before is not embedded again, and neither is one whose vector was kept.
+pub(crate) async fn embedding(held: &HeldJob) -> Result<Embedding<'_>, Trouble> {
+    let shared = held.shared();
+    let model = (shared.parts.embedder)(&held.job().embedding)?;
+    let name = model.info().name.to_string();
+    let keeps = !shared.options.cheap_models.contains(&name);
+    let job = held.job().clone();
+    let current = shared.with_store(move |store| current(store, &job)).await?;
+    Ok(Embedding { held, model, current, keeps })
+}
+
+/// Only the same text has the same hash, so nothing else is asked of the chunks.
+fn current(store: &dyn crate::IngestStore, job: &ClaimedJob) -> HashMap<ContentHash, Vec<f32>> {
+    match store.embedded_chunks(&job.document) {
+        Ok(chunks) => chunks
+            .into_iter()
+            .filter(|chunk| chunk.vector.len() == job.embedding.dimensions as usize)
+            .map(|chunk| (text_hash(&chunk.chunk.contextual_text()), chunk.vector))
+            .collect(),
+        Err(error) => {
+            tracing::warn!(%error, "vectors of the earlier version could not be read");
+            HashMap::new()
+        }
+    }
+}
+
+fn text_hash(text: &str) -> ContentHash {
+    hash::of_bytes(text.as_bytes())
+}
+
+impl Embedding<'_> {
+    /// The vectors of these texts, in their order.
+    pub(crate) async fn vectors(&self, texts: Vec<String>) -> Result<Vec<Vec<f32>>, Trouble> {
+        let count = texts.len() as u64;
+        let mut vectors: Vec<Option<Vec<f32>>> = match self.current.is_empty() {
+            true => vec![None; texts.len()],
+            false => texts.iter().map(|text| self.current.get(&text_hash(text)).cloned()).collect(),
+        };
+        let reused = vectors.iter().flatten().count() as u64;
+        if reused > 0 {
+            self.held.advanced(reused, count);
+        }
+        let missing: Vec<String> = texts
+            .into_iter()
+            .zip(&vectors)
+            .filter_map(|(text, vector)| vector.is_none().then_some(text))
+            .collect();
+        let made: Vec<Vec<Vec<f32>>> = stream::iter(batches(missing, self.batch()))
+            .map(|texts| self.batch_of_vectors(texts, count))
+            .buffered(BATCHES_AT_ONCE)
+            .try_collect()
+            .await?;
+        let gaps = vectors.iter_mut().filter(|vector| vector.is_none());
+        gaps.zip(made.into_iter().flatten()).for_each(|(gap, vector)| *gap = Some(vector));
+        Ok(vectors.into_iter().flatten().collect())
+    }
+
+    fn batch(&self) -> usize {
+        let most = self.model.info().limits.batch.map_or(usize::MAX, |batch| batch as usize);
+        self.held.shared().options.batch.min(most).max(1)
+    }
+
+    async fn batch_of_vectors(
+        &self,
+        texts: Vec<String>,
+        count: u64,
+    ) -> Result<Vec<Vec<f32>>, Trouble> {
+        let done = texts.len() as u64;
+        let vectors = match self.keeps {
+            true => self.kept_or_made(texts).await?,
+            false => self.made(texts).await?,
+        };
+        self.held.advanced(done, count);
+        Ok(vectors)
+    }
+
+    async fn kept_or_made(&self, texts: Vec<String>) -> Result<Vec<Vec<f32>>, Trouble> {
+        let identity = self.identity();
+        let keys: Vec<ArtifactKey> = texts.iter().map(|text| key(identity, text)).collect();
+        let (wanted, dimensions) = (keys.clone(), identity.dimensions);
+        let find = move |store: &dyn crate::IngestStore| {
+            let found = artifacts::find(store, &wanted).into_iter();
+            let vectors = found.map(|bytes| vector_of_bytes(&bytes?, dimensions));
+            vectors.collect::<Vec<_>>()
+        };
+        let mut vectors = self.held.shared().with_store(find).await?;
+        let missing: Vec<(ArtifactKey, String)> = keys
+            .into_iter()
+            .zip(texts)
+            .zip(&vectors)
+            .filter_map(|(keyed, vector)| vector.is_none().then_some(keyed))
+            .collect();
+        if !missing.is_empty() {
+            let (keys, texts): (Vec<_>, Vec<_>) = missing.into_iter().unzip();
+            let made = self.made(texts).await?;
+            let kept = keys.into_iter().zip(made.iter().map(|vector| vector_to_bytes(vector)));
+            let kept: Vec<_> = kept.collect();
+            let keep = move |store: &dyn crate::IngestStore| artifacts::keep(store, kept);
+            self.held.shared().with_store(keep).await?;
+            let gaps = vectors.iter_mut().filter(|vector| vector.is_none());
+            gaps.zip(made).for_each(|(gap, vector)| *gap = Some(vector));
+        }
+        Ok(vectors.into_iter().flatten().collect())
+    }
+
+    /// What the model gives: one vector of the dataset's dimensions for each text, at length one.
+    async fn made(&self, texts: Vec<String>) -> Result<Vec<Vec<f32>>, Trouble> {
+        let (count, identity) = (texts.len(), self.identity());
+        let prefix = &identity.document_prefix;
+        let inputs = texts.into_iter().map(|text| match prefix.is_empty() {
+            true => text,
+            false => format!("{prefix}{text}"),
+        });
+        let request = EmbeddingRequest {
+            model: self.model.info().name.model.clone(),
+            ..EmbeddingRequest::documents(inputs)
+        };
+        let answer = patience::ask(self.held, || self.model.embed(request.clone())).await?;
+        let vectors = answer.vectors;
+        if vectors.len() != count {
+            let given = vectors.len();
+            let reason = format!("the model gave {given} vectors for {count} chunks");
+            return Err(Trouble::Failed(reason));
+        }
+        let (name, dimensions) = (&identity.model, identity.dimensions);
+        match vectors.iter().find(|vector| vector.len() != dimensions as usize) {
+            None => Ok(vectors.into_iter().map(normalised).collect()),
+            Some(other) => {
+                let length = other.len();
+                let reason = format!(
+                    "`{name}` gave vectors of {length} dimensions, the dataset has {dimensions}"
+                );
+                Err(Trouble::Failed(reason))
+            }
+        }
+    }
+
+    fn identity(&self) -> &EmbeddingIdentity {
+        &self.held.job().embedding
+    }
+}
+
+fn batches(texts: Vec<String>, size: usize) -> Vec<Vec<String>> {
+    let mut texts = texts.into_iter();
+    let next = || Some(texts.by_ref().take(size).collect::<Vec<_>>());
+    std::iter::from_fn(next).take_while(|batch| !batch.is_empty()).collect()
+}
+
+fn key(identity: &EmbeddingIdentity, text: &str) -> ArtifactKey {
+    let EmbeddingIdentity { model, dimensions, document_prefix, .. } = identity;
+    let parts =
+        [model.as_bytes(), &dimensions.to_le_bytes(), document_prefix.as_bytes(), text.as_bytes()];
+    artifacts::key(ArtifactKind::Embedding, &parts)
+}
+
+/// The vector at length one; a zero vector stays.
+fn normalised(mut vector: Vec<f32>) -> Vec<f32> {
+    let norm = vector.iter().map(|x| f64::from(*x) * f64::from(*x)).sum::<f64>().sqrt();
+    if norm > 0.0 && norm.is_finite() {
+        vector.iter_mut().for_each(|x| *x = (f64::from(*x) / norm) as f32);
+    }
+    vector
+}
