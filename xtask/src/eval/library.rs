@@ -7,9 +7,9 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use llm_core::{EmbeddingRequest, SyncEmbeddingModel};
 use rag_core::{
-    Chunk, ChunkFilter, ChunkHit, ChunkId, ChunkIndex, ContentHash, Dataset, DatasetSettings,
-    DocumentSource, EmbeddedChunk, EmbeddingIdentity, IngestJob, MetadataStore, SearchQuery,
-    TenantId,
+    Chunk, ChunkFilter, ChunkHit, ChunkId, ChunkIndex, ClaimedJob, ContentHash, Dataset,
+    DatasetSettings, DocumentSource, EmbeddedChunk, EmbeddingIdentity, IngestJob, MetadataStore,
+    SearchQuery, TenantId,
 };
 use rag_retrieve::{RetrieveRequest, Retriever};
 use rag_store::{Durability, EmbeddedStore, StoreOptions};
@@ -22,6 +22,10 @@ const LONGEST_PASSAGE: usize = 8000;
 const PASSAGE: usize = 1500;
 /// Hits that are ranked; several may be of one document.
 const DEPTH: usize = 64;
+/// Texts of one call of the model.
+const TEXTS_TOGETHER: usize = 256;
+/// Longer than any set takes to be embedded.
+const LEASE: Duration = Duration::from_secs(24 * 3600);
 
 /// A corpus in a store, embedded by one model. Rankings are of documents, by their places in the corpus, best first.
 pub(crate) struct Library {
@@ -57,14 +61,33 @@ impl Library {
             Arc::new(move |_: &EmbeddingIdentity| Ok(for_questions.clone())),
         );
         let library = Self { store, dataset, model, retriever, _directory: directory };
-        for (place, document) in documents.iter().enumerate() {
-            library.add(place, document)?;
+        let claimed = documents
+            .iter()
+            .enumerate()
+            .map(|(place, document)| library.claimed(place, document))
+            .collect::<Result<Vec<_>>>()?;
+        let texts: Vec<String> =
+            claimed.iter().flat_map(|(_, chunks)| chunks).map(Chunk::contextual_text).collect();
+        let mut vectors = Vec::with_capacity(texts.len());
+        for texts in texts.chunks(TEXTS_TOGETHER) {
+            let request = EmbeddingRequest::documents(texts.iter().map(String::as_str));
+            vectors.extend(library.model.embed(&request)?.vectors);
+        }
+        let mut vectors = vectors.into_iter();
+        for (job, chunks) in claimed {
+            let chunks: Vec<EmbeddedChunk> = chunks
+                .into_iter()
+                .zip(&mut vectors)
+                .map(|(chunk, vector)| EmbeddedChunk { chunk, vector })
+                .collect();
+            library.store.complete(&job, chunks.into())?;
         }
         library.store.flush()?;
         Ok(library)
     }
 
-    fn add(&self, place: usize, document: &Document) -> Result<()> {
+    /// A document's job, and its chunks.
+    fn claimed(&self, place: usize, document: &Document) -> Result<(ClaimedJob, Vec<Chunk>)> {
         self.store.submit(&IngestJob::new(
             self.dataset.id.clone(),
             place.to_string(),
@@ -72,33 +95,23 @@ impl Library {
             ContentHash([0; 32]),
             document.text.len() as u64,
         ))?;
-        let job = self.store.claim(Duration::from_secs(3600), 1)?.context("the submitted job")?;
-        let passages = passages(&document.text);
-        let chunk = |(ordinal, text): (usize, &&str)| -> Result<Chunk> {
+        let job = self.store.claim(LEASE, 1)?.context("the submitted job")?;
+        let chunk = |(ordinal, text): (usize, &str)| -> Result<Chunk> {
+            let title = Some(document.title.clone()).filter(|title| !title.is_empty());
             Ok(Chunk {
                 ordinal: ordinal as u32,
-                headings: Some(document.title.clone())
-                    .filter(|t| !t.is_empty())
-                    .into_iter()
-                    .collect(),
+                headings: title.into_iter().collect(),
                 ..Chunk::new(
                     format!("{place}-{ordinal}").parse()?,
                     self.dataset.id.clone(),
                     job.document.clone(),
-                    (*text).to_owned(),
+                    text.to_owned(),
                 )
             })
         };
-        let chunks = passages.iter().enumerate().map(chunk).collect::<Result<Vec<_>>>()?;
-        let texts = chunks.iter().map(Chunk::contextual_text);
-        let vectors = self.model.embed(&EmbeddingRequest::documents(texts))?.vectors;
-        let chunks: Vec<EmbeddedChunk> = chunks
-            .into_iter()
-            .zip(vectors)
-            .map(|(chunk, vector)| EmbeddedChunk { chunk, vector })
-            .collect();
-        self.store.complete(&job, chunks.into())?;
-        Ok(())
+        let passages = passages(&document.text).into_iter().enumerate();
+        let chunks = passages.map(chunk).collect::<Result<Vec<_>>>()?;
+        Ok((job, chunks))
     }
 
     pub(crate) fn by_text(&self, question: &str) -> Result<Vec<usize>> {
