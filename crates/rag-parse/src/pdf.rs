@@ -23,10 +23,7 @@ use lopdf::{Document, LoadOptions};
 use pdf_inspector::{
     DetectionConfig, MarkdownOptions, PdfError, PdfOptions, PdfProcessResult, PdfType, ScanStrategy,
 };
-use rag_core::{
-    Block, BlockKind, ParseError, ParseErrorKind, ParseRequest, ParsedDocument, Picture,
-    PictureKind, Place,
-};
+use rag_core::{Block, BlockKind, ParseError, ParseErrorKind, ParseRequest, ParsedDocument, Place};
 
 use self::block_boxes::block_boxes;
 use self::page_selection::PageSelection;
