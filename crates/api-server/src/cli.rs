@@ -35,6 +35,10 @@ pub enum Command {
     Models(ModelsArgs),
     /// Show what model calls consumed and cost
     Usage(UsageArgs),
+    /// Copy the documents, with everything made of them, into one file, also while a server runs
+    Backup(BackupArgs),
+    /// Make the data directory's documents from a backup
+    Restore(RestoreArgs),
     /// Reads files for a parent process over a pipe
     #[command(hide = true)]
     ParseWorker,
@@ -202,6 +206,31 @@ pub struct UsageArgs {
     pub json: bool,
 }
 
+/// `backup`
+#[derive(Args, Clone, Debug)]
+pub struct BackupArgs {
+    #[allow(missing_docs)]
+    #[command(flatten)]
+    pub common: CommonArgs,
+    /// Where to
+    #[arg(value_name = "FILE")]
+    pub file: PathBuf,
+}
+
+/// `restore`
+#[derive(Args, Clone, Debug)]
+pub struct RestoreArgs {
+    #[allow(missing_docs)]
+    #[command(flatten)]
+    pub common: CommonArgs,
+    /// The backup
+    #[arg(value_name = "FILE")]
+    pub file: PathBuf,
+    /// Replace the documents that are there
+    #[arg(long)]
+    pub replace: bool,
+}
+
 impl Cli {
     /// The command, `serve` where none was named.
     pub fn command(self) -> Command {
@@ -230,6 +259,8 @@ impl Command {
             Command::Search(args) => args.common.clone(),
             Command::Models(args) => args.common.clone(),
             Command::Usage(args) => args.common.clone(),
+            Command::Backup(args) => args.common.clone(),
+            Command::Restore(args) => args.common.clone(),
             Command::ParseWorker => CommonArgs::default(),
         }
     }

@@ -101,6 +101,8 @@ async fn execute(
         Command::Search(args) => commands::search(args, config, environment).await,
         Command::Models(args) => commands::models(args, config, environment).await,
         Command::Usage(args) => commands::usage(args, config),
+        Command::Backup(args) => commands::backup(args, &config),
+        Command::Restore(args) => commands::restore(args, &config),
         Command::ParseWorker => Ok(ExitCode::SUCCESS),
     }
 }

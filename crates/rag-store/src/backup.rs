@@ -45,17 +45,24 @@ impl EmbeddedStore {
         path: impl AsRef<Path>,
         watch: impl FnMut(BackupProgress) -> ControlFlow<()>,
     ) -> Result<bool, StoreError> {
-        let path = path.as_ref();
-        refuse_own_directory(&self.inner.database, path)?;
-        let partial = Partial::beside(path);
-        let source = schema::open_reader(&self.inner.database)?;
-        // One transaction over all steps: the copy is of one moment, and writes do not make it begin again.
-        source.execute_batch("BEGIN; SELECT sequence FROM counter;").map_err(database)?;
-        let complete = copy(&source, &partial.path, watch)?;
-        if complete {
-            partial.become_file(path)?;
+        back_up(&self.inner.database, path.as_ref(), watch)
+    }
+
+    /// The same of the store of a directory, whether or not a process has it open.
+    ///
+    /// # Errors
+    /// As [`backup`](Self::backup); [`StoreErrorKind::NotFound`] when there is no store.
+    pub fn backup_of(
+        directory: impl AsRef<Path>,
+        path: impl AsRef<Path>,
+        watch: impl FnMut(BackupProgress) -> ControlFlow<()>,
+    ) -> Result<bool, StoreError> {
+        let database = directory.as_ref().join(DATABASE);
+        if !database.exists() {
+            let reason = format!("{} holds no store", directory.as_ref().display());
+            return Err(StoreError::new(StoreErrorKind::NotFound, reason));
         }
-        Ok(complete)
+        back_up(&database, path.as_ref(), watch)
     }
 
     /// Makes the store of a directory from a backup. The next [`open`](Self::open) makes the indexes, which takes about
@@ -96,6 +103,24 @@ impl EmbeddedStore {
         empty_log(&target)?;
         partial.become_file(&target)
     }
+}
+
+/// Copies a store's database as it is now into one file.
+fn back_up(
+    database_path: &Path,
+    path: &Path,
+    watch: impl FnMut(BackupProgress) -> ControlFlow<()>,
+) -> Result<bool, StoreError> {
+    refuse_own_directory(database_path, path)?;
+    let partial = Partial::beside(path);
+    let source = schema::open_reader(database_path)?;
+    // One transaction over all steps: the copy is of one moment, and writes do not make it begin again.
+    source.execute_batch("BEGIN; SELECT sequence FROM counter;").map_err(database)?;
+    let complete = copy(&source, &partial.path, watch)?;
+    if complete {
+        partial.become_file(path)?;
+    }
+    Ok(complete)
 }
 
 /// A file under a name that tells that it is not complete; removed when dropped before it is.

@@ -2,6 +2,7 @@
 
 mod answer_text;
 mod ask;
+mod backup;
 mod ingest;
 mod models;
 mod progress;
@@ -10,6 +11,7 @@ mod serve;
 mod usage;
 
 pub(crate) use ask::ask;
+pub(crate) use backup::{backup, restore};
 pub(crate) use ingest::ingest;
 pub(crate) use models::models;
 pub(crate) use search::search;
