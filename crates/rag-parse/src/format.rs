@@ -185,7 +185,6 @@ fn is_pdf(bytes: &[u8], hint: Option<Format>) -> bool {
             && first_kib.windows(HEADER.len()).any(|window| window == HEADER))
 }
 
-/// Office documents with a password are a stream of this name in an OLE file.
 /// The format of a document that is packed in an archive, by the names of its parts.
 fn packed(bytes: &[u8]) -> Option<Format> {
     const PARTS: [(&str, Format); 3] = [
@@ -209,6 +208,7 @@ fn packed(bytes: &[u8]) -> Option<Format> {
     PARTS.iter().find(named).map(|(_, format)| *format)
 }
 
+/// Office documents with a password are a stream of this name in an OLE file.
 fn is_encrypted_package(bytes: &[u8]) -> bool {
     let name: Vec<u8> = "EncryptedPackage".encode_utf16().flat_map(u16::to_le_bytes).collect();
     bytes.starts_with(&[0xd0, 0xcf, 0x11, 0xe0]) && memchr::memmem::find(bytes, &name).is_some()
