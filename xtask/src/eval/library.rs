@@ -1,4 +1,4 @@
-//! [`Library`]: the corpus of a labelled set, in a store and indexed as the server does it.
+//! [`Library`]: documents in a store, embedded and indexed as the server does it.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -7,11 +7,11 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use llm_core::{EmbeddingRequest, SyncEmbeddingModel};
 use rag_core::{
-    Chunk, ChunkFilter, ChunkHit, ChunkId, ChunkIndex, ContentHash, Dataset, DatasetSettings,
-    DocumentSource, EmbeddedChunk, EmbeddingIdentity, IngestJob, MetadataStore, SearchQuery,
-    TenantId,
+    Chunk, ChunkFilter, ChunkHit, ChunkId, ChunkIndex, ContentHash, Dataset, DatasetId,
+    DatasetSettings, DocumentId, DocumentSource, EmbeddedChunk, EmbeddingIdentity, IngestJob,
+    MetadataStore, SearchQuery, TenantId,
 };
-use rag_retrieve::{RetrieveRequest, Retriever};
+use rag_retrieve::{RetrieveRequest, RetrievedChunk, Retriever};
 use rag_store::{Durability, EmbeddedStore, StoreOptions};
 use tempfile::TempDir;
 
@@ -22,8 +22,11 @@ const LONGEST_PASSAGE: usize = 8000;
 const PASSAGE: usize = 1500;
 /// Hits that are ranked; several may be of one document.
 const DEPTH: usize = 64;
+/// Texts that are embedded at once.
+const BATCH: usize = 64;
 
-/// A corpus in a store, embedded by one model. Rankings are of documents, by their places in the corpus, best first.
+/// Documents in a store, embedded by one model. Rankings are of the documents of a labelled set, by their places in its
+/// corpus, best first.
 pub(crate) struct Library {
     store: Arc<EmbeddedStore>,
     dataset: Dataset,
@@ -33,7 +36,18 @@ pub(crate) struct Library {
 }
 
 impl Library {
+    /// The corpus of a labelled set.
     pub(crate) fn of(documents: &[Document], model: Arc<dyn SyncEmbeddingModel>) -> Result<Self> {
+        let library = Self::empty(model)?;
+        for (place, document) in documents.iter().enumerate() {
+            library.add(&place.to_string(), |dataset, of| {
+                corpus_chunks(place, document, dataset, of)
+            })?;
+        }
+        library.finish()
+    }
+
+    pub(crate) fn empty(model: Arc<dyn SyncEmbeddingModel>) -> Result<Self> {
         let directory = tempfile::tempdir()?;
         let options =
             StoreOptions { durability: Durability::ProcessDeath, ..StoreOptions::default() };
@@ -56,49 +70,59 @@ impl Library {
             store.clone(),
             Arc::new(move |_: &EmbeddingIdentity| Ok(for_questions.clone())),
         );
-        let library = Self { store, dataset, model, retriever, _directory: directory };
-        for (place, document) in documents.iter().enumerate() {
-            library.add(place, document)?;
-        }
-        library.store.flush()?;
-        Ok(library)
+        Ok(Self { store, dataset, model, retriever, _directory: directory })
     }
 
-    fn add(&self, place: usize, document: &Document) -> Result<()> {
+    /// Adds a document as the chunks that are made for it.
+    pub(crate) fn add(
+        &self,
+        name: &str,
+        chunks: impl FnOnce(&DatasetId, &DocumentId) -> Result<Vec<Chunk>>,
+    ) -> Result<DocumentId> {
         self.store.submit(&IngestJob::new(
             self.dataset.id.clone(),
-            place.to_string(),
-            DocumentSource::File { path: place.to_string().into() },
+            name.to_owned(),
+            DocumentSource::File { path: name.into() },
             ContentHash([0; 32]),
-            document.text.len() as u64,
+            0,
         ))?;
         let job = self.store.claim(Duration::from_secs(3600), 1)?.context("the submitted job")?;
-        let passages = passages(&document.text);
-        let chunk = |(ordinal, text): (usize, &&str)| -> Result<Chunk> {
-            Ok(Chunk {
-                ordinal: ordinal as u32,
-                headings: Some(document.title.clone())
-                    .filter(|t| !t.is_empty())
-                    .into_iter()
-                    .collect(),
-                ..Chunk::new(
-                    format!("{place}-{ordinal}").parse()?,
-                    self.dataset.id.clone(),
-                    job.document.clone(),
-                    (*text).to_owned(),
-                )
-            })
+        let chunks = chunks(&self.dataset.id, &job.document)?;
+        self.store.complete(&job, self.embedded(chunks)?.into())?;
+        Ok(job.document)
+    }
+
+    /// Writes everything to the index.
+    pub(crate) fn finish(self) -> Result<Self> {
+        self.store.flush()?;
+        Ok(self)
+    }
+
+    fn embedded(&self, chunks: Vec<Chunk>) -> Result<Vec<EmbeddedChunk>> {
+        let searched: Vec<&Chunk> =
+            chunks.iter().filter(|chunk| chunk.kind.is_searched()).collect();
+        let mut vectors = Vec::with_capacity(searched.len());
+        for batch in searched.chunks(BATCH) {
+            let texts = batch.iter().map(|chunk| chunk.contextual_text());
+            vectors.extend(self.model.embed(&EmbeddingRequest::documents(texts))?.vectors);
+        }
+        let mut vectors = vectors.into_iter();
+        let embedded = |chunk: Chunk| {
+            let vector = chunk.kind.is_searched().then(|| vectors.next());
+            EmbeddedChunk { chunk, vector: vector.flatten().unwrap_or_default() }
         };
-        let chunks = passages.iter().enumerate().map(chunk).collect::<Result<Vec<_>>>()?;
-        let texts = chunks.iter().map(Chunk::contextual_text);
-        let vectors = self.model.embed(&EmbeddingRequest::documents(texts))?.vectors;
-        let chunks: Vec<EmbeddedChunk> = chunks
-            .into_iter()
-            .zip(vectors)
-            .map(|(chunk, vector)| EmbeddedChunk { chunk, vector })
-            .collect();
-        self.store.complete(&job, chunks.into())?;
-        Ok(())
+        Ok(chunks.into_iter().map(embedded).collect())
+    }
+
+    /// What the retriever answers with its defaults.
+    pub(crate) fn passages(&self, question: &str, top: usize) -> Result<Vec<RetrievedChunk>> {
+        let request = RetrieveRequest {
+            question: question.into(),
+            datasets: vec![self.dataset.clone()],
+            top,
+            ..RetrieveRequest::default()
+        };
+        Ok(self.retriever.retrieve(&request)?.chunks)
     }
 
     pub(crate) fn by_text(&self, question: &str) -> Result<Vec<usize>> {
@@ -113,13 +137,7 @@ impl Library {
     }
 
     pub(crate) fn by_both(&self, question: &str) -> Result<Vec<usize>> {
-        let request = RetrieveRequest {
-            question: question.into(),
-            datasets: vec![self.dataset.clone()],
-            top: DEPTH,
-            ..RetrieveRequest::default()
-        };
-        let found = self.retriever.retrieve(&request)?.chunks;
+        let found = self.passages(question, DEPTH)?;
         Ok(documents_of(found.into_iter().map(|found| found.chunk.id).collect()))
     }
 
@@ -133,6 +151,25 @@ impl Library {
             ..SearchQuery::default()
         }
     }
+}
+
+/// A document of a labelled set as one chunk, or a long one as several.
+fn corpus_chunks(
+    place: usize,
+    document: &Document,
+    dataset: &DatasetId,
+    of: &DocumentId,
+) -> Result<Vec<Chunk>> {
+    let title = Some(document.title.clone()).filter(|title| !title.is_empty());
+    let chunk = |(ordinal, text): (usize, &&str)| -> Result<Chunk> {
+        let id = format!("{place}-{ordinal}").parse()?;
+        Ok(Chunk {
+            ordinal: ordinal as u32,
+            headings: title.iter().cloned().collect(),
+            ..Chunk::new(id, dataset.clone(), of.clone(), (*text).to_owned())
+        })
+    };
+    cut(&document.text).iter().enumerate().map(chunk).collect()
 }
 
 fn ids(hits: Vec<ChunkHit>) -> Vec<ChunkId> {
@@ -150,7 +187,7 @@ fn documents_of(chunks: Vec<ChunkId>) -> Vec<usize> {
 }
 
 /// A document as it is; a long one as pieces of paragraphs.
-fn passages(text: &str) -> Vec<&str> {
+fn cut(text: &str) -> Vec<&str> {
     if text.len() <= LONGEST_PASSAGE {
         return vec![text];
     }
@@ -171,9 +208,9 @@ mod tests {
 
     #[test]
     fn long_documents_are_cut_and_nothing_is_lost() {
-        assert_eq!(passages("short\ntext"), ["short\ntext"]);
+        assert_eq!(cut("short\ntext"), ["short\ntext"]);
         let long = "A line of text.\n".repeat(1000);
-        let pieces = passages(&long);
+        let pieces = cut(&long);
         assert!(pieces.len() > 5 && pieces.concat() == long);
     }
 
