@@ -6,6 +6,7 @@
 
 mod bilevel;
 mod block_boxes;
+mod doubled_letters;
 mod hidden_text;
 mod image_file;
 mod outline;
@@ -17,15 +18,17 @@ mod properties;
 mod raster;
 #[cfg(test)]
 mod tests;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use lopdf::{Document, LoadOptions};
 use pdf_inspector::{
     DetectionConfig, MarkdownOptions, PdfError, PdfOptions, PdfProcessResult, PdfType, ScanStrategy,
 };
-use rag_core::{Block, BlockKind, ParseError, ParseErrorKind, ParseRequest, ParsedDocument, Place};
+use rag_core::{PageSize, ParseError, ParseErrorKind, ParseRequest, ParsedDocument, Place};
 
 use self::block_boxes::block_boxes;
+use self::doubled_letters::undouble;
 use self::page_selection::PageSelection;
 use self::positions::DrawnPage;
 use crate::{ParseLimits, markdown};
@@ -46,42 +49,23 @@ pub(crate) fn parse(
     refuse_too_many(page_sizes.len(), limits)?;
     let result = extract(request.bytes, wanted, limits)?;
     refuse_too_many(result.page_count as usize, limits)?;
+    let known_sizes = page_sizes.len() == result.page_count as usize;
     let mut parsed = ParsedDocument {
         pages: result.page_count,
-        page_sizes: if page_sizes.len() == result.page_count as usize {
-            page_sizes
-        } else {
-            Vec::new()
-        },
+        page_sizes: if known_sizes { page_sizes } else { Vec::new() },
         outline: document.as_ref().map(outline::read).unwrap_or_default(),
         metadata: properties::metadata(&result),
         ..ParsedDocument::default()
     };
-    let sources: BTreeMap<u32, &str> =
-        pages(result.markdown.as_deref().unwrap_or_default(), result.page_count)
-            .filter(|(page, source)| wanted.contains(*page) && !source.trim().is_empty())
-            .collect();
-    let is_without = |page: u32| !sources.contains_key(&page);
-    let mut drawn = positions::drawn_pages(request.bytes, &parsed.page_sizes, wanted, is_without);
-    // Of files that are read, pages without text had nothing but running heads; what is hidden is still to be read.
-    let is_hidden = |page: &DrawnPage| result.markdown.is_none() || page.pieces.is_empty();
-    let without: Vec<u32> = drawn
-        .iter()
-        .filter(|(page, drawn)| is_without(**page) && is_hidden(drawn))
-        .map(|(page, _)| *page)
-        .collect();
-    let hidden = hidden_text::read(request.bytes, &parsed.page_sizes, &without);
+    let sources = sources(&result, wanted);
+    let keep = |page: u32| !sources.contains_key(&page);
+    let drawn = positions::drawn_pages(request.bytes, &parsed.page_sizes, wanted, keep);
+    let hidden = hidden_sources(request.bytes, &result, &parsed.page_sizes, &sources, &drawn);
     for page in wanted.up_to(result.page_count) {
-        if let Some(source) = sources.get(&page) {
-            add_page(&mut parsed, page, source);
-        } else if let (Some(text), Some(drawn)) = (hidden.get(&page), drawn.get_mut(&page)) {
-            match std::mem::take(&mut drawn.items) {
-                items if items.is_empty() => add_paragraphs(&mut parsed, page, text),
-                items => {
-                    let source = hidden_text::markdown(items, markdown_options());
-                    add_page(&mut parsed, page, &source);
-                }
-            }
+        match (sources.get(&page), hidden.get(&page)) {
+            (Some(source), _) => add_page(&mut parsed, page, source),
+            (None, Some(source)) => add_page(&mut parsed, page, source),
+            (None, None) => {}
         }
     }
     find_boxes(&mut parsed, &drawn);
@@ -92,10 +76,10 @@ pub(crate) fn parse(
     };
     unread.retain(|page| wanted.contains(*page) && !is_read_scan(page));
     if let Some(document) = document.as_ref().filter(|_| request.pictures) {
-        let without_picture = pictures::add(&mut parsed, document, &drawn, &unread);
+        let unreadable = pictures::add(&mut parsed, document, &drawn, &unread);
         let is_given = |page: &u32| parsed.pictures.iter().any(|it| it.place.page == Some(*page));
         unread.retain(|page| !is_given(page));
-        unread.extend(without_picture);
+        unread.extend(unreadable);
     }
     if parsed.blocks.is_empty() && parsed.pictures.is_empty() {
         return Err(no_text(&result, wanted));
@@ -183,6 +167,38 @@ fn one_line(text: &str) -> String {
     text.split_whitespace().collect::<Vec<_>>().join(" ").chars().take(200).collect()
 }
 
+/// The Markdown of the wanted pages that have some.
+fn sources<'a>(result: &'a PdfProcessResult, wanted: PageSelection<'_>) -> BTreeMap<u32, &'a str> {
+    pages(result.markdown.as_deref().unwrap_or_default(), result.page_count)
+        .filter(|(page, source)| wanted.contains(*page) && !source.trim().is_empty())
+        .collect()
+}
+
+/// The Markdown of pages that draw something of which the extractor made nothing. Where it read the rest of the file,
+/// a page whose visible text it left out had nothing but running heads; what is hidden on it is still to be read.
+fn hidden_sources(
+    bytes: &[u8],
+    result: &PdfProcessResult,
+    sizes: &[PageSize],
+    sources: &BTreeMap<u32, &str>,
+    drawn: &BTreeMap<u32, DrawnPage>,
+) -> BTreeMap<u32, String> {
+    let is_hidden = |page: &DrawnPage| result.markdown.is_none() || page.pieces.is_empty();
+    let pages: Vec<u32> = drawn
+        .iter()
+        .filter(|(page, drawn)| !sources.contains_key(page) && is_hidden(drawn))
+        .map(|(page, _)| *page)
+        .collect();
+    let mut hidden = hidden_text::read(bytes, sizes, &pages);
+    for (page, source) in &mut hidden {
+        let items = drawn.get(page).map(|page| page.items.as_slice()).unwrap_or_default();
+        if !items.is_empty() {
+            *source = hidden_text::markdown(items.to_vec(), markdown_options());
+        }
+    }
+    hidden
+}
+
 /// The Markdown of each page with its number. Text before the first mark is the first page's.
 fn pages(markdown: &str, count: u32) -> impl Iterator<Item = (u32, &str)> {
     let mut rest = Some((1, markdown));
@@ -216,7 +232,7 @@ fn next_mark(source: &str, page: u32, count: u32) -> Option<(&str, u32, &str)> {
 }
 
 fn add_page(parsed: &mut ParsedDocument, page: u32, source: &str) {
-    let source = source.trim();
+    let source = undouble(source.trim());
     if source.is_empty() {
         return;
     }
@@ -224,30 +240,14 @@ fn add_page(parsed: &mut ParsedDocument, page: u32, source: &str) {
         parsed.text.push_str("\n\n");
     }
     let offset = parsed.text.len();
-    parsed.text.push_str(source);
-    for mut block in markdown::blocks(source) {
+    parsed.text.push_str(&source);
+    for mut block in markdown::blocks(&source) {
         if is_unreadable(source.get(block.span.clone()).unwrap_or_default()) {
             continue;
         }
         block.span = block.span.start + offset..block.span.end + offset;
         block.place = Place { page: Some(page), bounds: None };
         parsed.blocks.push(block);
-    }
-}
-
-fn add_paragraphs(parsed: &mut ParsedDocument, page: u32, text: &str) {
-    for paragraph in hidden_text::paragraphs(text) {
-        if is_unreadable(paragraph) {
-            continue;
-        }
-        if !parsed.text.is_empty() {
-            parsed.text.push_str("\n\n");
-        }
-        let start = parsed.text.len();
-        parsed.text.push_str(paragraph);
-        let span = start..parsed.text.len();
-        let place = Place { page: Some(page), bounds: None };
-        parsed.blocks.push(Block { kind: BlockKind::Paragraph, span, place });
     }
 }
 

@@ -12,7 +12,7 @@ pub(super) fn markdown(items: Vec<TextItem>, options: MarkdownOptions) -> String
     pdf_inspector::to_markdown_from_items(items, options)
 }
 
-/// The text of these pages where it can be trusted; a layer behind a scan only where nothing before it is text. Costs
+/// The text of these pages, a line for each of theirs, where it can be trusted; a layer behind a scan only where nothing before it is text. Costs
 /// reading the file's structure once more.
 pub(super) fn read(bytes: &[u8], sizes: &[PageSize], pages: &[u32]) -> BTreeMap<u32, String> {
     let whole_pages: Vec<(u32, Vec<[f32; 4]>)> = pages
@@ -49,9 +49,4 @@ pub(super) fn read(bytes: &[u8], sizes: &[PageSize], pages: &[u32]) -> BTreeMap<
 fn without_images(text: &str) -> String {
     let is_text = |line: &&str| !(line.starts_with("[Image: ") && line.ends_with(']'));
     text.lines().filter(is_text).collect::<Vec<_>>().join("\n").trim().to_owned()
-}
-
-/// The paragraphs of such a text, which empty lines part.
-pub(super) fn paragraphs(text: &str) -> impl Iterator<Item = &str> {
-    text.split("\n\n").map(str::trim).filter(|paragraph| !paragraph.is_empty())
 }

@@ -1,5 +1,7 @@
 //! An image of a PDF as a file that models take: JPEG stays as it is, all else becomes PNG.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
 use lopdf::{Dictionary, Document, Object, Stream};
 
 use super::bilevel;
@@ -23,8 +25,14 @@ pub(super) fn pixels(image: &Stream) -> Option<(u32, u32)> {
     Some((side(b"Width")?, side(b"Height")?))
 }
 
-/// Reads an image; `None` for codecs, color spaces and sizes that are not read here, and for broken ones.
+/// Reads an image; `None` for codecs, color spaces and sizes that are not read here, and for broken ones, also for those
+/// that bring a codec down: the text is worth more than a picture.
 pub(super) fn read(document: &Document, image: &Stream) -> Option<ImageFile> {
+    // Nothing outlives the closure that a panic could leave half changed.
+    catch_unwind(AssertUnwindSafe(|| decode(document, image))).ok().flatten()
+}
+
+fn decode(document: &Document, image: &Stream) -> Option<ImageFile> {
     let filters = image.filters().unwrap_or_default();
     let codec = filters.last().copied().filter(|filter| CODECS.contains(filter));
     let data = before_codec(image, &filters, codec)?;

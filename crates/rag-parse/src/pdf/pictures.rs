@@ -42,9 +42,10 @@ pub(super) fn add(
     let mut blocks_before = 0;
     for (number, drawn) in drawn {
         let blocks = blocks_of(parsed, *number, &mut blocks_before);
-        let (Some(id), Some(size)) =
-            (pages.get(number), parsed.page_sizes.get(*number as usize - 1))
-        else {
+        let (Some(id), Some(size)) = (
+            pages.get(number),
+            number.checked_sub(1).and_then(|index| parsed.page_sizes.get(index as usize)),
+        ) else {
             continue;
         };
         let images = Images::of(document, *id);
@@ -180,7 +181,7 @@ impl Collected {
                 .images
                 .get(&part.name)
                 .and_then(|(_, image)| image_file::read(document, image));
-            let room = MOST_BYTES - self.bytes;
+            let room = MOST_BYTES.saturating_sub(self.bytes);
             match file.filter(|file| file.bytes.len() <= room) {
                 Some(file) => self.push(page.picture(PictureKind::Page, part.bounds, file)),
                 None => is_read = false,
@@ -201,7 +202,7 @@ impl Collected {
             if !is_large || !self.seen.insert(id) {
                 continue;
             }
-            let room = MOST_BYTES - self.bytes;
+            let room = MOST_BYTES.saturating_sub(self.bytes);
             let file = image_file::read(document, image).filter(|file| file.bytes.len() <= room);
             if let Some(file) = file {
                 self.figures += 1;

@@ -7,6 +7,7 @@ use pdf_inspector::{PositionFrame, PositionOptions, TextItem};
 use rag_core::{BoundingBox, PageSize};
 
 use super::block_boxes::Piece;
+use super::doubled_letters::undouble;
 use super::page_boxes::on_page;
 use super::page_selection::PageSelection;
 
@@ -56,7 +57,7 @@ pub(super) fn drawn_pages(
         let page = drawn.entry(item.page).or_default();
         match item.item_type {
             ItemType::Text => {
-                page.pieces.push(Piece { text: item.text.clone(), bounds });
+                page.pieces.push(Piece { text: undouble(&item.text).into_owned(), bounds });
                 if keep(item.page) {
                     page.items.push(item);
                 }
