@@ -1,4 +1,4 @@
-//! [`Library`]: the corpus of a labelled set, in a store and indexed as the server does it.
+//! [`Library`]: documents in a store, embedded and indexed as the server does it.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -7,11 +7,11 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use llm_core::{EmbeddingRequest, SyncEmbeddingModel};
 use rag_core::{
-    Chunk, ChunkFilter, ChunkHit, ChunkId, ChunkIndex, ClaimedJob, ContentHash, Dataset,
-    DatasetSettings, DocumentSource, EmbeddedChunk, EmbeddingIdentity, IngestJob, MetadataStore,
-    SearchQuery, TenantId,
+    Chunk, ChunkFilter, ChunkHit, ChunkId, ChunkIndex, ClaimedJob, ContentHash, Dataset, DatasetId,
+    DatasetSettings, DocumentId, DocumentSource, EmbeddedChunk, EmbeddingIdentity, IngestJob,
+    MetadataStore, SearchQuery, TenantId,
 };
-use rag_retrieve::{RetrieveRequest, Retriever};
+use rag_retrieve::{RetrieveRequest, RetrievedChunk, Retriever};
 use rag_store::{Durability, EmbeddedStore, StoreOptions};
 use tempfile::TempDir;
 
@@ -27,7 +27,8 @@ const TEXTS_TOGETHER: usize = 256;
 /// Longer than any set takes to be embedded.
 const LEASE: Duration = Duration::from_secs(24 * 3600);
 
-/// A corpus in a store, embedded by one model. Rankings are of documents, by their places in the corpus, best first.
+/// Documents in a store, embedded by one model. Rankings are of a labelled set's documents, by their places in its
+/// corpus, best first.
 pub(crate) struct Library {
     store: Arc<EmbeddedStore>,
     dataset: Dataset,
@@ -37,7 +38,20 @@ pub(crate) struct Library {
 }
 
 impl Library {
+    /// The corpus of a labelled set.
     pub(crate) fn of(documents: &[Document], model: Arc<dyn SyncEmbeddingModel>) -> Result<Self> {
+        let library = Self::empty(model)?;
+        let claim = |(place, document): (usize, &Document)| {
+            library.claim(&place.to_string(), |dataset, of| {
+                corpus_chunks(place, document, dataset, of)
+            })
+        };
+        let claimed = documents.iter().enumerate().map(claim).collect::<Result<Vec<_>>>()?;
+        library.complete(claimed)?;
+        Ok(library)
+    }
+
+    pub(crate) fn empty(model: Arc<dyn SyncEmbeddingModel>) -> Result<Self> {
         let directory = tempfile::tempdir()?;
         let options =
             StoreOptions { durability: Durability::ProcessDeath, ..StoreOptions::default() };
@@ -60,58 +74,58 @@ impl Library {
             store.clone(),
             Arc::new(move |_: &EmbeddingIdentity| Ok(for_questions.clone())),
         );
-        let library = Self { store, dataset, model, retriever, _directory: directory };
-        let claimed = documents
-            .iter()
-            .enumerate()
-            .map(|(place, document)| library.claimed(place, document))
-            .collect::<Result<Vec<_>>>()?;
-        let texts: Vec<String> =
-            claimed.iter().flat_map(|(_, chunks)| chunks).map(Chunk::contextual_text).collect();
+        Ok(Self { store, dataset, model, retriever, _directory: directory })
+    }
+
+    /// A document's job, and the chunks that are made for it.
+    pub(crate) fn claim(
+        &self,
+        name: &str,
+        chunks: impl FnOnce(&DatasetId, &DocumentId) -> Result<Vec<Chunk>>,
+    ) -> Result<(ClaimedJob, Vec<Chunk>)> {
+        self.store.submit(&IngestJob::new(
+            self.dataset.id.clone(),
+            name.to_owned(),
+            DocumentSource::File { path: name.into() },
+            ContentHash([0; 32]),
+            0,
+        ))?;
+        let job = self.store.claim(LEASE, 1)?.context("the submitted job")?;
+        let chunks = chunks(&self.dataset.id, &job.document)?;
+        Ok((job, chunks))
+    }
+
+    /// Embeds what was claimed, and puts it into the index.
+    pub(crate) fn complete(&self, claimed: Vec<(ClaimedJob, Vec<Chunk>)>) -> Result<()> {
+        let searched = claimed.iter().flat_map(|(_, chunks)| chunks).filter(is_searched);
+        let texts: Vec<String> = searched.map(Chunk::contextual_text).collect();
         let mut vectors = Vec::with_capacity(texts.len());
         for texts in texts.chunks(TEXTS_TOGETHER) {
             let request = EmbeddingRequest::documents(texts.iter().map(String::as_str));
-            vectors.extend(library.model.embed(&request)?.vectors);
+            vectors.extend(self.model.embed(&request)?.vectors);
         }
         let mut vectors = vectors.into_iter();
+        let mut embedded = |chunk: Chunk| {
+            let vector = is_searched(&&chunk).then(|| vectors.next()).flatten();
+            EmbeddedChunk { chunk, vector: vector.unwrap_or_default() }
+        };
         for (job, chunks) in claimed {
-            let chunks: Vec<EmbeddedChunk> = chunks
-                .into_iter()
-                .zip(&mut vectors)
-                .map(|(chunk, vector)| EmbeddedChunk { chunk, vector })
-                .collect();
-            library.store.complete(&job, chunks.into())?;
+            let chunks: Vec<EmbeddedChunk> = chunks.into_iter().map(&mut embedded).collect();
+            self.store.complete(&job, chunks.into())?;
         }
-        library.store.flush()?;
-        Ok(library)
+        self.store.flush()?;
+        Ok(())
     }
 
-    /// A document's job, and its chunks.
-    fn claimed(&self, place: usize, document: &Document) -> Result<(ClaimedJob, Vec<Chunk>)> {
-        self.store.submit(&IngestJob::new(
-            self.dataset.id.clone(),
-            place.to_string(),
-            DocumentSource::File { path: place.to_string().into() },
-            ContentHash([0; 32]),
-            document.text.len() as u64,
-        ))?;
-        let job = self.store.claim(LEASE, 1)?.context("the submitted job")?;
-        let chunk = |(ordinal, text): (usize, &str)| -> Result<Chunk> {
-            let title = Some(document.title.clone()).filter(|title| !title.is_empty());
-            Ok(Chunk {
-                ordinal: ordinal as u32,
-                headings: title.into_iter().collect(),
-                ..Chunk::new(
-                    format!("{place}-{ordinal}").parse()?,
-                    self.dataset.id.clone(),
-                    job.document.clone(),
-                    text.to_owned(),
-                )
-            })
+    /// What the retriever answers with its defaults.
+    pub(crate) fn passages(&self, question: &str, top: usize) -> Result<Vec<RetrievedChunk>> {
+        let request = RetrieveRequest {
+            question: question.into(),
+            datasets: vec![self.dataset.clone()],
+            top,
+            ..RetrieveRequest::default()
         };
-        let passages = passages(&document.text).into_iter().enumerate();
-        let chunks = passages.map(chunk).collect::<Result<Vec<_>>>()?;
-        Ok((job, chunks))
+        Ok(self.retriever.retrieve(&request)?.chunks)
     }
 
     pub(crate) fn by_text(&self, question: &str) -> Result<Vec<usize>> {
@@ -126,13 +140,7 @@ impl Library {
     }
 
     pub(crate) fn by_both(&self, question: &str) -> Result<Vec<usize>> {
-        let request = RetrieveRequest {
-            question: question.into(),
-            datasets: vec![self.dataset.clone()],
-            top: DEPTH,
-            ..RetrieveRequest::default()
-        };
-        let found = self.retriever.retrieve(&request)?.chunks;
+        let found = self.passages(question, DEPTH)?;
         Ok(documents_of(found.into_iter().map(|found| found.chunk.id).collect()))
     }
 
@@ -146,6 +154,29 @@ impl Library {
             ..SearchQuery::default()
         }
     }
+}
+
+fn is_searched(chunk: &&Chunk) -> bool {
+    chunk.kind.is_searched()
+}
+
+/// A document of a labelled set as one chunk, or a long one as several.
+fn corpus_chunks(
+    place: usize,
+    document: &Document,
+    dataset: &DatasetId,
+    of: &DocumentId,
+) -> Result<Vec<Chunk>> {
+    let title = Some(document.title.clone()).filter(|title| !title.is_empty());
+    let chunk = |(ordinal, text): (usize, &str)| -> Result<Chunk> {
+        let id = format!("{place}-{ordinal}").parse()?;
+        Ok(Chunk {
+            ordinal: ordinal as u32,
+            headings: title.iter().cloned().collect(),
+            ..Chunk::new(id, dataset.clone(), of.clone(), text.to_owned())
+        })
+    };
+    cut(&document.text).into_iter().enumerate().map(chunk).collect()
 }
 
 fn ids(hits: Vec<ChunkHit>) -> Vec<ChunkId> {
@@ -163,7 +194,7 @@ fn documents_of(chunks: Vec<ChunkId>) -> Vec<usize> {
 }
 
 /// A document as it is; a long one as pieces of paragraphs.
-fn passages(text: &str) -> Vec<&str> {
+fn cut(text: &str) -> Vec<&str> {
     if text.len() <= LONGEST_PASSAGE {
         return vec![text];
     }
@@ -184,9 +215,9 @@ mod tests {
 
     #[test]
     fn long_documents_are_cut_and_nothing_is_lost() {
-        assert_eq!(passages("short\ntext"), ["short\ntext"]);
+        assert_eq!(cut("short\ntext"), ["short\ntext"]);
         let long = "A line of text.\n".repeat(1000);
-        let pieces = passages(&long);
+        let pieces = cut(&long);
         assert!(pieces.len() > 5 && pieces.concat() == long);
     }
 

@@ -1,6 +1,9 @@
 //! Measures quality on labelled data.
 
+mod chunking;
+mod evidence;
 mod library;
+mod overlap;
 pub(crate) mod parsing;
 mod quality;
 mod retrieval;
@@ -18,6 +21,8 @@ pub(crate) struct Args {
 
 #[derive(Subcommand)]
 enum What {
+    /// How much of the evidence for questions is in the passages found, by how documents are cut
+    Chunking(chunking::Args),
     /// Whether documents are read as expected, and how close their text is to ground truths, for each format
     Parsing(parsing::Args),
     /// nDCG@10 and recall@5 of full text, vectors and both, for each labelled set
@@ -27,6 +32,7 @@ enum What {
 /// Measures and prints.
 pub(crate) fn run(args: Args) -> Result<()> {
     match args.what {
+        What::Chunking(args) => chunking::run(&args),
         What::Parsing(args) => parsing::run(&args),
         What::Retrieval(args) => retrieval::run(&args),
     }

@@ -74,7 +74,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
 }
 
 /// The model in this directory; without one all-MiniLM-L6-v2, or nothing where that cannot be had.
-fn trained(directory: Option<&Path>) -> Result<Option<Arc<dyn SyncEmbeddingModel>>> {
+pub(crate) fn trained(directory: Option<&Path>) -> Result<Option<Arc<dyn SyncEmbeddingModel>>> {
     let directory = match directory {
         Some(directory) => directory.to_owned(),
         None => match weights::minilm() {

@@ -89,7 +89,8 @@ fn is_set(directory: &Path) -> bool {
     directory.join("corpus.jsonl").is_file()
 }
 
-fn read_lines<T: for<'de> Deserialize<'de>>(path: &Path) -> Result<Vec<T>> {
+/// The JSON values of a file, one a line.
+pub(crate) fn read_lines<T: for<'de> Deserialize<'de>>(path: &Path) -> Result<Vec<T>> {
     let text = fs::read_to_string(path).with_context(|| format!("reading {}", path.display()))?;
     text.lines()
         .enumerate()
