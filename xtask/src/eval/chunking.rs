@@ -144,15 +144,16 @@ fn measure(
     let chunker = StructuralChunker::default();
     let mut names: HashMap<DocumentId, &str> = HashMap::new();
     let mut chunks = 0;
+    let mut claimed = Vec::new();
     for parsed in documents {
-        let document = library.add(&parsed.name, |dataset, document| {
-            let cut = chunker.chunk(dataset, document, &parsed.document, options);
-            chunks += cut.len();
-            Ok(cut)
+        let (job, cut) = library.claim(&parsed.name, |dataset, document| {
+            Ok(chunker.chunk(dataset, document, &parsed.document, options))
         })?;
-        names.insert(document, &parsed.name);
+        chunks += cut.len();
+        names.insert(job.document.clone(), &parsed.name);
+        claimed.push((job, cut));
     }
-    let library = library.finish()?;
+    library.complete(claimed)?;
     let (mut first, mut in_room) = (Vec::new(), Vec::new());
     for question in &set.questions {
         let found = library.passages(&question.text, MOST)?;

@@ -27,7 +27,7 @@ const TEXTS_TOGETHER: usize = 256;
 /// Longer than any set takes to be embedded.
 const LEASE: Duration = Duration::from_secs(24 * 3600);
 
-/// Documents in a store, embedded by one model. Rankings are of the documents of a labelled set, by their places in its
+/// Documents in a store, embedded by one model. Rankings are of a labelled set's documents, by their places in its
 /// corpus, best first.
 pub(crate) struct Library {
     store: Arc<EmbeddedStore>,
@@ -41,13 +41,14 @@ impl Library {
     /// The corpus of a labelled set.
     pub(crate) fn of(documents: &[Document], model: Arc<dyn SyncEmbeddingModel>) -> Result<Self> {
         let library = Self::empty(model)?;
-        let cut = |(place, document): (usize, &Document)| {
-            library
-                .cut(&place.to_string(), |dataset, of| corpus_chunks(place, document, dataset, of))
+        let claim = |(place, document): (usize, &Document)| {
+            library.claim(&place.to_string(), |dataset, of| {
+                corpus_chunks(place, document, dataset, of)
+            })
         };
-        let cut = documents.iter().enumerate().map(cut).collect::<Result<Vec<_>>>()?;
-        library.complete(cut)?;
-        library.finish()
+        let claimed = documents.iter().enumerate().map(claim).collect::<Result<Vec<_>>>()?;
+        library.complete(claimed)?;
+        Ok(library)
     }
 
     pub(crate) fn empty(model: Arc<dyn SyncEmbeddingModel>) -> Result<Self> {
@@ -76,20 +77,8 @@ impl Library {
         Ok(Self { store, dataset, model, retriever, _directory: directory })
     }
 
-    /// Adds a document as the chunks that are made for it.
-    pub(crate) fn add(
-        &self,
-        name: &str,
-        chunks: impl FnOnce(&DatasetId, &DocumentId) -> Result<Vec<Chunk>>,
-    ) -> Result<DocumentId> {
-        let cut = self.cut(name, chunks)?;
-        let document = cut.0.document.clone();
-        self.complete(vec![cut])?;
-        Ok(document)
-    }
-
-    /// A document's job, and its chunks.
-    fn cut(
+    /// A document's job, and the chunks that are made for it.
+    pub(crate) fn claim(
         &self,
         name: &str,
         chunks: impl FnOnce(&DatasetId, &DocumentId) -> Result<Vec<Chunk>>,
@@ -106,32 +95,26 @@ impl Library {
         Ok((job, chunks))
     }
 
-    /// Embeds documents together, in whole batches, and completes them.
-    fn complete(&self, cut: Vec<(ClaimedJob, Vec<Chunk>)>) -> Result<()> {
-        let chunks = cut.iter().flat_map(|(_, chunks)| chunks);
-        let texts: Vec<String> =
-            chunks.filter(|chunk| chunk.kind.is_searched()).map(Chunk::contextual_text).collect();
+    /// Embeds what was claimed, and puts it into the index.
+    pub(crate) fn complete(&self, claimed: Vec<(ClaimedJob, Vec<Chunk>)>) -> Result<()> {
+        let searched = claimed.iter().flat_map(|(_, chunks)| chunks).filter(is_searched);
+        let texts: Vec<String> = searched.map(Chunk::contextual_text).collect();
         let mut vectors = Vec::with_capacity(texts.len());
         for texts in texts.chunks(TEXTS_TOGETHER) {
             let request = EmbeddingRequest::documents(texts.iter().map(String::as_str));
             vectors.extend(self.model.embed(&request)?.vectors);
         }
         let mut vectors = vectors.into_iter();
-        for (job, chunks) in cut {
-            let embedded = |chunk: Chunk| {
-                let vector = chunk.kind.is_searched().then(|| vectors.next());
-                EmbeddedChunk { chunk, vector: vector.flatten().unwrap_or_default() }
-            };
-            let chunks: Vec<EmbeddedChunk> = chunks.into_iter().map(embedded).collect();
+        let mut embedded = |chunk: Chunk| {
+            let vector = is_searched(&&chunk).then(|| vectors.next()).flatten();
+            EmbeddedChunk { chunk, vector: vector.unwrap_or_default() }
+        };
+        for (job, chunks) in claimed {
+            let chunks: Vec<EmbeddedChunk> = chunks.into_iter().map(&mut embedded).collect();
             self.store.complete(&job, chunks.into())?;
         }
-        Ok(())
-    }
-
-    /// Writes everything to the index.
-    pub(crate) fn finish(self) -> Result<Self> {
         self.store.flush()?;
-        Ok(self)
+        Ok(())
     }
 
     /// What the retriever answers with its defaults.
@@ -173,6 +156,10 @@ impl Library {
     }
 }
 
+fn is_searched(chunk: &&Chunk) -> bool {
+    chunk.kind.is_searched()
+}
+
 /// A document of a labelled set as one chunk, or a long one as several.
 fn corpus_chunks(
     place: usize,
@@ -181,15 +168,15 @@ fn corpus_chunks(
     of: &DocumentId,
 ) -> Result<Vec<Chunk>> {
     let title = Some(document.title.clone()).filter(|title| !title.is_empty());
-    let chunk = |(ordinal, text): (usize, &&str)| -> Result<Chunk> {
+    let chunk = |(ordinal, text): (usize, &str)| -> Result<Chunk> {
         let id = format!("{place}-{ordinal}").parse()?;
         Ok(Chunk {
             ordinal: ordinal as u32,
             headings: title.iter().cloned().collect(),
-            ..Chunk::new(id, dataset.clone(), of.clone(), (*text).to_owned())
+            ..Chunk::new(id, dataset.clone(), of.clone(), text.to_owned())
         })
     };
-    cut(&document.text).iter().enumerate().map(chunk).collect()
+    cut(&document.text).into_iter().enumerate().map(chunk).collect()
 }
 
 fn ids(hits: Vec<ChunkHit>) -> Vec<ChunkId> {
