@@ -223,7 +223,7 @@ async fn one_broken_file_fails_alone() {
     assert_eq!(summary.added, 5);
     let expected = [
         ("empty.pdf", "the file is empty"),
-        ("picture.md", "files of type image/png are not read here"),
+        ("picture.md", "the file is an image; a vision model is needed to read it"),
     ]
     .map(|(name, reason)| (name.to_owned(), reason.to_owned()));
     assert_eq!(summary.failed, expected);

@@ -24,7 +24,7 @@ fn as_a_worker() {
 #[test]
 fn as_a_hanging_worker() {
     if std::env::args().any(|arg| arg == HANG) {
-        println!("colloquy-parse-worker 1");
+        println!("colloquy-parse-worker 2");
         std::thread::park();
     }
 }

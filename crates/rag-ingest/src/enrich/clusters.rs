@@ -60,9 +60,9 @@ mod tests {
         let subject = |angle: f32| vec![angle.cos(), angle.sin()];
         let row: Vec<Vec<f32>> =
             [0.0, 0.1, 0.0, 0.1, 1.5, 1.4, 1.5, 1.4, 3.0, 3.1].map(subject).to_vec();
-        let options = SummaryOptions { threshold: 0.1, ..SummaryOptions::default() };
+        let options = SummaryOptions { threshold: 0.2, ..SummaryOptions::default() };
         let found = clusters(&row, &options);
-        assert_eq!(found, [0..4, 4..10]);
+        assert_eq!(found, [0..4, 4..8, 8..10]);
         assert_eq!(clusters(&row[..8], &options), [0..8], "few are one");
         assert!(clusters(&[], &options).is_empty());
     }
