@@ -87,6 +87,12 @@ fn check_spans(name: &str, parsed: &ParsedDocument) {
         assert!(parsed.text.get(block.span.clone()).is_some(), "{name}");
         let page = block.place.page.unwrap_or(parsed.pages);
         assert!(page <= parsed.pages, "{name}");
+        if let Some(bounds) = block.place.bounds {
+            let size = parsed.page_sizes[page as usize - 1];
+            assert!(0.0 <= bounds.left && bounds.left < bounds.right, "{name}");
+            assert!(0.0 <= bounds.top && bounds.top < bounds.bottom, "{name}");
+            assert!(bounds.right <= size.width && bounds.bottom <= size.height, "{name}");
+        }
         end = block.span.end;
     }
     assert!(!parsed.blocks.is_empty(), "{name}");
@@ -172,6 +178,20 @@ fn broken_and_closed_pdfs() {
             ("ocr_test_rotated_90.pdf", NoText),
         ],
     );
+}
+
+#[test]
+fn scans_are_pictures_for_models() {
+    let parser = parser();
+    for file in documents("pdf-scanned") {
+        let bytes = std::fs::read(&file).unwrap();
+        let request = ParseRequest { pictures: true, ..ParseRequest::new("scan.pdf", &bytes) };
+        let parsed = parser.parse(&request).unwrap();
+        let pages: Vec<u32> =
+            parsed.pictures.iter().filter_map(|picture| picture.place.page).collect();
+        let expected: Vec<u32> = (1..=parsed.pages).collect();
+        assert_eq!(pages, expected, "{}", file.display());
+    }
 }
 
 #[test]
