@@ -174,7 +174,14 @@ impl App {
     /// # Errors
     /// An unknown model, or one that cannot be asked for the length of its vectors.
     pub async fn embedding_identity(&self) -> Result<EmbeddingIdentity, ModelError> {
-        let name = &self.config.defaults.embedding;
+        self.identity_of(&self.config.defaults.embedding).await
+    }
+
+    /// What the vectors of the embedding model of this name are.
+    ///
+    /// # Errors
+    /// As [`embedding_identity`](Self::embedding_identity).
+    pub async fn identity_of(&self, name: &str) -> Result<EmbeddingIdentity, ModelError> {
         let model = self.bundle.registry().embedding(name)?;
         let dimensions = match model.info().limits.dimensions {
             Some(dimensions) => dimensions,

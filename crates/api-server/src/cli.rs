@@ -6,7 +6,10 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use llm_usage::Dimension;
-use rag_core::MetadataFilter;
+use rag_core::{ChunkMethod, MetadataFilter};
+use serde::Deserialize;
+use serde::de::IntoDeserializer;
+use serde::de::value::{Error as Malformed, StrDeserializer};
 
 /// A RAG dialog server: ingests documents, retrieves, and streams cited answers over any provider.
 #[derive(Debug, Parser)]
@@ -29,6 +32,8 @@ pub enum Command {
     Ask(AskArgs),
     /// Ingest files and folders
     Ingest(IngestArgs),
+    /// Move a dataset to another embedding model
+    Reembed(ReembedArgs),
     /// Search without answering, and show scores
     Search(SearchArgs),
     /// List the models that can be reached
@@ -91,6 +96,9 @@ pub struct ServeArgs {
     /// File or folder to ingest into the dataset `default` (repeatable)
     #[arg(long, value_name = "PATH")]
     pub ingest: Vec<PathBuf>,
+    /// Go on following what changes in the ingested folders; documents whose files are removed are removed
+    #[arg(long, requires = "ingest")]
+    pub watch: bool,
     #[allow(missing_docs)]
     #[command(flatten)]
     pub recordings: RecordingArgs,
@@ -133,6 +141,41 @@ pub struct IngestArgs {
     /// The dataset
     #[arg(long, value_name = "NAME", default_value = "default")]
     pub dataset: String,
+    /// How files that are new or changed are cut: naive, qa, table, paper, book, laws, manual, presentation, one, email,
+    /// picture, tag [default: the dataset's]
+    #[arg(long, value_name = "METHOD", value_parser = chunk_method)]
+    pub method: Option<ChunkMethod>,
+    /// The most tokens of a passage of these files [default: the dataset's]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(16..=8192))]
+    pub chunk_tokens: Option<u32>,
+    /// Go on following what changes in the folders; documents whose files are removed are removed
+    #[arg(long)]
+    pub watch: bool,
+    /// Print one JSON event a line
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `reembed`
+#[derive(Args, Clone, Debug)]
+pub struct ReembedArgs {
+    #[allow(missing_docs)]
+    #[command(flatten)]
+    pub common: CommonArgs,
+    /// The dataset
+    #[arg(long, value_name = "NAME", default_value = "default")]
+    pub dataset: String,
+    /// The embedding model: `provider/model`, or a name of the configuration
+    #[arg(long, value_name = "REF")]
+    pub model: String,
+    /// Print one JSON event a line
+    #[arg(long)]
+    pub json: bool,
+}
+
+fn chunk_method(name: &str) -> Result<ChunkMethod, String> {
+    let name: StrDeserializer<'_, Malformed> = name.into_deserializer();
+    ChunkMethod::deserialize(name).map_err(|error| error.to_string())
 }
 
 /// `search`
@@ -256,6 +299,7 @@ impl Command {
             Command::Serve(args) => args.common.clone(),
             Command::Ask(args) => args.common.clone(),
             Command::Ingest(args) => args.common.clone(),
+            Command::Reembed(args) => args.common.clone(),
             Command::Search(args) => args.common.clone(),
             Command::Models(args) => args.common.clone(),
             Command::Usage(args) => args.common.clone(),

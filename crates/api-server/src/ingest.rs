@@ -1,19 +1,20 @@
 //! Taking files into a dataset: for `serve --ingest`, `ask --docs` and `ingest`.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 use std::fmt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
-use rag_core::{Dataset, DatasetSettings, DocumentId, MetadataStore};
-use rag_ingest::{Scan, ScanOptions, SubmitOptions};
+use rag_core::{ChunkMethod, ChunkingOptions, Dataset, DatasetSettings, DocumentId, MetadataStore};
+use rag_ingest::{ScanOptions, SubmitOptions, WatchOptions};
+use serde::Serialize;
 
 use crate::app::App;
 
 /// What became of the files.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize)]
 pub struct Ingested {
     /// Documents that were new or had changed.
     pub added: u64,
@@ -46,11 +47,38 @@ impl fmt::Display for Ingested {
 /// # Errors
 /// The store's, and an embedding model that the dataset cannot have. Files that fail are in the result.
 pub async fn ingest(app: &Arc<App>, name: &str, paths: &[PathBuf]) -> Result<Ingested> {
+    ingest_cut(app, name, paths, Cut::default()).await
+}
+
+/// How files are cut, where that differs from their dataset.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Cut {
+    pub(crate) method: Option<ChunkMethod>,
+    pub(crate) max_tokens: Option<u32>,
+}
+
+impl Cut {
+    fn options(self, dataset: &Dataset) -> Option<ChunkingOptions> {
+        let usual = dataset.settings.chunking.clone();
+        let method = self.method.unwrap_or(usual.method);
+        let max_tokens = self.max_tokens.unwrap_or(usual.max_tokens);
+        let differs = self.method.is_some() || self.max_tokens.is_some();
+        differs.then_some(ChunkingOptions { method, max_tokens, ..usual })
+    }
+}
+
+/// The same, with files that are new or changed cut as is said.
+pub(crate) async fn ingest_cut(
+    app: &Arc<App>,
+    name: &str,
+    paths: &[PathBuf],
+    cut: Cut,
+) -> Result<Ingested> {
     let began = Instant::now();
     let dataset = dataset(app, name).await?;
-    let scan = scan(app, paths).await?;
-    let names: HashSet<String> = scan.files.iter().map(|file| file.name.clone()).collect();
-    let submission = app.pipeline.submit(&dataset.id, scan, SubmitOptions::default()).await?;
+    let scan = app.pipeline.scan(paths.to_vec(), scan_options()).await?;
+    let options = SubmitOptions { chunking: cut.options(&dataset), ..SubmitOptions::default() };
+    let submission = app.pipeline.submit(&dataset.id, scan, options).await?;
     let run = app.pipeline.run_until_idle().await?;
 
     let mut failed = submission.failed;
@@ -63,12 +91,35 @@ pub async fn ingest(app: &Arc<App>, name: &str, paths: &[PathBuf]) -> Result<Ing
         unchanged: submission.unchanged,
         failed,
         chunks: run.chunks,
-        documents: searchable(app, &dataset, names).await?,
+        documents: searchable(app, &dataset, submission.names).await?,
         took: began.elapsed(),
     })
 }
 
+/// Has the dataset `name` follow what is in the folders, until this is dropped.
+///
+/// # Errors
+/// The store's.
+pub(crate) async fn watch(app: &Arc<App>, name: &str, paths: &[PathBuf]) -> Result<()> {
+    let dataset = dataset(app, name).await?;
+    let options = WatchOptions { scan: scan_options(), ..WatchOptions::default() };
+    let watching = app.pipeline.watch(&dataset.id, paths.to_vec(), options, std::future::pending());
+    let working = app.pipeline.run(std::future::pending());
+    tokio::try_join!(watching, working)?;
+    Ok(())
+}
+
+/// Files of a folder are named after it (`docs/guide.md`), so that a source reads well.
+fn scan_options() -> ScanOptions {
+    ScanOptions { folder_names: true, ..ScanOptions::default() }
+}
+
+/// The dataset of this name. One that is there keeps its embedding, whatever the default is by now.
 async fn dataset(app: &Arc<App>, name: &str) -> Result<Dataset> {
+    let (store, tenant, wanted) = (app.store.clone(), app.tenant(), name.to_owned());
+    if let Some(dataset) = app.callers.run(move || store.dataset(&tenant, &wanted)).await?? {
+        return Ok(dataset);
+    }
     let embedding = app.embedding_identity().await.context("asking the embedding model")?;
     let (store, tenant, name) = (app.store.clone(), app.tenant(), name.to_owned());
     let settings = DatasetSettings::default();
@@ -76,47 +127,16 @@ async fn dataset(app: &Arc<App>, name: &str) -> Result<Dataset> {
     Ok(app.callers.run(ensured).await??)
 }
 
-/// Finds the files. Those of a folder are named after it (`docs/guide.md`), so that the `README.md` of one folder does
-/// not replace another's, whichever command brought it in.
-async fn scan(app: &Arc<App>, paths: &[PathBuf]) -> Result<Scan> {
-    let mut all = Scan::default();
-    for path in paths {
-        let mut scan = app.pipeline.scan(vec![path.clone()], ScanOptions::default()).await?;
-        if let Some(folder) = folder_name(path) {
-            for file in &mut scan.files {
-                file.name = format!("{folder}/{}", file.name);
-            }
-        }
-        all.files.append(&mut scan.files);
-        all.skipped.append(&mut scan.skipped);
-    }
-    let mut seen: HashMap<String, PathBuf> = HashMap::new();
-    all.files.retain(|file| match seen.insert(file.name.clone(), file.path.clone()) {
-        None => true,
-        Some(first) => {
-            if first != file.path {
-                tracing::warn!(name = file.name, "two folders of one name hold this file");
-            }
-            false
-        }
-    });
-    Ok(all)
-}
-
-fn folder_name(path: &Path) -> Option<String> {
-    let folder = path.canonicalize().ok().filter(|path| path.is_dir())?;
-    Some(folder.file_name()?.to_string_lossy().into_owned())
-}
-
 /// The documents of these names that have something to find.
 async fn searchable(
     app: &Arc<App>,
     dataset: &Dataset,
-    names: HashSet<String>,
+    names: Vec<String>,
 ) -> Result<Vec<DocumentId>> {
     if names.is_empty() {
         return Ok(Vec::new());
     }
+    let names: HashSet<String> = names.into_iter().collect();
     let (store, dataset) = (app.store.clone(), dataset.id.clone());
     let all = app.callers.run(move || store.documents(&dataset)).await??;
     let wanted = all.into_iter().filter(|it| it.chunks > 0 && names.contains(&it.name));

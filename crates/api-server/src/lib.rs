@@ -98,6 +98,7 @@ async fn execute(
         Command::Serve(args) => commands::serve(args, config, environment, began).await,
         Command::Ask(args) => commands::ask(args, config, environment).await,
         Command::Ingest(args) => commands::ingest(args, config, environment).await,
+        Command::Reembed(args) => commands::reembed(args, config, environment).await,
         Command::Search(args) => commands::search(args, config, environment).await,
         Command::Models(args) => commands::models(args, config, environment).await,
         Command::Usage(args) => commands::usage(args, config),

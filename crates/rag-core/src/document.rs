@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{ContentHash, DatasetId, DocumentId, Metadata};
+use crate::{ContentHash, DatasetId, DocumentId, DocumentSource, Metadata};
 
 /// A document of a dataset.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -29,6 +29,10 @@ pub struct Document {
     pub metadata: Metadata,
     /// Milliseconds since the epoch.
     pub updated_at: i64,
+    /// Where its bytes were when it was submitted last, where that is known. Not told to others: it is a path of the
+    /// server's.
+    #[serde(skip)]
+    pub source: Option<DocumentSource>,
 }
 
 /// How far a document is.

@@ -13,4 +13,7 @@ pub enum IngestError {
     /// The pool for blocking work takes no more, or a part of the pipeline panicked on it.
     #[error("the work could not be run")]
     Pool(#[from] PoolError),
+    /// A model that everything depends on cannot be used, after all patience; the reason is for people.
+    #[error("the embedding model cannot be used: {0}")]
+    Model(String),
 }

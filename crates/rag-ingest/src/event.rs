@@ -58,6 +58,13 @@ pub enum IngestEvent {
         /// One line.
         reason: String,
     },
+    /// A document was removed, since its file is gone.
+    Removed {
+        /// Which document.
+        document: DocumentId,
+        /// Its name.
+        name: String,
+    },
     /// A document's ingestion was cancelled. What was searchable of it before still is.
     Cancelled {
         /// Which document.

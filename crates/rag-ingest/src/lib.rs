@@ -65,15 +65,18 @@ mod event;
 mod hash;
 mod held_job;
 mod job;
+mod names;
 mod patience;
 mod pictures;
 mod pipeline;
 mod rate;
+mod reembed;
 mod scan;
 mod stages;
 mod submit;
 mod summary;
 mod trouble;
+mod watch;
 mod worker;
 
 pub use error::IngestError;
@@ -85,3 +88,4 @@ pub use pipeline::{
 pub use scan::{FoundFile, Scan, ScanOptions, SkippedFile, scan};
 pub use submit::{Submission, SubmitOptions, Urgency};
 pub use summary::Summary;
+pub use watch::WatchOptions;

@@ -7,7 +7,6 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use llm_core::{ErrorKind, ModelError, Retry, RetryHint};
 use tokio::time::Instant;
 
-use crate::held_job::HeldJob;
 use crate::pipeline::Shared;
 use crate::trouble::one_line;
 use crate::{IngestEvent, Pause};
@@ -32,11 +31,10 @@ impl Answers {
 /// repeated after a pause, longer each time, while the whole pipeline is seen to wait, until either
 /// - it failed `model_attempts` times, and the model answered other calls meanwhile: then this one is at fault; or
 /// - the pipeline's patience is over.
-pub(crate) async fn ask<T, F>(held: &HeldJob, call: impl Fn() -> F) -> Result<T, ModelError>
+pub(crate) async fn ask<T, F>(shared: &Shared, call: impl Fn() -> F) -> Result<T, ModelError>
 where
     F: Future<Output = Result<T, ModelError>>,
 {
-    let shared = held.shared();
     let began = Instant::now();
     let mut attempt = 1;
     loop {

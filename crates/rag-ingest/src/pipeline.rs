@@ -12,7 +12,7 @@ use llm_bundle::{PoolError, Priority, SyncPool};
 use llm_core::{ChatModel, EmbeddingModel, ErrorKind, ModelError, Operation, VisionModel};
 use rag_core::{
     ArtifactStore, ChunkIndex, DatasetId, DocumentChunker, DocumentId, DocumentParser,
-    EmbeddingIdentity, MetadataStore,
+    EmbeddingIdentity, MetadataStore, ReembeddingStore, StoreError,
 };
 use tokio::sync::{Notify, broadcast, watch};
 use tokio::task::JoinHandle;
@@ -22,13 +22,17 @@ use crate::patience::Answers;
 use crate::rate::Rate;
 use crate::scan::{self, Scan, ScanOptions};
 use crate::submit::{self, Submission, SubmitOptions};
+use crate::watch::Seen;
 use crate::worker::{self, Until};
 use crate::{IngestError, IngestEvent, Progress, Summary};
 
 /// All sides of a store: every type that has them is one.
-pub trait IngestStore: MetadataStore + ChunkIndex + ArtifactStore {}
+pub trait IngestStore: MetadataStore + ChunkIndex + ArtifactStore + ReembeddingStore {}
 
-impl<S: MetadataStore + ChunkIndex + ArtifactStore + ?Sized> IngestStore for S {}
+impl<S> IngestStore for S where
+    S: MetadataStore + ChunkIndex + ArtifactStore + ReembeddingStore + ?Sized
+{
+}
 
 /// Gives the embedding model of an identity.
 pub type EmbedderFor =
@@ -233,7 +237,18 @@ impl Pipeline {
         scan: Scan,
         options: SubmitOptions,
     ) -> Result<Submission, IngestError> {
-        submit::submit(&self.shared, dataset, scan, options).await
+        self.submit_seen(dataset, scan, options, None).await
+    }
+
+    /// The same, without reading files that were seen as they are.
+    pub(crate) async fn submit_seen(
+        &self,
+        dataset: &DatasetId,
+        scan: Scan,
+        options: SubmitOptions,
+        seen: Option<Arc<Seen>>,
+    ) -> Result<Submission, IngestError> {
+        submit::submit(&self.shared, dataset, scan, options, seen).await
     }
 
     /// Takes back the job of a document, queued or running: work on it stops at its next `await`. What was searchable of
@@ -251,6 +266,25 @@ impl Pipeline {
         shared.count(|progress| progress.cancelled += 1);
         shared.tell(IngestEvent::Cancelled { document: document.clone() });
         Ok(true)
+    }
+
+    /// Queues a document again that failed or was cancelled, as it was submitted last. Whether it did: not when the
+    /// document does not exist, is searchable as it is, or has a job.
+    ///
+    /// # Errors
+    /// The store's, also when nothing is known any more of where its bytes are; and the pool's.
+    pub async fn retry(&self, document: &DocumentId) -> Result<bool, IngestError> {
+        let shared = &self.shared;
+        let id = document.clone();
+        let retry = move |store: &dyn IngestStore| {
+            let queued = store.retry(&id)?;
+            Ok::<_, StoreError>((queued, store.document(&id)?))
+        };
+        let (queued, document) = shared.with_store(retry).await??;
+        if queued {
+            shared.queued(1, document.map_or(0, |document| document.bytes));
+        }
+        Ok(queued)
     }
 
     /// Finds, submits, and works until nothing is left to do (of this dataset or any other).
@@ -296,7 +330,23 @@ impl Pipeline {
     }
 }
 
+impl Pipeline {
+    pub(crate) fn shared(&self) -> &Arc<Shared> {
+        &self.shared
+    }
+}
+
 impl Shared {
+    /// So many jobs were queued.
+    pub(crate) fn queued(&self, documents: u64, bytes: u64) {
+        self.count(|progress| {
+            progress.queued += documents;
+            progress.queued_bytes += bytes;
+        });
+        self.tell(IngestEvent::Queued { total: documents });
+        self.submitted.notify_waiters();
+    }
+
     pub(crate) fn tell(&self, event: IngestEvent) {
         // Nobody may be listening.
         drop(self.events.send(event));

@@ -6,6 +6,8 @@ use std::path::{Path, PathBuf};
 
 use ignore::{DirEntry, WalkBuilder};
 
+use crate::names::numbered;
+
 /// A file to ingest.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FoundFile {
@@ -33,6 +35,9 @@ pub struct Scan {
     pub skipped: Vec<SkippedFile>,
     /// Files of formats that are not taken.
     pub ignored: u64,
+    /// The folders that were looked through, as far as they could be: a document that came from one of these, and is not
+    /// among the files, is gone.
+    pub folders: Vec<PathBuf>,
 }
 
 /// Bounds of a scan.
@@ -42,11 +47,13 @@ pub struct ScanOptions {
     pub most_files: usize,
     /// The most folders inside one another; deeper ones are left out.
     pub most_depth: usize,
+    /// Whether names of files begin with the name of the given folder that they are below.
+    pub folder_names: bool,
 }
 
 impl Default for ScanOptions {
     fn default() -> Self {
-        Self { most_files: 1_000_000, most_depth: 64 }
+        Self { most_files: 1_000_000, most_depth: 64, folder_names: false }
     }
 }
 
@@ -55,11 +62,14 @@ impl Default for ScanOptions {
 /// - A path that is a file is always taken.
 /// - Hidden files and folders are left out; links are followed, and one that leads back to where it came from is told
 ///   once.
-/// - Several folders share one space of names: where a name is taken, the file gets its folder's name in front.
+/// - Several folders share one space of names: where a name is taken, the file gets its folder's name in front, and a
+///   number where that is taken too.
 pub fn scan(paths: &[PathBuf], takes: &dyn Fn(&str) -> bool, options: &ScanOptions) -> Scan {
     let mut found = Found { scan: Scan::default(), names: HashSet::new(), seen: HashSet::new() };
     for path in paths {
-        let path = match std::path::absolute(path)
+        // One spelling for each file, since documents are known by where they came from.
+        let path = match path
+            .canonicalize()
             .and_then(|path| path.metadata().map(|meta| (path, meta)))
         {
             Ok((path, metadata)) if metadata.is_file() => {
@@ -73,7 +83,9 @@ pub fn scan(paths: &[PathBuf], takes: &dyn Fn(&str) -> bool, options: &ScanOptio
                 continue;
             }
         };
-        walk(&path, takes, options, &mut found);
+        if walk(&path, takes, options, &mut found) {
+            found.scan.folders.push(path);
+        }
     }
     found.scan.files.sort_by(|a, b| a.name.cmp(&b.name));
     found.scan
@@ -85,7 +97,13 @@ struct Found {
     seen: HashSet<PathBuf>,
 }
 
-fn walk(folder: &Path, takes: &dyn Fn(&str) -> bool, options: &ScanOptions, found: &mut Found) {
+/// Whether the folder was looked through to its end.
+fn walk(
+    folder: &Path,
+    takes: &dyn Fn(&str) -> bool,
+    options: &ScanOptions,
+    found: &mut Found,
+) -> bool {
     let entries = WalkBuilder::new(folder)
         .standard_filters(false)
         .hidden(true)
@@ -116,9 +134,21 @@ fn walk(folder: &Path, takes: &dyn Fn(&str) -> bool, options: &ScanOptions, foun
                 options.most_files
             );
             found.skip(folder, reason);
-            return;
+            return false;
         }
+        let name = match options.folder_names {
+            true => with_folder(&name, folder),
+            false => name,
+        };
         found.add(name, entry.path(), Some(folder));
+    }
+    true
+}
+
+fn with_folder(name: &str, folder: &Path) -> String {
+    match folder.file_name() {
+        Some(folder) => format!("{}/{name}", folder.to_string_lossy()),
+        None => name.to_owned(),
     }
 }
 
@@ -134,17 +164,17 @@ impl Found {
         if !self.seen.insert(path.to_owned()) {
             return;
         }
-        let folder = folder.and_then(Path::file_name).map(|name| name.to_string_lossy());
         let mut name = name;
         if self.names.contains(&name)
             && let Some(folder) = folder
+            && !name.contains('/')
         {
-            name = format!("{folder}/{name}");
+            name = with_folder(&name, folder);
         }
         let mut unique = name.clone();
         let mut number = 2;
         while !self.names.insert(unique.clone()) {
-            unique = format!("{name} ({number})");
+            unique = numbered(&name, number);
             number += 1;
         }
         self.scan.files.push(FoundFile { name: unique, path: path.to_owned() });

@@ -1,28 +1,33 @@
 //! From files found to durable jobs.
 
 use std::collections::{HashMap, HashSet};
+use std::io;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use futures::{StreamExt, TryStreamExt, stream};
 use rag_core::{
-    ContentHash, DatasetId, Document, DocumentSource, DocumentStatus, IngestJob, StoreError,
-    Submitted,
+    ChunkingOptions, ContentHash, DatasetId, Document, DocumentSource, DocumentStatus, IngestJob,
+    StoreError, Submitted,
 };
 
 use crate::pipeline::{IngestStore, Shared};
-use crate::scan::{self, FoundFile, Scan, ScanOptions};
-use crate::{IngestError, IngestEvent, hash};
+use crate::scan::{self, FoundFile, Scan, ScanOptions, SkippedFile};
+use crate::watch::{self, Seen};
+use crate::{IngestError, IngestEvent, hash, names};
 
 /// How files are submitted.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct SubmitOptions {
     /// How [`Pipeline::ingest`](crate::Pipeline::ingest) finds files.
     pub scan: ScanOptions,
-    /// Remove documents of the dataset that are not among the files. Only for a dataset that holds nothing but these
-    /// files. Not done when something could not be read: what seems gone may only be out of reach.
+    /// Remove documents that came from the scanned folders and are not among the files. Those that came from elsewhere
+    /// stay, and so does what cannot be read: it may only be out of reach.
     pub prune: bool,
     /// Which jobs are taken first.
     pub urgency: Urgency,
+    /// How to cut these files; `None`: as the dataset says.
+    pub chunking: Option<ChunkingOptions>,
 }
 
 /// How soon somebody waits for a document. Jobs of higher urgency are taken first.
@@ -57,7 +62,9 @@ pub struct Submission {
     pub unchanged: u64,
     /// What could not be read: name or path, and reason, sorted.
     pub failed: Vec<(String, String)>,
-    /// Names of documents of the dataset that are not among the files.
+    /// Names of the files' documents.
+    pub names: Vec<String>,
+    /// Names of documents that came from the scanned folders and are not among the files.
     pub missing: Vec<String>,
     /// Whether those were removed.
     pub pruned: bool,
@@ -72,32 +79,32 @@ pub(crate) async fn submit(
     dataset: &DatasetId,
     scan: Scan,
     options: SubmitOptions,
+    seen: Option<Arc<Seen>>,
 ) -> Result<Submission, IngestError> {
     let known = known_documents(shared, dataset).await?;
-    let names: HashSet<String> = scan.files.iter().map(|file| file.name.clone()).collect();
-    let mut submission = Submission::default();
-    for skipped in scan.skipped {
-        let name = skipped.path.display().to_string();
-        shared.tell(IngestEvent::Failed { name: name.clone(), reason: skipped.reason.clone() });
-        submission.failed.push((name, skipped.reason));
+    let (found, names) = (scan.files, known.clone());
+    let files = shared.on_pool(move || names::settle(found, &names)).await?;
+    let mut submission = Submission {
+        names: files.iter().map(|file| file.name.clone()).collect(),
+        ..Submission::default()
+    };
+    for SkippedFile { path, reason } in &scan.skipped {
+        let name = path.display().to_string();
+        shared.tell(IngestEvent::Failed { name: name.clone(), reason: reason.clone() });
+        submission.failed.push((name, reason.clone()));
     }
 
-    let parts: Vec<Vec<FoundFile>> =
-        scan.files.chunks(AT_ONCE).map(<[FoundFile]>::to_vec).collect();
+    let part = Part { dataset: dataset.clone(), known, options: options.clone(), seen };
+    let parts: Vec<Vec<FoundFile>> = files.chunks(AT_ONCE).map(<[FoundFile]>::to_vec).collect();
     let threads = shared.parts.pool.status().threads;
     let mut outcomes = stream::iter(parts)
-        .map(|files| submit_part(shared, dataset, files, &known, options.urgency))
+        .map(|files| submit_part(shared, part.clone(), files))
         .buffer_unordered(threads);
     while let Some(outcome) = outcomes.try_next().await? {
         submission.unchanged += outcome.unchanged;
         submission.queued += outcome.queued;
         if outcome.queued > 0 {
-            shared.count(|progress| {
-                progress.queued += outcome.queued;
-                progress.queued_bytes += outcome.queued_bytes;
-            });
-            shared.tell(IngestEvent::Queued { total: outcome.queued });
-            shared.submitted.notify_waiters();
+            shared.queued(outcome.queued, outcome.queued_bytes);
         }
         for (name, reason) in outcome.failed {
             shared.tell(IngestEvent::Failed { name: name.clone(), reason: reason.clone() });
@@ -106,20 +113,37 @@ pub(crate) async fn submit(
     }
     drop(outcomes);
 
-    let unreadable: HashSet<&str> =
-        submission.failed.iter().map(|(name, _)| name.as_str()).collect();
-    let gone = known.values().filter(|document| {
-        !names.contains(&document.name) && !unreadable.contains(document.name.as_str())
-    });
-    let gone: Vec<Document> = gone.cloned().collect();
+    let gone = gone(&part.known, &submission, &scan.folders, &scan.skipped);
     submission.missing = gone.iter().map(|document| document.name.clone()).collect();
     submission.missing.sort();
-    if options.prune && submission.failed.is_empty() {
+    if options.prune {
         remove(shared, gone).await?;
         submission.pruned = true;
     }
     submission.failed.sort();
     Ok(submission)
+}
+
+/// Documents that came from the folders and are not among the files. What could not be read is not gone.
+fn gone(
+    known: &Known,
+    submission: &Submission,
+    folders: &[PathBuf],
+    skipped: &[SkippedFile],
+) -> Vec<Document> {
+    let files: HashSet<&str> = submission.names.iter().map(String::as_str).collect();
+    let came_from_there = |document: &Document| match &document.source {
+        Some(DocumentSource::File { path }) => {
+            folders.iter().any(|folder| path.starts_with(folder))
+                && !skipped.iter().any(|skipped| path.starts_with(&skipped.path))
+        }
+        _ => false,
+    };
+    known
+        .values()
+        .filter(|it| !files.contains(it.name.as_str()) && came_from_there(it))
+        .cloned()
+        .collect()
 }
 
 type Known = Arc<HashMap<String, Document>>;
@@ -139,52 +163,75 @@ struct PartOutcome {
     failed: Vec<(String, String)>,
 }
 
+/// What all parts of a submission have in common.
+#[derive(Clone)]
+struct Part {
+    dataset: DatasetId,
+    known: Known,
+    options: SubmitOptions,
+    seen: Option<Arc<Seen>>,
+}
+
 async fn submit_part(
     shared: &Shared,
-    dataset: &DatasetId,
+    part: Part,
     files: Vec<FoundFile>,
-    known: &Known,
-    urgency: Urgency,
 ) -> Result<PartOutcome, IngestError> {
-    let (dataset, known) = (dataset.clone(), known.clone());
-    let work = move |store: &dyn IngestStore| submit_files(store, &dataset, files, &known, urgency);
+    let work = move |store: &dyn IngestStore| part.submit(store, files);
     Ok(shared.with_store(work).await??)
 }
 
-fn submit_files(
-    store: &dyn IngestStore,
-    dataset: &DatasetId,
-    files: Vec<FoundFile>,
-    known: &HashMap<String, Document>,
-    urgency: Urgency,
-) -> Result<PartOutcome, StoreError> {
-    let mut outcome = PartOutcome::default();
-    let mut jobs = Vec::new();
-    for file in files {
-        match hash::of_file(&file.path) {
-            Ok((content, _)) if is_ready(known.get(&file.name), content) => outcome.unchanged += 1,
-            Ok((content, bytes)) => {
-                let source = DocumentSource::File { path: file.path };
-                let job = IngestJob::new(dataset.clone(), file.name, source, content, bytes);
-                jobs.push(IngestJob { priority: urgency.priority(), ..job });
-            }
-            Err(error) => {
-                let reason =
-                    format!("{} cannot be read: {}", file.path.display(), scan::plain(&error));
-                outcome.failed.push((file.name, reason));
+impl Part {
+    fn submit(
+        &self,
+        store: &dyn IngestStore,
+        files: Vec<FoundFile>,
+    ) -> Result<PartOutcome, StoreError> {
+        let mut outcome = PartOutcome::default();
+        let mut jobs = Vec::new();
+        for file in files {
+            match self.content(&file.path) {
+                Ok((content, _)) if is_ready(self.known.get(&file.name), content) => {
+                    outcome.unchanged += 1;
+                }
+                Ok((content, bytes)) => jobs.push(self.job(file, content, bytes)),
+                Err(error) => {
+                    let reason =
+                        format!("{} cannot be read: {}", file.path.display(), scan::plain(&error));
+                    outcome.failed.push((file.name, reason));
+                }
             }
         }
-    }
-    for (submitted, job) in store.submit_all(&jobs)?.into_iter().zip(&jobs) {
-        match submitted {
-            Submitted::Queued(_) => {
-                outcome.queued += 1;
-                outcome.queued_bytes += job.bytes;
+        for (submitted, job) in store.submit_all(&jobs)?.into_iter().zip(&jobs) {
+            match submitted {
+                Submitted::Queued(_) => {
+                    outcome.queued += 1;
+                    outcome.queued_bytes += job.bytes;
+                }
+                Submitted::Unchanged(_) => outcome.unchanged += 1,
             }
-            Submitted::Unchanged(_) => outcome.unchanged += 1,
         }
+        Ok(outcome)
     }
-    Ok(outcome)
+
+    /// Hash and size of a file.
+    fn content(&self, path: &Path) -> io::Result<(ContentHash, u64)> {
+        let Some(seen) = &self.seen else { return hash::of_file(path) };
+        if let Some(content) = seen.content(path) {
+            return Ok(content);
+        }
+        let before = watch::stamp(path);
+        let (content, bytes) = hash::of_file(path)?;
+        seen.note(path, before, content);
+        Ok((content, bytes))
+    }
+
+    fn job(&self, file: FoundFile, content: ContentHash, bytes: u64) -> IngestJob {
+        let source = DocumentSource::File { path: file.path };
+        let job = IngestJob::new(self.dataset.clone(), file.name, source, content, bytes);
+        let (priority, chunking) = (self.options.urgency.priority(), self.options.chunking.clone());
+        IngestJob { priority, chunking, ..job }
+    }
 }
 
 /// Known and searchable: no need to ask the store again, once for each of a million files.
@@ -195,8 +242,11 @@ fn is_ready(known: Option<&Document>, content: ContentHash) -> bool {
 }
 
 async fn remove(shared: &Shared, documents: Vec<Document>) -> Result<(), IngestError> {
-    for document in documents {
-        shared.with_store(move |store| store.delete_document(&document.id)).await??;
+    for Document { id: document, name, .. } in documents {
+        let id = document.clone();
+        if shared.with_store(move |store| store.delete_document(&id)).await?? {
+            shared.tell(IngestEvent::Removed { document, name });
+        }
     }
     Ok(())
 }

@@ -1,8 +1,8 @@
 //! Documents in the database.
 
 use rag_core::{
-    ContentHash, DatasetId, Document, DocumentId, DocumentStatus, IngestStage, Metadata,
-    StoreError, StoreStats,
+    ContentHash, DatasetId, Document, DocumentId, DocumentSource, DocumentStatus, IngestStage,
+    Metadata, StoreError, StoreStats,
 };
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
@@ -14,7 +14,7 @@ use crate::{clock, reembedding};
 
 const SELECT: &str =
     "SELECT document.id, dataset.id, document.name, content, bytes, title, pages, chunks, state,
-        detail, updated_at, metadata
+        detail, updated_at, metadata, source
     FROM document JOIN dataset ON dataset.no = document.dataset";
 
 /// A document's number, its dataset's in the indexes, and its version that can be found (0: none).
@@ -346,6 +346,11 @@ pub(crate) fn stage(name: &str) -> Result<IngestStage, StoreError> {
         .ok_or_else(|| damaged("a document's stage", format!("`{name}`")))
 }
 
+/// Where a document's bytes were; `None` also for what a newer version wrote.
+fn source(column: Option<String>) -> Option<DocumentSource> {
+    serde_json::from_str(&column?).ok()
+}
+
 /// A document from the columns of [`SELECT`].
 fn document(row: &Row<'_>) -> Result<Document, StoreError> {
     let text = |column: usize| row.get::<_, String>(column).map_err(database);
@@ -361,5 +366,6 @@ fn document(row: &Row<'_>) -> Result<Document, StoreError> {
         status: status(&text(8)?, row.get(9).map_err(database)?)?,
         updated_at: row.get(10).map_err(database)?,
         metadata: metadata(&text(11)?)?,
+        source: source(row.get(12).map_err(database)?),
     })
 }

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use anyhow::Result;
 use futures::StreamExt;
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
-use rag_ingest::IngestEvent;
+use indicatif::{HumanBytes, HumanCount, ProgressBar, ProgressDrawTarget, ProgressStyle};
+use rag_ingest::{IngestEvent, Progress};
 
 use crate::app::App;
 
@@ -15,45 +15,68 @@ pub(super) async fn with_progress<T>(
     app: &Arc<App>,
     work: impl Future<Output = Result<T>>,
 ) -> Result<T> {
-    let bar = Bar::hidden();
+    let mut bar = Bar::hidden();
+    let progress = app.pipeline.progress();
+    let before = progress.borrow().clone();
     let mut events = std::pin::pin!(app.pipeline.events());
     let mut work = std::pin::pin!(work);
     loop {
         tokio::select! {
             biased;
             done = &mut work => return done,
-            Some(event) = events.next() => bar.event(event),
+            Some(event) = events.next() => {
+                let now = progress.borrow().clone();
+                bar.show(event, &before, &now);
+            }
         }
     }
 }
 
-struct Bar(ProgressBar);
+struct Bar {
+    bar: ProgressBar,
+    /// What is being done.
+    step: String,
+}
 
 impl Bar {
     fn hidden() -> Self {
         let bar = ProgressBar::with_draw_target(Some(0), ProgressDrawTarget::hidden());
-        let template = "{spinner} ingesting {pos}/{len} {wide_bar} {per_sec} {eta} {msg}";
-        match ProgressStyle::with_template(template) {
-            Ok(style) => Self(bar.with_style(style)),
-            Err(_) => Self(bar),
-        }
+        let template = "{spinner} ingesting {pos}/{len} {wide_bar} {prefix} {msg}";
+        let bar = match ProgressStyle::with_template(template) {
+            Ok(style) => bar.with_style(style),
+            Err(_) => bar,
+        };
+        Self { bar, step: String::new() }
     }
 
-    fn event(&self, event: IngestEvent) {
+    fn show(&mut self, event: IngestEvent, before: &Progress, now: &Progress) {
         match event {
-            IngestEvent::Queued { total } => {
-                self.0.inc_length(total);
-                self.0.set_draw_target(ProgressDrawTarget::stderr());
+            IngestEvent::Queued { .. } => self.bar.set_draw_target(ProgressDrawTarget::stderr()),
+            IngestEvent::Stage { name, stage, .. } => {
+                self.step = format!("{} {name}", stage.as_str());
             }
-            IngestEvent::Stage { name, .. } => self.0.set_message(name),
-            IngestEvent::Done { .. } | IngestEvent::Failed { .. } => self.0.inc(1),
+            IngestEvent::Advanced { name, stage, done, of, .. } => {
+                self.step = format!("{} {done}/{of} {name}", stage.as_str());
+            }
+            IngestEvent::Paused(pause) => self.step = format!("waits: {}", pause.reason),
             _ => {}
         }
+        self.bar.set_length(now.queued - before.queued);
+        self.bar.set_position(now.ended() - before.ended());
+        self.bar.set_prefix(rate(now));
+        self.bar.set_message(self.step.clone());
     }
+}
+
+fn rate(now: &Progress) -> String {
+    let chunks = HumanCount(now.chunks_per_second as u64);
+    let bytes = HumanBytes(now.bytes_per_second as u64);
+    let left = now.seconds_left.map(|seconds| format!(", {seconds} s left")).unwrap_or_default();
+    format!("{chunks} chunks/s, {bytes}/s{left}")
 }
 
 impl Drop for Bar {
     fn drop(&mut self) {
-        self.0.finish_and_clear();
+        self.bar.finish_and_clear();
     }
 }

@@ -1,8 +1,9 @@
 //! `serve`
 
+use std::future::pending;
 use std::io::Write;
 use std::process::ExitCode;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use anyhow::Result;
 use tokio::signal::unix::{SignalKind, signal};
@@ -10,7 +11,11 @@ use tokio::signal::unix::{SignalKind, signal};
 use super::progress::with_progress;
 use crate::cli::ServeArgs;
 use crate::config::{Config, Environment};
-use crate::{Server, ingest};
+use crate::ingest::watch;
+use crate::{Server, error_line, ingest};
+
+/// How long ingestion is left alone that failed as a whole (a full disk, say).
+const AGAIN: Duration = Duration::from_secs(10);
 
 /// The part of readiness that ingestion at start is.
 const INGEST: &str = "ingestion";
@@ -32,7 +37,8 @@ pub(crate) async fn serve(
 
     let work = async {
         start(&server, &args, began).await?;
-        std::future::pending::<Result<()>>().await
+        follow(&server, &args).await;
+        Ok(())
     };
     let result = tokio::select! {
         result = work => result,
@@ -47,6 +53,22 @@ pub(crate) async fn serve(
         _ = interrupt.recv() => {}
     }
     result.map(|()| ExitCode::SUCCESS)
+}
+
+/// Works off what is submitted, and what changes in watched folders.
+async fn follow(server: &Server, args: &ServeArgs) {
+    let app = server.app();
+    loop {
+        let ended = match args.watch {
+            true => watch(app, "default", &args.ingest).await,
+            false => app.pipeline.run(pending()).await.map(drop).map_err(anyhow::Error::from),
+        };
+        // Questions are answered all the same, and what was accepted is not lost.
+        if let Err(error) = ended {
+            tracing::error!(error = error_line(&error), "ingestion stopped; it begins again soon");
+        }
+        tokio::time::sleep(AGAIN).await;
+    }
 }
 
 async fn start(server: &Server, args: &ServeArgs, began: Instant) -> Result<()> {

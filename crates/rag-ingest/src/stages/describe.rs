@@ -83,7 +83,7 @@ async fn read(
         extra_body: Default::default(),
         extra_headers: Default::default(),
     };
-    match patience::ask(held, || model.describe(request.clone())).await {
+    match patience::ask(held.shared(), || model.describe(request.clone())).await {
         Ok(description) => {
             let kept = description.text.clone().into_bytes();
             let keep = move |store: &dyn crate::IngestStore| {

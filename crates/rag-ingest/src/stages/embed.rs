@@ -9,6 +9,7 @@ use rag_core::{ArtifactKey, ArtifactKind, ClaimedJob, ContentHash, EmbeddingIden
 
 use crate::artifacts::{self, vector_of_bytes, vector_to_bytes};
 use crate::held_job::HeldJob;
+use crate::pipeline::Shared;
 use crate::trouble::Trouble;
 use crate::{hash, patience};
 
@@ -132,40 +133,47 @@ impl Embedding<'_> {
         Ok(vectors.into_iter().flatten().collect())
     }
 
-    /// What the model gives: one vector of the dataset's dimensions for each text, at length one.
     async fn made(&self, texts: Vec<String>) -> Result<Vec<Vec<f32>>, Trouble> {
-        let (count, identity) = (texts.len(), self.identity());
-        let prefix = &identity.document_prefix;
-        let inputs = texts.into_iter().map(|text| match prefix.is_empty() {
-            true => text,
-            false => format!("{prefix}{text}"),
-        });
-        let request = EmbeddingRequest {
-            model: self.model.info().name.model.clone(),
-            ..EmbeddingRequest::documents(inputs)
-        };
-        let answer = patience::ask(self.held, || self.model.embed(request.clone())).await?;
-        let vectors = answer.vectors;
-        if vectors.len() != count {
-            let given = vectors.len();
-            let reason = format!("the model gave {given} vectors for {count} chunks");
-            return Err(Trouble::Failed(reason));
-        }
-        let (name, dimensions) = (&identity.model, identity.dimensions);
-        match vectors.iter().find(|vector| vector.len() != dimensions as usize) {
-            None => Ok(vectors.into_iter().map(normalised).collect()),
-            Some(other) => {
-                let length = other.len();
-                let reason = format!(
-                    "`{name}` gave vectors of {length} dimensions, the dataset has {dimensions}"
-                );
-                Err(Trouble::Failed(reason))
-            }
-        }
+        make_vectors(self.held.shared(), &*self.model, self.identity(), texts).await
     }
 
     fn identity(&self) -> &EmbeddingIdentity {
         &self.held.job().embedding
+    }
+}
+
+/// What the model gives: one vector of the identity's dimensions for each text, at length one.
+pub(crate) async fn make_vectors(
+    shared: &Shared,
+    model: &dyn EmbeddingModel,
+    identity: &EmbeddingIdentity,
+    texts: Vec<String>,
+) -> Result<Vec<Vec<f32>>, Trouble> {
+    let (count, prefix) = (texts.len(), &identity.document_prefix);
+    let inputs = texts.into_iter().map(|text| match prefix.is_empty() {
+        true => text,
+        false => format!("{prefix}{text}"),
+    });
+    let request = EmbeddingRequest {
+        model: model.info().name.model.clone(),
+        ..EmbeddingRequest::documents(inputs)
+    };
+    let answer = patience::ask(shared, || model.embed(request.clone())).await?;
+    let vectors = answer.vectors;
+    if vectors.len() != count {
+        let given = vectors.len();
+        return Err(Trouble::Failed(format!("the model gave {given} vectors for {count} chunks")));
+    }
+    let (name, dimensions) = (&identity.model, identity.dimensions);
+    match vectors.iter().find(|vector| vector.len() != dimensions as usize) {
+        None => Ok(vectors.into_iter().map(normalised).collect()),
+        Some(other) => {
+            let length = other.len();
+            let reason = format!(
+                "`{name}` gave vectors of {length} dimensions, the dataset has {dimensions}"
+            );
+            Err(Trouble::Failed(reason))
+        }
     }
 }
 

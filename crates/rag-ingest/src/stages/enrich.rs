@@ -31,7 +31,7 @@ pub(crate) async fn enrich(
         Ok(enricher) => {
             let name = &job.job.name;
             let enrich = || enricher.enrich(name, parsed, chunks.clone(), options);
-            Ok(patience::ask(held, enrich).await?)
+            Ok(patience::ask(held.shared(), enrich).await?)
         }
         Err(error) => {
             let warning = format!("nothing was added by a model: {}", one_line(&error));
@@ -68,7 +68,7 @@ pub(crate) async fn summarise(
     };
     let summarise =
         || enricher.summarise(&enriched.chunks, vectors, options, enriched.tokens, &embed);
-    let summaries = patience::ask(held, summarise).await;
+    let summaries = patience::ask(held.shared(), summarise).await;
     match trouble.lock().ok().and_then(|mut trouble| trouble.take()) {
         Some(trouble) => Err(trouble),
         None => Ok(summaries?),
