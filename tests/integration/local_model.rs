@@ -46,7 +46,7 @@ async fn documents_are_found_by_the_operators_own_model() {
     assert_eq!(answer["data"][0]["embedding"].as_array().map(Vec::len), Some(384), "{answer}");
     let question = json!({
         "model": "dialog/default",
-        "messages": [{ "role": "user", "content": "How is a hot drink brewed from tea leaves?" }],
+        "messages": [{ "role": "user", "content": "How many minutes do the leaves need in boiling water?" }],
     });
     let answer = site.client.post("/v1/chat/completions", &question).await.json();
     assert!(answer.to_string().contains("Pour boiling water"), "{answer}");
