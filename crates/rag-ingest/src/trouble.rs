@@ -12,7 +12,7 @@ pub(crate) enum Trouble {
     /// The document is given up; the reason is for people.
     Failed(String),
     /// The file has changed since it was submitted; it is submitted again as it is now.
-    Changed(IngestJob),
+    Changed(Box<IngestJob>),
     /// Another worker holds the job, or will, or it was cancelled.
     Lost,
     /// The pool is shutting down: another time.

@@ -36,10 +36,9 @@ pub(crate) fn parse(bytes: &[u8], limits: &ParseLimits) -> Result<ParsedDocument
     });
     for name in chapters.take(MOST_CHAPTERS) {
         match archive.read(&name)? {
-            Some(bytes) => match html::fragment(&text(&bytes), limits) {
-                Some(chapter) => out.append(chapter),
-                None => {}
-            },
+            Some(bytes) => {
+                html::fragment(&text(&bytes), limits).into_iter().for_each(|it| out.append(it));
+            }
             None => out.warn(format!("the chapter `{name}` is missing")),
         }
         if out.is_full() {

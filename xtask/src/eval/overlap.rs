@@ -74,18 +74,18 @@ mod tests {
 
     #[test]
     fn text_is_counted_once_as_found_and_each_time_as_read() {
-        let check = |found: &[Range<usize>], wanted: &[Range<usize>], expected: [f64; 3]| {
-            let of_one = |spans: &[Range<usize>]| -> Vec<Stretch> {
-                spans.iter().map(|span| ("a".to_owned(), span.clone())).collect()
+        let check = |found: &[(usize, usize)], wanted: &[(usize, usize)], expected: [f64; 3]| {
+            let of_one = |spans: &[(usize, usize)]| -> Vec<Stretch> {
+                spans.iter().map(|(start, end)| ("a".to_owned(), *start..*end)).collect()
             };
             let overlap = of(&of_one(found), &of_one(wanted));
             assert_eq!([overlap.recall, overlap.precision, overlap.iou], expected, "{found:?}");
         };
-        check(&[0..10], &[0..10], [1.0, 1.0, 1.0]);
-        check(&[0..10], &[0..20], [0.5, 1.0, 0.5]);
-        check(&[0..10, 5..15], &[5..15], [1.0, 0.5, 0.5]);
-        check(&[0..10], &[20..30], [0.0, 0.0, 0.0]);
-        check(&[], &[0..1], [0.0, 0.0, 0.0]);
+        check(&[(0, 10)], &[(0, 10)], [1.0, 1.0, 1.0]);
+        check(&[(0, 10)], &[(0, 20)], [0.5, 1.0, 0.5]);
+        check(&[(0, 10), (5, 15)], &[(5, 15)], [1.0, 0.5, 0.5]);
+        check(&[(0, 10)], &[(20, 30)], [0.0, 0.0, 0.0]);
+        check(&[], &[(0, 1)], [0.0, 0.0, 0.0]);
         let elsewhere = of(&[("b".into(), 0..10)], &[("a".into(), 0..10)]);
         assert_eq!(elsewhere, Overlap::default());
     }

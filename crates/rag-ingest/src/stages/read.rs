@@ -33,7 +33,7 @@ fn read_file(job: IngestJob, most: u64) -> Result<Vec<u8>, Trouble> {
     let content = hash::of_bytes(&bytes);
     if content != job.content {
         let bytes = bytes.len() as u64;
-        return Err(Trouble::Changed(IngestJob { content, bytes, ..job }));
+        return Err(Trouble::Changed(Box::new(IngestJob { content, bytes, ..job })));
     }
     Ok(bytes)
 }
