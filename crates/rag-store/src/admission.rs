@@ -1,9 +1,10 @@
 //! Which documents a filter lets through.
 
 use rag_core::{ChunkFilter, PreparedFilter, StoreError, StoreErrorKind};
+use roaring::RoaringBitmap;
 use rusqlite::Connection;
 
-use crate::document_set::DocumentSet;
+use crate::document_set::{DocumentSet, small};
 use crate::documents;
 use crate::metadata_index::{MetadataIndex, too_large};
 use crate::metadata_indexes::MetadataIndexes;
@@ -29,29 +30,29 @@ impl Admission<'_> {
             Some(ids) => Some(self.readers.read(|connection| documents::numbers(connection, ids))?),
             None => None,
         };
-        let Some(prepared) = prepared else { return Ok(named) };
-        let mut admitted = DocumentSet::default();
+        let Some(prepared) = prepared else { return Ok(named.map(DocumentSet::from)) };
+        let mut admitted = RoaringBitmap::new();
         for dataset in &snapshot.datasets {
             self.add_passing(dataset.row, &prepared, &mut admitted)?;
         }
         if let Some(named) = &named {
-            admitted.keep(named);
+            admitted &= named;
         }
-        Ok(Some(admitted))
+        Ok(Some(admitted.into()))
     }
 
     fn add_passing(
         self,
         dataset: u32,
         filter: &PreparedFilter,
-        admitted: &mut DocumentSet,
+        admitted: &mut RoaringBitmap,
     ) -> Result<(), StoreError> {
         let make = || {
             self.readers.read(|connection| index(connection, dataset, self.metadata.most_bytes()))
         };
         match self.metadata.ask(dataset, make, |index| index.passing(filter)) {
             Ok(passing) => {
-                admitted.add(passing);
+                *admitted |= passing;
                 Ok(())
             }
             // Too large to be kept: each document is looked at.
@@ -81,10 +82,13 @@ fn scan(
     connection: &Connection,
     dataset: u32,
     filter: &PreparedFilter,
-    admitted: &mut DocumentSet,
+    admitted: &mut RoaringBitmap,
 ) -> Result<(), StoreError> {
     documents::each_metadata(connection, dataset, |document, metadata| {
-        if filter.matches(metadata) { admitted.insert(document) } else { Ok(()) }
+        if filter.matches(metadata) {
+            admitted.insert(small(document)?);
+        }
+        Ok(())
     })
     .map(drop)
 }

@@ -15,7 +15,7 @@ use crate::key::ChunkKey;
 use crate::metadata_index::MetadataChange;
 use crate::prepared::PreparedDocument;
 use crate::snapshot::{Change, TailDocument};
-use crate::{documents, reembedding};
+use crate::{documents, second_versions};
 
 const COLUMNS: &str = "chunk.id, dataset.id, document.id, chunk.ordinal, chunk.text,
     chunk.span_start, chunk.span_end, chunk.headings, chunk.places, chunk.tokens, chunk.rest";
@@ -36,7 +36,7 @@ pub(crate) fn complete(
     let version = next_version(connection)?;
     let before = Before::read(connection, no)?;
     documents::discard(connection, before.version)?;
-    let gathered = reembedding::forget_document(connection, no.cast_unsigned())?;
+    let gathered = second_versions::forget(connection, no.cast_unsigned())?;
     for (position, chunk) in completion.chunks.iter().enumerate() {
         insert(connection, ChunkKey::new(version, position), no, chunk)?;
     }

@@ -4,13 +4,14 @@ use rag_core::{
     ContentHash, DatasetId, Document, DocumentId, DocumentSource, DocumentStatus, IngestStage,
     Metadata, StoreError, StoreStats,
 };
+use roaring::RoaringBitmap;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
-use crate::document_set::DocumentSet;
+use crate::document_set::small;
 use crate::failure::{damaged, database};
 use crate::metadata_index::MetadataChange;
 use crate::snapshot::Change;
-use crate::{clock, reembedding};
+use crate::{clock, second_versions};
 
 const SELECT: &str =
     "SELECT document.id, dataset.id, document.name, content, bytes, title, pages, chunks, state,
@@ -69,7 +70,7 @@ pub(crate) fn list(
 pub(crate) fn numbers(
     connection: &Connection,
     ids: &[DocumentId],
-) -> Result<DocumentSet, StoreError> {
+) -> Result<RoaringBitmap, StoreError> {
     // One statement for all of them: a filter may name thousands.
     let ids = serde_json::to_string(ids).map_err(|error| damaged("a document id", error))?;
     let mut select = connection
@@ -79,9 +80,9 @@ pub(crate) fn numbers(
         )
         .map_err(database)?;
     let mut rows = select.query([ids]).map_err(database)?;
-    let mut documents = DocumentSet::default();
+    let mut documents = RoaringBitmap::new();
     while let Some(row) = rows.next().map_err(database)? {
-        documents.insert(row.get::<_, i64>(0).map_err(database)?.cast_unsigned())?;
+        documents.insert(small(row.get::<_, i64>(0).map_err(database)?.cast_unsigned())?);
     }
     Ok(documents)
 }
@@ -236,7 +237,7 @@ pub(crate) fn delete(
         .optional()
         .map_err(database)?;
     let Some((no, row, dataset, version, metadata)) = known else { return Ok(None) };
-    let mut changes = Vec::from_iter(reembedding::forget_document(connection, no)?);
+    let mut changes = Vec::from_iter(second_versions::forget(connection, no)?);
     connection
         .prepare_cached("DELETE FROM document WHERE no = ?1")
         .map_err(database)?

@@ -86,6 +86,7 @@ mod reembedding_store;
 mod schema;
 mod search;
 mod search_index;
+mod second_versions;
 mod snapshot;
 mod tail_text;
 mod text_search;

@@ -22,6 +22,9 @@ const BYTES_PER_VALUE: usize = 128;
 /// What a document takes for each of its values, about.
 const BYTES_PER_POSTING: usize = 8;
 
+/// Documents of a value that are gathered one by one.
+const FEW: u64 = 4096;
+
 /// A change of what is known of a document that can be found, as it is kept in the database.
 #[derive(Clone, Debug)]
 pub(crate) struct MetadataChange {
@@ -263,22 +266,23 @@ impl Documents {
 /// Documents gathered value by value.
 #[derive(Default)]
 struct Found {
-    single: Vec<u32>,
+    /// Of values that few have, in no order: they become a set at once, which is cheaper than one after another.
+    few: Vec<u32>,
     many: RoaringBitmap,
 }
 
 impl Found {
     fn add(&mut self, documents: &Documents) {
         match documents {
-            Documents::One(document) => self.single.push(*document),
+            Documents::One(document) => self.few.push(*document),
+            Documents::Many(documents) if documents.len() <= FEW => self.few.extend(documents),
             Documents::Many(documents) => self.many |= documents,
         }
     }
 
     fn into_set(mut self) -> RoaringBitmap {
-        self.single.sort_unstable();
-        self.many.extend(self.single);
-        self.many
+        self.few.sort_unstable();
+        self.many | self.few.into_iter().collect::<RoaringBitmap>()
     }
 }
 

@@ -4,8 +4,6 @@
 //! the indexes that no search asks for. When every document has one, the dataset takes that number, the documents take
 //! those versions, and what was before becomes garbage: one transaction, and one change of the indexes' state.
 
-use std::sync::Arc;
-
 use rag_core::{
     ChunkSlot, ChunkToReembed, DatasetId, EmbeddingIdentity, NewVector, Reembedding,
     ReembeddingProgress, StoreError, StoreErrorKind,
@@ -14,15 +12,11 @@ use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use crate::chunks::vector_column;
 use crate::datasets::{IndexedDataset, described};
-use crate::documents::discard;
 use crate::failure::{damaged, database, not_found};
 use crate::key::ChunkKey;
-use crate::prepared::PreparedDocument;
-use crate::snapshot::{Change, TailDocument};
+use crate::second_versions::{self, FirstVersion};
+use crate::snapshot::Change;
 use crate::{chunks, claims, datasets};
-
-/// Documents that are looked at in one go.
-const DOCUMENTS_AT_ONCE: usize = 256;
 
 /// A move that is under way.
 #[derive(Clone, Debug)]
@@ -30,16 +24,9 @@ pub(crate) struct Move {
     /// What callers know of it.
     pub(crate) public: Reembedding,
     /// The dataset's number in the database.
-    row: u32,
+    pub(crate) row: u32,
     /// The number in the indexes where it gathers.
     pub(crate) index_no: u32,
-}
-
-/// A document whose chunks all have new vectors.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct CompleteDocument {
-    pub(crate) no: u64,
-    pub(crate) version: u64,
 }
 
 const SELECT: &str = "SELECT dataset.id, reembedding.no, reembedding.model, reembedding.dimensions,
@@ -195,12 +182,17 @@ pub(crate) fn pending(
     let mut pending = Vec::new();
     let mut from = from.0.max(0);
     while pending.len() < limit {
-        let versions =
-            versions_to_do(connection, under_way, ChunkKey(from.cast_unsigned()).version())?;
+        let versions = second_versions::to_do(
+            connection,
+            under_way,
+            ChunkKey(from.cast_unsigned()).version(),
+        )?;
         let Some(last) = versions.last().map(|document| document.version) else { break };
         for document in versions {
             let left = limit - pending.len();
-            for key in keys_without_vector(connection, document.version, from, left)? {
+            for key in
+                second_versions::keys_without_vector(connection, document.version, from, left)?
+            {
                 let chunk = chunks::by_key(connection, ChunkKey(key.cast_unsigned()))?;
                 pending.extend(chunk.map(|chunk| ChunkToReembed { slot: ChunkSlot(key), chunk }));
             }
@@ -213,55 +205,12 @@ pub(crate) fn pending(
     Ok(pending)
 }
 
-/// Documents that have no new version yet, ascending by their version now.
-fn versions_to_do(
-    connection: &Connection,
-    under_way: &Move,
-    from: u64,
-) -> Result<Vec<CompleteDocument>, StoreError> {
-    connection
-        .prepare_cached(
-            "SELECT no, version FROM document
-             WHERE dataset = ?1 AND version >= max(1, ?2)
-                AND NOT EXISTS (SELECT 1 FROM reembedded WHERE reembedded.document = document.no)
-             ORDER BY version LIMIT ?3",
-        )
-        .map_err(database)?
-        .query_map(
-            params![under_way.row, from.cast_signed(), DOCUMENTS_AT_ONCE as i64],
-            complete_document,
-        )
-        .map_err(database)?
-        .map(|row| row.map_err(database))
-        .collect()
-}
-
-fn keys_without_vector(
-    connection: &Connection,
-    version: u64,
-    from: i64,
-    limit: usize,
-) -> Result<Vec<i64>, StoreError> {
-    connection
-        .prepare_cached(
-            "SELECT key FROM vector
-             WHERE key BETWEEN max(?1 << 24, ?2) AND (?1 + 1 << 24) - 1
-                AND NOT EXISTS (SELECT 1 FROM new_vector WHERE new_vector.key = vector.key)
-             ORDER BY key LIMIT ?3",
-        )
-        .map_err(database)?
-        .query_map(params![version.cast_signed(), from, limit as i64], |row| row.get(0))
-        .map_err(database)?
-        .map(|row| row.map_err(database))
-        .collect()
-}
-
 /// Keeps new vectors of chunks that can still be found, and tells the documents that have all of theirs now.
 pub(crate) fn put(
     connection: &Connection,
     under_way: &Move,
     vectors: &[NewVector],
-) -> Result<Vec<CompleteDocument>, StoreError> {
+) -> Result<Vec<FirstVersion>, StoreError> {
     let mut insert = connection
         .prepare_cached(
             "INSERT OR REPLACE INTO new_vector
@@ -282,88 +231,9 @@ pub(crate) fn put(
     versions.dedup();
     let mut complete = Vec::new();
     for version in versions {
-        complete.extend(complete_version(connection, under_way, version)?);
+        complete.extend(second_versions::if_complete(connection, under_way, version)?);
     }
     Ok(complete)
-}
-
-/// The document of a version, if all of its chunks have new vectors.
-fn complete_version(
-    connection: &Connection,
-    under_way: &Move,
-    version: u64,
-) -> Result<Option<CompleteDocument>, StoreError> {
-    if !keys_without_vector(connection, version, 0, 1)?.is_empty() {
-        return Ok(None);
-    }
-    connection
-        .prepare_cached(
-            "SELECT no, version FROM document WHERE version = ?1 AND dataset = ?2
-                AND NOT EXISTS (SELECT 1 FROM reembedded WHERE reembedded.document = document.no)",
-        )
-        .map_err(database)?
-        .query_row(params![version.cast_signed(), under_way.row], complete_document)
-        .optional()
-        .map_err(database)
-}
-
-/// Documents that have all of their new vectors, and no new version yet: a crash came between, or they have no chunks.
-/// `None`: there is a document that lacks a vector.
-pub(crate) fn complete_documents(
-    connection: &Connection,
-    under_way: &Move,
-) -> Result<Option<Vec<CompleteDocument>>, StoreError> {
-    let documents = versions_to_do(connection, under_way, 0)?;
-    for document in &documents {
-        if !keys_without_vector(connection, document.version, 0, 1)?.is_empty() {
-            return Ok(None);
-        }
-    }
-    Ok(Some(documents))
-}
-
-/// Gives a document its new version, which is `content` to the indexes, unless it was replaced meanwhile.
-pub(crate) fn promote(
-    connection: &Connection,
-    reembedding: &Reembedding,
-    document: CompleteDocument,
-    content: Arc<PreparedDocument>,
-) -> Result<Option<Change>, StoreError> {
-    let under_way = find_same(connection, reembedding)?;
-    let as_before = complete_version(connection, &under_way, document.version)?.is_some();
-    if !as_before {
-        return Ok(None);
-    }
-    let version = chunks::next_version(connection)?;
-    let (old, new) = (document.version.cast_signed(), version.cast_signed());
-    for copy in [
-        "INSERT INTO chunk (key, document, id, ordinal, text, span_start, span_end, headings, places,
-                            tokens, rest)
-         SELECT (?2 << 24) + (key & 0xffffff), document, id, ordinal, text, span_start, span_end,
-                headings, places, tokens, rest
-         FROM chunk WHERE key BETWEEN ?1 << 24 AND (?1 + 1 << 24) - 1",
-        "INSERT INTO vector (key, value) SELECT (?2 << 24) + (key & 0xffffff), value
-         FROM new_vector WHERE key BETWEEN ?1 << 24 AND (?1 + 1 << 24) - 1",
-    ] {
-        connection.prepare_cached(copy).map_err(database)?.execute([old, new]).map_err(database)?;
-    }
-    connection
-        .prepare_cached("DELETE FROM new_vector WHERE key BETWEEN ?1 << 24 AND (?1 + 1 << 24) - 1")
-        .map_err(database)?
-        .execute([old])
-        .map_err(database)?;
-    connection
-        .prepare_cached(
-            "INSERT INTO reembedded (document, reembedding, version) VALUES (?1, ?2, ?3)",
-        )
-        .map_err(database)?
-        .execute(params![document.no.cast_signed(), reembedding.number, new])
-        .map_err(database)?;
-    Ok(Some(Change::DocumentStored {
-        dataset: under_way.index_no,
-        document: TailDocument { no: document.no, version, content },
-        replaced: 0,
-    }))
 }
 
 /// Switches the dataset to what was gathered; `None`: a document has no new version yet.
@@ -372,7 +242,7 @@ pub(crate) fn finish(
     reembedding: &Reembedding,
 ) -> Result<Option<Change>, StoreError> {
     let under_way = find_same(connection, reembedding)?;
-    if !versions_to_do(connection, &under_way, 0)?.is_empty() {
+    if !second_versions::to_do(connection, &under_way, 0)?.is_empty() {
         return Ok(None);
     }
     let from = datasets::find_indexed(connection, &reembedding.dataset)?
@@ -425,27 +295,6 @@ pub(crate) fn abandon(
     Ok(Some(Change::MoveAbandoned { to: under_way.index_no }))
 }
 
-/// Removes the new version of a document, if it has one.
-pub(crate) fn forget_document(
-    connection: &Connection,
-    document: u64,
-) -> Result<Option<Change>, StoreError> {
-    let gathered = connection
-        .prepare_cached(
-            "DELETE FROM reembedded WHERE document = ?1 RETURNING version,
-                (SELECT index_no FROM reembedding WHERE reembedding.no = reembedded.reembedding)",
-        )
-        .map_err(database)?
-        .query_row([document.cast_signed()], |row| {
-            Ok((row.get::<_, i64>(0)?.cast_unsigned(), row.get(1)?))
-        })
-        .optional()
-        .map_err(database)?;
-    let Some((version, dataset)) = gathered else { return Ok(None) };
-    discard(connection, version)?;
-    Ok(Some(Change::DocumentGone { dataset, version }))
-}
-
 fn remove(connection: &Connection, under_way: &Move) -> Result<(), StoreError> {
     connection
         .prepare_cached("DELETE FROM reembedding WHERE no = ?1")
@@ -457,11 +306,6 @@ fn remove(connection: &Connection, under_way: &Move) -> Result<(), StoreError> {
 
 fn mismatch(message: String) -> StoreError {
     StoreError::new(StoreErrorKind::EmbeddingMismatch, message)
-}
-
-fn complete_document(row: &Row<'_>) -> rusqlite::Result<CompleteDocument> {
-    let number = |column| row.get::<_, i64>(column).map(i64::cast_unsigned);
-    Ok(CompleteDocument { no: number(0)?, version: number(1)? })
 }
 
 /// A move from the columns of [`SELECT`].

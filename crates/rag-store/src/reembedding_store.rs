@@ -10,7 +10,8 @@ use rag_core::{
 use crate::chunks::{self, Vectors};
 use crate::embedded::EmbeddedStore;
 use crate::prepared::PreparedDocument;
-use crate::reembedding::{self, CompleteDocument};
+use crate::reembedding;
+use crate::second_versions::{self, FirstVersion};
 
 /// Chunks that are given in one go at most.
 const MOST_CHUNKS: usize = 4096;
@@ -80,7 +81,7 @@ impl ReembeddingStore for EmbeddedStore {
         loop {
             let complete = self.inner.readers.read(|connection| {
                 let under_way = reembedding::find_same(connection, reembedding)?;
-                reembedding::complete_documents(connection, &under_way)
+                second_versions::all_complete(connection, &under_way)
             })?;
             let Some(complete) = complete else { return Ok(false) };
             if complete.is_empty() {
@@ -112,11 +113,7 @@ impl ReembeddingStore for EmbeddedStore {
 
 impl EmbeddedStore {
     /// Gives a document that has all of its new vectors its new version.
-    fn promote(
-        &self,
-        reembedding: &Reembedding,
-        document: CompleteDocument,
-    ) -> Result<(), StoreError> {
+    fn promote(&self, reembedding: &Reembedding, document: FirstVersion) -> Result<(), StoreError> {
         self.inner.bell.wait_for_room(&self.inner.options)?;
         let (title, chunks) = self
             .inner
@@ -126,7 +123,7 @@ impl EmbeddedStore {
         let content = Arc::new(PreparedDocument::new(title.as_deref(), &chunks, dimensions));
         let reembedding = reembedding.clone();
         self.inner.write_repeatable(move |connection, changes| {
-            changes.extend(reembedding::promote(connection, &reembedding, document, content)?);
+            changes.extend(second_versions::promote(connection, &reembedding, document, content)?);
             Ok(())
         })
     }

@@ -246,3 +246,47 @@ fn migrate(connection: &mut Connection) -> Result<(), StoreError> {
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn earlier_versions_are_brought_up_to_date() {
+        let mut connection = Connection::open_in_memory().expect("a database");
+        let earlier = MIGRATIONS.get(..2).expect("two versions");
+        for migration in earlier {
+            connection.execute_batch(migration).expect("migrated");
+        }
+        connection
+            .execute_batch(
+                r#"
+                PRAGMA user_version = 2;
+                INSERT INTO dataset (id, tenant, name, model, dimensions, created_at)
+                    VALUES ('d', 'local', 'shelf', 'test/one', 1, 0);
+                INSERT INTO document (id, dataset, name, content, bytes, state, updated_at)
+                    VALUES ('a', 1, 'a.md', x'00', 5, 'queued', 0), ('b', 1, 'b.md', x'00', 5, 'failed', 0);
+                INSERT INTO job (document, source, attempts, priority, metadata)
+                    VALUES (1, '{"type":"file","path":"/a.md"}', 2, 9, '{"x":1}');
+                INSERT INTO artifact VALUES ('parsed', x'00', x'00', 0);
+                "#,
+            )
+            .expect("filled");
+        migrate(&mut connection).expect("migrated");
+        let claimed: (String, i64, String, i64, i64) = connection
+            .query_row(
+                "SELECT source, document.priority, given, claims, index_no
+                 FROM job JOIN document ON document.no = job.document
+                    JOIN dataset ON dataset.no = document.dataset",
+                [],
+                |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?, row.get(4)?)),
+            )
+            .expect("the job");
+        let source = r#"{"type":"file","path":"/a.md"}"#.to_owned();
+        assert_eq!(claimed, (source, 9, r#"{"x":1}"#.to_owned(), 2, 1));
+        let unknown: bool = connection
+            .query_row("SELECT source IS NULL FROM document WHERE id = 'b'", [], |row| row.get(0))
+            .expect("the other one");
+        assert!(unknown);
+    }
+}
