@@ -268,6 +268,7 @@ impl Found {
             vector: Some(vec![1.0, 1.0]),
             filter: ChunkFilter { datasets: vec![dataset.id.clone()], ..ChunkFilter::default() },
             limit: 10_000,
+            ..SearchQuery::default()
         };
         let results = store.search(&query).expect("searched");
         let by_name = |hits: Vec<rag_core::ChunkHit>| {
