@@ -61,7 +61,7 @@ pub use reembedding::{
     ChunkSlot, ChunkToReembed, NewVector, Reembedding, ReembeddingProgress, ReembeddingStore,
 };
 pub use scalar::Scalar;
-pub use search::{ChunkFilter, ChunkHit, SearchQuery, SearchResults};
+pub use search::{ChunkFilter, ChunkHit, PhraseUse, SearchQuery, SearchResults};
 pub use store::{
     ChunkIndex, ClaimedJob, CompletedDocument, DocumentSource, IngestJob, JobState, MetadataStore,
     StoreStats, Submitted,

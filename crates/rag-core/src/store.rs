@@ -247,6 +247,14 @@ pub trait ChunkIndex: Send + Sync {
     /// [`StoreErrorKind::InvalidFilter`] when the filter is not as [`MetadataFilter::check`](crate::MetadataFilter::check)
     /// wants it.
     fn count(&self, filter: &ChunkFilter) -> Result<u64, StoreError>;
+
+    /// The byte ranges of a text that are words of the question as this engine's full-text search sees them: for
+    /// snippets. In order, apart from each other, each beginning and ending between characters. An engine that cannot
+    /// tell gives none. Takes time in proportion to the text, and reads nothing that is stored.
+    fn highlight(&self, question: &str, text: &str) -> Vec<Range<usize>> {
+        let _ = (question, text);
+        Vec::new()
+    }
 }
 
 /// What a document's ingestion came to.

@@ -72,6 +72,7 @@ fn tier(
             vector: group.vector.clone(),
             filter: group.filter.clone(),
             limit,
+            ..SearchQuery::default()
         };
         let found = retriever.index.search(&query)?;
         hits.extend(fuse(&found, group.weight.among(&found)));

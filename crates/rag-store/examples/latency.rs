@@ -187,6 +187,7 @@ impl Searches {
                 vector: Some(near).filter(|_| vector),
                 filter: filters[question % filters.len()].clone(),
                 limit: 64,
+                ..SearchQuery::default()
             };
             let began = Instant::now();
             let found = self.store.search(&query)?;

@@ -62,7 +62,7 @@ struct BlockPlace {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Block<'a> {
     pub(crate) dataset: u32,
-    /// Terms of all chunks, by field.
+    /// Terms of all bodies, and of all titles.
     pub(crate) tokens: [u64; 2],
     /// Ascending by version.
     records: &'a [DocumentRecord],

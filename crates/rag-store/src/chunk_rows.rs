@@ -8,7 +8,7 @@ pub(crate) struct DocumentRows<'a> {
     /// The document's number.
     pub(crate) no: u64,
     pub(crate) version: u64,
-    /// Terms of all chunks together, by [`TextField`](crate::prepared::TextField).
+    /// Terms of all bodies together, and of all titles.
     pub(crate) tokens: [u64; 2],
     pub(crate) ids: ChunkIds<'a>,
     pub(crate) vectors: VectorRows<'a>,

@@ -1,6 +1,7 @@
 //! [`EmbeddedStore`]: the store of one process, in one directory.
 
 use std::fs;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -13,6 +14,7 @@ use rusqlite::Connection;
 use crate::admission::Admission;
 use crate::artifacts::UsedArtifacts;
 use crate::failure::{self, database};
+use crate::highlight::highlight;
 use crate::key::MOST_CHUNKS;
 use crate::lock::DirectoryLock;
 use crate::maintenance::{Bell, Chores, Maintenance};
@@ -271,6 +273,7 @@ impl ChunkIndex for EmbeddedStore {
         }
         let search = Search {
             text: query.text.as_deref(),
+            phrases: query.phrases,
             vector: query.vector.as_deref(),
             documents,
             limit: query.limit,
@@ -282,6 +285,10 @@ impl ChunkIndex for EmbeddedStore {
         let snapshot = self.inner.index.snapshot(&filter.datasets);
         let documents = self.inner.admission().of(filter, &snapshot)?;
         Ok(snapshot.count(documents.as_ref()))
+    }
+
+    fn highlight(&self, question: &str, text: &str) -> Vec<Range<usize>> {
+        highlight(question, text)
     }
 }
 

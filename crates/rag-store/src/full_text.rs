@@ -18,10 +18,10 @@ use tantivy::{
 
 use crate::analysis;
 use crate::key::ChunkKey;
-use crate::prepared::{PreparedDocument, TextField};
+use crate::prepared::{FIELDS, PreparedDocument, SAME_PLACE, TextField};
 
 /// Changes whenever an index made before can no longer be used; analysis has a revision of its own.
-const FORMAT: u32 = 1;
+const FORMAT: u32 = 2;
 const TOKENIZER: &str = "scoped";
 const KEY: &str = "key";
 /// The least that the engine takes.
@@ -53,8 +53,7 @@ pub(crate) struct FullText {
 
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Fields {
-    body: Field,
-    title: Field,
+    texts: [Field; FIELDS],
     key: Field,
     version: Field,
     dataset: Field,
@@ -62,10 +61,7 @@ pub(crate) struct Fields {
 
 impl Fields {
     pub(crate) fn text(&self, field: TextField) -> Field {
-        match field {
-            TextField::Body => self.body,
-            TextField::Title => self.title,
-        }
+        *field.of(&self.texts)
     }
 }
 
@@ -148,8 +144,11 @@ impl FullTextWriter {
         for (position, words) in document.words.iter().enumerate() {
             let mut entry = TantivyDocument::new();
             for field in TextField::ALL {
-                let scoped = format!("{dataset:x} {}", words.of(field).joined);
-                entry.add_text(self.fields.text(field), scoped);
+                let words = words.of(field);
+                if words.length > 0 {
+                    let scoped = format!("{dataset:x} {}", words.joined);
+                    entry.add_text(self.fields.text(field), scoped);
+                }
             }
             entry.add_u64(self.fields.key, ChunkKey::new(version, position).0);
             entry.add_u64(self.fields.version, version);
@@ -202,14 +201,26 @@ pub(crate) fn key_column() -> &'static str {
 
 fn schema() -> (Schema, Fields) {
     let mut schema = Schema::builder();
-    let indexing = TextFieldIndexing::default()
-        .set_tokenizer(TOKENIZER)
-        .set_index_option(IndexRecordOption::WithFreqs)
-        .set_fieldnorms(true);
-    let text = TextOptions::default().set_indexing_options(indexing);
+    let mut text = |field: TextField| {
+        let option = match field.holds_phrases() {
+            true => IndexRecordOption::WithFreqsAndPositions,
+            false => IndexRecordOption::WithFreqs,
+        };
+        let indexing = TextFieldIndexing::default()
+            .set_tokenizer(TOKENIZER)
+            .set_index_option(option)
+            .set_fieldnorms(true);
+        let name = match field {
+            TextField::Body => "body",
+            TextField::Title => "title",
+            TextField::Keywords => "keywords",
+            TextField::Questions => "questions",
+        };
+        schema.add_text_field(name, TextOptions::default().set_indexing_options(indexing))
+    };
+    let texts = TextField::ALL.map(&mut text);
     let fields = Fields {
-        body: schema.add_text_field("body", text.clone()),
-        title: schema.add_text_field("title", text),
+        texts,
         key: schema.add_u64_field(KEY, FAST),
         version: schema.add_u64_field("version", INDEXED),
         dataset: schema.add_u64_field("dataset", INDEXED),
@@ -217,7 +228,8 @@ fn schema() -> (Schema, Fields) {
     (schema.build(), fields)
 }
 
-/// Splits `DATASET word word …`, where the words are terms already, into one [scoped](scoped_term) term for each word.
+/// Splits `DATASET word word +word …`, where the words are terms already, into one [scoped](scoped_term) term for each
+/// word. One with a [`SAME_PLACE`] stands where the word before it stands.
 #[derive(Clone, Default)]
 struct ScopedTerms {
     token: Token,
@@ -243,11 +255,16 @@ impl Tokenizer for ScopedTerms {
 impl TokenStream for ScopedTermStream<'_> {
     fn advance(&mut self) -> bool {
         let Some(word) = self.words.next() else { return false };
+        let same = word.strip_prefix(SAME_PLACE).filter(|_| self.token.position != usize::MAX);
+        if same.is_none() {
+            // Before the first word, the engine has it at the largest number.
+            self.token.position = self.token.position.wrapping_add(1);
+        }
+        let word = word.strip_prefix(SAME_PLACE).unwrap_or(word);
         self.token.text.clear();
         self.token.text.push_str(word);
         self.token.text.push(':');
         self.token.text.push_str(self.dataset);
-        self.token.position = self.token.position.wrapping_add(1);
         true
     }
 
@@ -267,12 +284,13 @@ mod tests {
     #[test]
     fn every_word_carries_its_dataset() {
         let mut tokenizer = ScopedTerms::default();
-        let mut stream = tokenizer.token_stream("2a boil water ");
+        let mut stream = tokenizer.token_stream("2a boil water +h2o now ");
         let mut words = Vec::new();
         while stream.advance() {
-            words.push(stream.token().text.clone());
+            words.push((stream.token().position, stream.token().text.clone()));
         }
-        assert_eq!(words, [scoped_term("boil", 42), scoped_term("water", 42)]);
-        assert_eq!(scope_of(words[0].as_bytes()), Some(42));
+        let expected = [(0, "boil"), (1, "water"), (1, "h2o"), (2, "now")];
+        assert_eq!(words, expected.map(|(place, word)| (place, scoped_term(word, 42))));
+        assert_eq!(scope_of(words[0].1.as_bytes()), Some(42));
     }
 }

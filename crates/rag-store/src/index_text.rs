@@ -16,7 +16,7 @@ use tantivy::{DocId, SegmentReader, Term};
 
 use crate::full_text::{Fields, key_column, scope_of, scoped_term, scopes_of};
 use crate::key::ChunkKey;
-use crate::prepared::TextField;
+use crate::prepared::{FIELDS, TextField};
 use crate::snapshot::Snapshot;
 use crate::text_search::{QueryTerm, TextSearch};
 use crate::top::Top;
@@ -35,7 +35,7 @@ pub(crate) struct IndexTerms<'a> {
 /// The posting lists of a segment, by term and field: one for each dataset.
 struct SegmentTerms<'a> {
     segment: &'a SegmentReader,
-    lists: Vec<[Vec<TermInfo>; 2]>,
+    lists: Vec<[Vec<TermInfo>; FIELDS]>,
 }
 
 impl<'a> IndexTerms<'a> {
@@ -47,14 +47,14 @@ impl<'a> IndexTerms<'a> {
         let datasets: FxHashSet<u32> = snapshot.datasets.iter().map(|dataset| dataset.no).collect();
         let mut segments = Vec::new();
         for segment in snapshot.text.searcher.segment_readers() {
-            let mut lists = vec![<[Vec<TermInfo>; 2]>::default(); terms.len()];
+            let mut lists = vec![<[Vec<TermInfo>; FIELDS]>::default(); terms.len()];
             for field in TextField::ALL {
                 let index = segment.inverted_index(fields.text(field))?;
+                if index.terms().num_terms() == 0 {
+                    continue;
+                }
                 for (term, lists) in terms.iter().zip(&mut lists) {
-                    *field.of_mut(lists) = match datasets.len() > MANY_DATASETS {
-                        true => lists_of_many(&index, &term.text, &datasets)?,
-                        false => lists_of_few(&index, &term.text, &datasets)?,
-                    };
+                    *field.of_mut(lists) = lists_of(&index, &term.text, &datasets)?;
                 }
             }
             segments.push(SegmentTerms { segment, lists });
@@ -73,24 +73,31 @@ impl<'a> IndexTerms<'a> {
         search: &TextSearch<'_>,
         top: &mut Top<ChunkKey>,
     ) -> tantivy::Result<()> {
+        if let Some(phrases) = &search.phrases {
+            self.score_entries(search, &phrases.entries, |_| true, top)?;
+            if phrases.are_required() {
+                return Ok(());
+            }
+        }
         match search.allowed {
             Some(allowed) if (allowed.len() as u64) < search.corpus.documents / 2 => {
-                self.score_some(search, allowed, top)
+                let entries = self.snapshot.text.entries_of(allowed)?;
+                self.score_entries(search, &entries, |key| !search.is_scored(key), top)
             }
             _ if self.snapshot.datasets.len() > MANY_DATASETS => self.score_all(search, top),
             _ => self.score_best(search, top),
         }
     }
 
-    /// Scores the entries of these versions.
-    fn score_some(
+    /// Scores these entries, which ascend in each segment.
+    fn score_entries(
         &self,
         search: &TextSearch<'_>,
-        allowed: &FxHashSet<u64>,
+        entries: &[Vec<(DocId, ChunkKey)>],
+        wanted: impl Fn(ChunkKey) -> bool,
         top: &mut Top<ChunkKey>,
     ) -> tantivy::Result<()> {
-        let entries = self.snapshot.text.entries_of(allowed)?;
-        for (terms, entries) in self.segments.iter().zip(&entries) {
+        for (terms, entries) in self.segments.iter().zip(entries) {
             if entries.is_empty() {
                 continue;
             }
@@ -100,9 +107,13 @@ impl<'a> IndexTerms<'a> {
                     scores[place] += score(entry, count);
                 });
             })?;
-            let found =
-                entries.iter().zip(scores).map(|((entry, key), score)| (*entry, *key, score));
-            terms.offer(search, found, top);
+            let alive = terms.segment.alive_bitset();
+            for ((entry, key), score) in entries.iter().zip(scores) {
+                let alive = alive.is_none_or(|alive| alive.is_alive(*entry));
+                if alive && wanted(*key) && search.admits(key.version()) {
+                    search.offer(*key, score, top);
+                }
+            }
         }
         Ok(())
     }
@@ -119,10 +130,17 @@ impl<'a> IndexTerms<'a> {
                 }
             })?;
             let keys = terms.segment.fast_fields().column_first_or_default::<u64>(key_column())?;
-            let threshold = top.threshold();
-            let found = (0..).zip(scores).filter(|(_, score)| *score > threshold);
-            let found = found.map(|(entry, score)| (entry, ChunkKey(keys.get_val(entry)), score));
-            terms.offer(search, found, top);
+            let alive = terms.segment.alive_bitset();
+            for (entry, score) in (0..).zip(scores) {
+                if score <= 0.0 || score <= top.threshold() {
+                    continue;
+                }
+                let key = ChunkKey(keys.get_val(entry));
+                let alive = alive.is_none_or(|alive| alive.is_alive(entry));
+                if alive && !search.is_scored(key) && search.admits(key.version()) {
+                    search.offer(key, score, top);
+                }
+            }
         }
         Ok(())
     }
@@ -142,13 +160,25 @@ impl<'a> IndexTerms<'a> {
             weight.for_each_pruning(top.threshold(), segment, &mut |entry, score| {
                 let key = ChunkKey(keys.get_val(entry));
                 let alive = alive.is_none_or(|alive| alive.is_alive(entry));
-                if alive && search.admits(key.version()) {
-                    top.push(score, key);
+                if alive && !search.is_scored(key) && search.admits(key.version()) {
+                    search.offer(key, score, top);
                 }
                 top.threshold()
             })?;
         }
         Ok(())
+    }
+}
+
+/// The posting lists of a term in these datasets.
+pub(crate) fn lists_of(
+    index: &InvertedIndexReader,
+    term: &str,
+    datasets: &FxHashSet<u32>,
+) -> tantivy::Result<Vec<TermInfo>> {
+    match datasets.len() > MANY_DATASETS {
+        true => lists_of_many(index, term, datasets),
+        false => lists_of_few(index, term, datasets),
     }
 }
 
@@ -206,25 +236,6 @@ impl SegmentTerms<'_> {
             }
         }
         Ok(())
-    }
-
-    /// Offers entries with their scores to the top.
-    fn offer(
-        &self,
-        search: &TextSearch<'_>,
-        entries: impl Iterator<Item = (DocId, ChunkKey, f32)>,
-        top: &mut Top<ChunkKey>,
-    ) {
-        let alive = self.segment.alive_bitset();
-        for (entry, key, score) in entries {
-            let reaches = score > 0.0 && score > top.threshold();
-            if reaches
-                && alive.is_none_or(|alive| alive.is_alive(entry))
-                && search.admits(key.version())
-            {
-                top.push(score, key);
-            }
-        }
     }
 }
 

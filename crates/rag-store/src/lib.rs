@@ -41,9 +41,9 @@
 //!
 //! let found = store.search(&SearchQuery {
 //!     text: Some("how is water boiled?".into()),
-//!     vector: None,
 //!     filter: ChunkFilter { datasets: vec![dataset.id], ..ChunkFilter::default() },
 //!     limit: 5,
+//!     ..SearchQuery::default()
 //! })?;
 //! assert_eq!(found.text[0].chunk.as_str(), "tea-0");
 //! # Ok::<(), Box<dyn std::error::Error>>(())
@@ -61,6 +61,7 @@ mod chunk_rows;
 mod chunks;
 mod claims;
 mod clock;
+mod compound;
 mod datasets;
 mod document_set;
 mod documents;
@@ -68,6 +69,8 @@ mod embedded;
 mod failure;
 mod flush;
 mod full_text;
+mod highlight;
+mod index_phrases;
 mod index_text;
 mod jobs;
 mod kernel;
@@ -79,11 +82,15 @@ mod metadata_index;
 mod metadata_indexes;
 mod metadata_store;
 mod options;
+mod phrase_matches;
 mod prepared;
+mod question;
+mod quotes;
 mod readers;
 mod reembedding;
 mod reembedding_store;
 mod schema;
+mod script;
 mod search;
 mod search_index;
 mod second_versions;

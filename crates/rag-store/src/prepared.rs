@@ -5,7 +5,7 @@ use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher};
 
 use rag_core::{Chunk, EmbeddedChunk};
 
-use crate::analysis;
+use crate::analysis::{self, Step};
 use crate::chunk_rows::{ChunkIds, DocumentRows, OwnedIds};
 use crate::language::{Language, Votes};
 use crate::vectors::OwnedVectors;
@@ -13,29 +13,41 @@ use crate::vectors::OwnedVectors;
 /// The fields of full text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum TextField {
-    /// The passage, with what stands above it.
+    /// The passage, with what stands above it and what one must know to read it.
     Body,
     /// The document's title and the headings above the passage.
     Title,
+    /// Words that the passage should be found by.
+    Keywords,
+    /// Questions that the passage answers.
+    Questions,
 }
 
+/// How many fields there are.
+pub(crate) const FIELDS: usize = 4;
+
 impl TextField {
-    pub(crate) const ALL: [Self; 2] = [Self::Body, Self::Title];
+    pub(crate) const ALL: [Self; FIELDS] =
+        [Self::Body, Self::Title, Self::Keywords, Self::Questions];
 
     /// What belongs to this field, of one for each.
-    pub(crate) fn of<T>(self, each: &[T; 2]) -> &T {
-        let [body, title] = each;
+    pub(crate) fn of<T>(self, each: &[T; FIELDS]) -> &T {
+        let [body, title, keywords, questions] = each;
         match self {
             Self::Body => body,
             Self::Title => title,
+            Self::Keywords => keywords,
+            Self::Questions => questions,
         }
     }
 
-    pub(crate) fn of_mut<T>(self, each: &mut [T; 2]) -> &mut T {
-        let [body, title] = each;
+    pub(crate) fn of_mut<T>(self, each: &mut [T; FIELDS]) -> &mut T {
+        let [body, title, keywords, questions] = each;
         match self {
             Self::Body => body,
             Self::Title => title,
+            Self::Keywords => keywords,
+            Self::Questions => questions,
         }
     }
 
@@ -44,9 +56,29 @@ impl TextField {
         match self {
             Self::Body => 1.0,
             Self::Title => 0.25,
+            Self::Keywords => 0.5,
+            Self::Questions => 1.0,
         }
     }
+
+    /// The terms that this field usually has, where most chunks have none: an average over all of them would make
+    /// those that have it look long.
+    pub(crate) fn usual_length(self) -> Option<u64> {
+        match self {
+            Self::Body | Self::Title => None,
+            Self::Keywords => Some(8),
+            Self::Questions => Some(16),
+        }
+    }
+
+    /// Whether phrases are looked for in this field. What the title's holds is in the body's too.
+    pub(crate) fn holds_phrases(self) -> bool {
+        self != Self::Title
+    }
 }
+
+/// Stands before terms that are at the same place as the one before; in no term.
+pub(crate) const SAME_PLACE: char = '+';
 
 /// A document ready to be indexed, but for its version.
 #[derive(Debug)]
@@ -59,12 +91,13 @@ pub(crate) struct PreparedDocument {
 
 /// The terms of a chunk by field.
 #[derive(Debug)]
-pub(crate) struct ChunkWords([FieldWords; 2]);
+pub(crate) struct ChunkWords([FieldWords; FIELDS]);
 
 /// The terms of one field of a chunk.
 #[derive(Debug)]
 pub(crate) struct FieldWords {
-    /// All terms in order, separated by spaces.
+    /// All terms in order, separated by spaces; those at the [same](Step::Same) place as the one before with
+    /// [`SAME_PLACE`] before them.
     pub(crate) joined: String,
     /// How many there are.
     pub(crate) length: u32,
@@ -102,9 +135,9 @@ impl PreparedDocument {
         self.words.len()
     }
 
-    /// Terms by field.
+    /// Terms of all bodies and of all titles.
     fn tokens(&self) -> [u64; 2] {
-        TextField::ALL
+        [TextField::Body, TextField::Title]
             .map(|field| self.words.iter().map(|words| u64::from(words.of(field).length)).sum())
     }
 }
@@ -114,9 +147,13 @@ impl ChunkWords {
         let headings = chunk.headings.iter().map(String::as_str);
         let title = title.filter(|title| headings.clone().all(|heading| heading != *title));
         let above = title.into_iter().chain(headings).collect::<Vec<_>>().join("\n");
+        let context = chunk.context.as_deref().unwrap_or_default();
+        let texts = |texts: &[String]| texts.join("\n");
         Self([
-            FieldWords::new(&[&above, &chunk.text], language),
+            FieldWords::new(&[&above, context, &chunk.text], language),
             FieldWords::new(&[&above], language),
+            FieldWords::new(&[&texts(&chunk.keywords)], language),
+            FieldWords::new(&[&texts(&chunk.questions)], language),
         ])
     }
 
@@ -130,7 +167,10 @@ impl FieldWords {
         let mut joined = String::new();
         let mut hashes = Vec::new();
         for text in texts {
-            analysis::passage_terms(text, language, |term| {
+            analysis::passage_terms(text, language, |step, term| {
+                if step == Step::Same {
+                    joined.push(SAME_PLACE);
+                }
                 joined.push_str(term);
                 joined.push(' ');
                 hashes.push(term_hash(term));
@@ -142,6 +182,18 @@ impl FieldWords {
             .map(|same| (same[0], same.len() as u32))
             .collect();
         Self { joined, length: hashes.len() as u32, counts }
+    }
+
+    /// The terms with the places where they stand, in order.
+    pub(crate) fn places(&self) -> impl Iterator<Item = (usize, &str)> {
+        let mut next = 0_usize;
+        self.joined.split_ascii_whitespace().map(move |term| match term.strip_prefix(SAME_PLACE) {
+            Some(term) => (next.saturating_sub(1), term),
+            None => {
+                next += 1;
+                (next - 1, term)
+            }
+        })
     }
 
     /// How often the term of this hash occurs.

@@ -1,6 +1,6 @@
 //! Answers a [`SearchQuery`] from one snapshot.
 
-use rag_core::{ChunkHit, SearchResults, StoreError, StoreErrorKind};
+use rag_core::{ChunkHit, PhraseUse, SearchResults, StoreError, StoreErrorKind};
 use rustc_hash::FxHashSet;
 
 use crate::document_set::DocumentSet;
@@ -18,6 +18,7 @@ const MOST_HITS: usize = 16_384;
 /// What is looked for in a snapshot.
 pub(crate) struct Search<'a> {
     pub(crate) text: Option<&'a str>,
+    pub(crate) phrases: PhraseUse,
     pub(crate) vector: Option<&'a [f32]>,
     /// The documents that may be found; `None`: all.
     pub(crate) documents: Option<DocumentSet>,
@@ -39,14 +40,20 @@ impl Search<'_> {
             return Ok(SearchResults::default());
         }
         let limit = self.limit.min(MOST_HITS);
-        let near = vector
-            .as_ref()
-            .map(|vector| vector_search::search(snapshot, vector, allowed.as_ref(), limit))
-            .unwrap_or_default();
+        let allowed = allowed.as_ref();
         let matching = match self.text {
-            Some(text) => text_search::search(snapshot, fields, text, allowed.as_ref(), limit)
-                .map_err(|error| failure::engine("the full-text search failed", error))?,
+            Some(text) => {
+                text_search::search(snapshot, fields, text, self.phrases, allowed, limit)
+                    .map_err(|error| failure::engine("the full-text search failed", error))?
+            }
             None => TextMatches::default(),
+        };
+        let near = match (&vector, &matching.admitted) {
+            (None, _) => Vec::new(),
+            (Some(vector), None) => vector_search::search(snapshot, vector, allowed, limit),
+            (Some(vector), Some(admitted)) => {
+                vector_search::search_among(snapshot, vector, admitted, limit)
+            }
         };
         let rest = vector
             .map(|vector| remaining_cosines(snapshot, &vector, &matching.hits, &near))
@@ -97,13 +104,9 @@ fn remaining_cosines(
     near: &[(f32, ChunkKey)],
 ) -> Vec<(f32, ChunkKey)> {
     let near: FxHashSet<ChunkKey> = near.iter().map(|(_, key)| *key).collect();
-    matching
-        .iter()
-        .filter(|(_, key)| !near.contains(key))
-        .filter_map(|(_, key)| {
-            let vectors = snapshot.document(*key)?.vectors;
-            (key.position() < vectors.len()).then(|| (vectors.cosine(vector, key.position()), *key))
-        })
+    let missing = matching.iter().map(|(_, key)| *key).filter(|key| !near.contains(key));
+    missing
+        .filter_map(|key| Some((vector_search::cosine(snapshot, vector, key)?, key)))
         .collect()
 }
 

@@ -52,6 +52,28 @@ pub(crate) fn search(
     top.into_sorted()
 }
 
+/// The nearest of these chunks, which may all be found.
+pub(crate) fn search_among(
+    snapshot: &Snapshot,
+    query: &QueryVector,
+    chunks: &[ChunkKey],
+    limit: usize,
+) -> Vec<(f32, ChunkKey)> {
+    let mut top = Top::new(limit);
+    if limit > 0 {
+        for key in chunks {
+            cosine(snapshot, query, *key).into_iter().for_each(|cosine| top.push(cosine, *key));
+        }
+    }
+    top.into_sorted()
+}
+
+/// The cosine of one chunk, if it can be found.
+pub(crate) fn cosine(snapshot: &Snapshot, query: &QueryVector, key: ChunkKey) -> Option<f32> {
+    let vectors = snapshot.document(key)?.vectors;
+    (key.position() < vectors.len()).then(|| vectors.cosine(query, key.position()))
+}
+
 /// Rows that lie together and may all be looked at, but for dead ones.
 struct Piece<'a> {
     owner: Owner<'a>,

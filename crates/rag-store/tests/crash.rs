@@ -403,6 +403,7 @@ impl Found {
             vector: Some(vec![1.0, 1.0]),
             filter: filter.clone(),
             limit: 10_000,
+            ..SearchQuery::default()
         };
         let results = store.search(&query).expect("searched");
         let by_name = |hits: Vec<rag_core::ChunkHit>| {

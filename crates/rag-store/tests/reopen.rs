@@ -68,6 +68,7 @@ fn found(store: &EmbeddedStore, dataset: &Dataset, words: &str) -> Vec<(String, 
         vector: Some(vec![1.0, 0.0]),
         filter: ChunkFilter { datasets: vec![dataset.id.clone()], ..ChunkFilter::default() },
         limit: 100,
+        ..SearchQuery::default()
     };
     let results = store.search(&query).expect("searched");
     let mut by_text: Vec<_> = results.text.iter().map(|hit| hit.chunk.clone()).collect();
@@ -151,7 +152,7 @@ fn a_newer_database_is_refused() {
 #[test]
 fn damaged_index_files_are_made_anew() {
     type Damage = fn(&Path);
-    let damages: [(&str, Damage); 7] = [
+    let damages: [(&str, Damage); 9] = [
         ("no index", |index| fs::remove_dir_all(index).expect("removed")),
         ("no full text", |index| fs::remove_dir_all(index.join("text")).expect("removed")),
         ("no vectors", |index| {
@@ -164,6 +165,8 @@ fn damaged_index_files_are_made_anew() {
         ("a flipped bit in full text", |index| {
             change(&files(&index.join("text"), "term"), |bytes| bytes[0] ^= 1);
         }),
+        ("an index of the format before", |index| revise(index, "format", 1)),
+        ("an index with the terms of before", |index| revise(index, "analysis", 1)),
         ("a broken manifest", |index| {
             change(&[index.join("text/meta.json")], |bytes| bytes.truncate(20));
         }),
@@ -187,6 +190,19 @@ fn what_a_crash_left_behind_is_removed() {
     let (store, dataset) = open(directory.path());
     assert_eq!(found(&store, &dataset, "tea").len(), 11);
     assert!(!stranger.exists());
+}
+
+/// Sets a number of the manifest.
+fn revise(index: &Path, name: &str, number: u32) {
+    let path = index.join("text/meta.json");
+    let meta = fs::read_to_string(&path).expect("read");
+    let mut meta: serde_json::Value = serde_json::from_str(&meta).expect("parsed");
+    let manifest = meta["payload"].as_str().expect("a manifest");
+    let mut manifest: serde_json::Value = serde_json::from_str(manifest).expect("parsed");
+    assert_ne!(manifest[name], number, "{name}");
+    manifest[name] = number.into();
+    meta["payload"] = manifest.to_string().into();
+    fs::write(&path, meta.to_string()).expect("written");
 }
 
 fn files(directory: &Path, extension: &str) -> Vec<PathBuf> {

@@ -6,13 +6,14 @@ use std::time::Duration;
 use rag_core::{
     Chunk, ChunkFilter, ChunkIndex, CompletedDocument, ContentHash, Dataset, DatasetSettings,
     DocumentId, DocumentSource, EmbeddedChunk, EmbeddingIdentity, IngestJob, MetadataStore,
-    SearchQuery, TenantId,
+    PhraseUse, SearchQuery, TenantId,
 };
 use rag_store::{Durability, EmbeddedStore, StoreOptions};
 use tempfile::TempDir;
 
 const DOCUMENTS: usize = 60;
 const QUESTION: &str = "how much water does green tea need";
+const QUOTING: &str = "how much water \"needs water\" does \"green, green tea\" \"and time\" need";
 
 struct Library {
     store: Arc<EmbeddedStore>,
@@ -68,13 +69,21 @@ impl Library {
         self.store.submit(&job).expect("submitted");
         let job = self.store.claim(Duration::from_secs(600), 3).expect("claimed").expect("a job");
         let text = format!(
-            "tea {}{}{}",
+            "{}tea {}{}",
             "green ".repeat(number % 3),
             "needs water ".repeat(number % 4),
             "and time ".repeat(number % 7)
         );
         let id = format!("c{number}").parse().expect("an id");
-        let chunk = Chunk::new(id, dataset.id.clone(), job.document.clone(), text);
+        let many = |what: &str, every: usize| match number % every {
+            0 => vec![what.to_owned(); number % 4],
+            _ => Vec::new(),
+        };
+        let chunk = Chunk {
+            keywords: many("water", 3),
+            questions: many("does tea need water", 4),
+            ..Chunk::new(id, dataset.id.clone(), job.document.clone(), text)
+        };
         let vector = vec![number as f32, 30.0];
         let title = number.is_multiple_of(5).then_some("Water");
         let chunks = vec![EmbeddedChunk { chunk, vector }];
@@ -97,8 +106,19 @@ impl Library {
         datasets: usize,
         documents: Option<Vec<DocumentId>>,
     ) -> [Vec<(String, f32)>; 2] {
+        self.ask(QUESTION, PhraseUse::Prefer, datasets, documents)
+    }
+
+    fn ask(
+        &self,
+        question: &str,
+        phrases: PhraseUse,
+        datasets: usize,
+        documents: Option<Vec<DocumentId>>,
+    ) -> [Vec<(String, f32)>; 2] {
         let query = SearchQuery {
-            text: Some(QUESTION.into()),
+            text: Some(question.into()),
+            phrases,
             vector: Some(vec![1.0, 1.0]),
             filter: ChunkFilter {
                 datasets: self.datasets[..datasets].iter().map(|d| d.id.clone()).collect(),
@@ -153,6 +173,41 @@ fn with_few_and_with_many_datasets() {
     let [text_of_many, vector_of_many] = library.search(40, None);
     assert_same(&text, &text_of_many);
     assert_same(&vector, &vector_of_many);
+}
+
+#[test]
+fn phrases_in_memory_and_in_files() {
+    let library = Library::new();
+    let everywhere = |phrases| {
+        let one = library.ask(QUOTING, phrases, 1, None);
+        for (among, other) in one.iter().zip(library.ask(QUOTING, phrases, 40, None)) {
+            assert_same(among, &other);
+        }
+        let some: Vec<DocumentId> = library.documents.iter().step_by(3).cloned().collect();
+        let [text, _] = library.ask(QUOTING, phrases, 1, Some(some));
+        let expected = one[0].iter().filter(|(id, _)| {
+            id.strip_prefix('c').and_then(|n| n.parse::<usize>().ok()).is_some_and(|n| n % 3 == 0)
+        });
+        assert_same(&text, &expected.cloned().collect::<Vec<_>>());
+        one
+    };
+    let before = [PhraseUse::Prefer, PhraseUse::Require].map(everywhere);
+    library.store.flush().expect("flushed");
+    let after = [PhraseUse::Prefer, PhraseUse::Require].map(everywhere);
+    for (before, after) in before.iter().flatten().zip(after.iter().flatten()) {
+        assert_same(before, after);
+    }
+    let [preferred, required] = &before;
+    // All three phrases: green twice, water at least once, time at least once.
+    let all = |n: &usize| n % 3 == 2 && n % 4 > 0 && n % 7 > 0;
+    let mut holding: Vec<String> = (0..DOCUMENTS).filter(all).map(|n| format!("c{n}")).collect();
+    holding.sort_unstable();
+    assert_eq!(preferred[0].len(), DOCUMENTS, "the others come behind");
+    for hits in [&required[0], &required[1], &preferred[0][..holding.len()].to_vec()] {
+        let mut ids: Vec<String> = hits.iter().map(|(id, _)| id.clone()).collect();
+        ids.sort_unstable();
+        assert_eq!(ids, holding);
+    }
 }
 
 #[test]

@@ -17,6 +17,7 @@ mod queue;
 mod reembedding;
 mod searches;
 mod shelf;
+mod texts;
 
 use std::sync::Arc;
 
@@ -60,6 +61,11 @@ const CASES: &[Case] = &[
     ("hits come best first, ties by id, no more than asked for", searches::hits_are_ordered),
     ("a query is words, never a language", searches::queries_are_words),
     ("texts of any script are found", searches::scripts_are_found),
+    ("chunks with the phrases of a question come first", texts::phrases_are_preferred),
+    ("phrases can be required", texts::phrases_are_required),
+    ("chunks are found by their keywords and questions", texts::keywords_and_questions_are_found),
+    ("identifiers are found as they are and by their parts", texts::identifiers_are_found),
+    ("words of a question are shown in a text", texts::words_are_highlighted),
     ("vectors of another length are refused", content::other_vectors_are_refused),
     ("a deleted document is gone", content::deleted_documents_are_gone),
     ("a deleted dataset is gone", content::deleted_datasets_are_gone),

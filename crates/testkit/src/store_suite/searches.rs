@@ -62,6 +62,7 @@ pub(super) fn text_and_vectors_are_independent(store: &dyn Store) {
         vector: Some(EAST.to_vec()),
         filter: shelf.filter(),
         limit: 1,
+        ..SearchQuery::default()
     };
     let found = store.search(&query).expect("searched");
     assert_eq!(ids(&found.vector), ["a_md-1-0"]);

@@ -105,6 +105,7 @@ impl<'a> Shelf<'a> {
             vector: vector.map(|vector| vector.to_vec()),
             filter,
             limit: 10,
+            ..SearchQuery::default()
         };
         self.store.search(&query).expect("searched")
     }
