@@ -213,6 +213,9 @@ pub struct SearchArgs {
     /// Chunks before and after each passage to show with it
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub neighbours: u32,
+    /// Only passages that hold every phrase in quotation marks
+    #[arg(long)]
+    pub exact: bool,
     /// Show what each score is made of
     #[arg(long)]
     pub explain: bool,

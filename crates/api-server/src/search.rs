@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use llm_bundle::{Blocking, Bundle};
 use llm_core::RerankModel;
-use rag_core::{Dataset, DocumentId, MetadataFilter, MetadataStore};
+use rag_core::{Dataset, DocumentId, MetadataFilter, MetadataStore, PhraseUse};
 use rag_retrieve::{Reranker, Retrieval, RetrieveRequest};
 use serde::de::Error;
 use serde::{Deserialize, Deserializer};
@@ -41,6 +41,7 @@ pub(crate) struct SearchSpec {
     pub(crate) diversity: f32,
     pub(crate) neighbours: u32,
     pub(crate) parents: bool,
+    pub(crate) phrases: PhraseUse,
     pub(crate) highlight: bool,
 }
 
@@ -59,6 +60,7 @@ impl Default for SearchSpec {
             diversity: 0.0,
             neighbours: 0,
             parents: true,
+            phrases: PhraseUse::default(),
             highlight: false,
         }
     }
@@ -120,6 +122,7 @@ pub(crate) async fn search(
         diversity: spec.diversity,
         neighbours: spec.neighbours,
         parents: spec.parents,
+        phrases: spec.phrases,
         highlight: spec.highlight,
         ..RetrieveRequest::default()
     };

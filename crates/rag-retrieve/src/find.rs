@@ -72,7 +72,7 @@ fn tier(
             vector: group.vector.clone(),
             filter: group.filter.clone(),
             limit,
-            ..SearchQuery::default()
+            phrases: request.phrases,
         };
         let found = retriever.index.search(&query)?;
         hits.extend(fuse(&found, group.weight.among(&found)));

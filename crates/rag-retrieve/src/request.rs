@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use llm_core::SyncRerankModel;
-use rag_core::{Chunk, Dataset, DocumentId, Metadata, MetadataFilter};
+use rag_core::{Chunk, Dataset, DocumentId, Metadata, MetadataFilter, PhraseUse};
 use serde::{Deserialize, Serialize};
 
 use crate::Explanation;
@@ -41,6 +41,8 @@ pub struct RetrieveRequest {
     pub neighbours: u32,
     /// Whether a part of a larger chunk comes as that chunk, once, at the place of its best part.
     pub parents: bool,
+    /// Whether chunks must hold the phrases in quotation marks, or rank higher by them.
+    pub phrases: PhraseUse,
     /// Whether to mark the words of each passage that match the question.
     pub highlight: bool,
 }
@@ -61,6 +63,7 @@ impl Default for RetrieveRequest {
             diversity: 0.0,
             neighbours: 0,
             parents: true,
+            phrases: PhraseUse::default(),
             highlight: false,
         }
     }

@@ -102,6 +102,11 @@ impl Retriever {
         if request.neighbours > 0 {
             add_neighbours(self, page, request.neighbours)?;
         }
+        if request.highlight {
+            for hit in page {
+                hit.highlights = self.index.highlight(&request.question, &hit.chunk.text);
+            }
+        }
         Ok(())
     }
 }

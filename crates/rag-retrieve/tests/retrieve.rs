@@ -8,7 +8,7 @@ use rag_core::{
     Chunk, ChunkIndex, ChunkKind, CompletedDocument, ContentHash, Dataset, DatasetSettings,
     DocumentId, DocumentSource, EmbeddedChunk, EmbeddingIdentity, EnrichmentOptions,
     FilterOperator, IngestJob, Metadata, MetadataCondition, MetadataFilter, MetadataStore,
-    MetadataValue, Tag, TenantId,
+    MetadataValue, PhraseUse, Tag, TenantId,
 };
 use rag_retrieve::{Reranker, Retrieval, RetrieveRequest, Retriever};
 use rag_store::{Durability, EmbeddedStore, StoreOptions};
@@ -426,4 +426,23 @@ fn metadata_filters_are_exact_and_no_match_finds_nothing() {
     };
     assert_eq!(after(2000.0), ("new".into(), 1));
     assert_eq!(after(3000.0), (String::new(), 0));
+}
+
+#[test]
+fn phrases_may_be_required_and_words_are_marked() {
+    let library = Library::new();
+    let dataset = library.dataset("drinks", "test/words");
+    library.add(&dataset, "phrase", "they sell green teas here", "far away");
+    library.add(&dataset, "words", "tea that is green tea and green", "green tea");
+    let request = RetrieveRequest { highlight: true, ..ask("\"green tea\" here", &[&dataset]) };
+    let found = library.retrieve(&request);
+    assert_eq!(found.chunks.len(), 2);
+    let of_phrase = found.chunks.iter().find(|hit| hit.document_name == "phrase").unwrap();
+    let marked: Vec<&str> =
+        of_phrase.highlights.iter().map(|span| &of_phrase.chunk.text[span.clone()]).collect();
+    assert_eq!(marked, ["green", "teas", "here"]);
+
+    let request =
+        RetrieveRequest { phrases: PhraseUse::Require, ..ask("\"they sell\" tea", &[&dataset]) };
+    assert_eq!(names(&library.retrieve(&request)), ["phrase"]);
 }

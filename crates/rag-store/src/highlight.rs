@@ -91,7 +91,8 @@ impl Wanted {
 
     fn has_pair(&self, pair: Option<&str>) -> bool {
         let mut has = false;
-        let mut check = |term: &str| has |= term.chars().nth(1).is_some() && self.terms.contains(term);
+        let mut check =
+            |term: &str| has |= term.chars().nth(1).is_some() && self.terms.contains(term);
         pair.into_iter().for_each(|pair| pairs(pair, &mut check));
         has
     }
@@ -115,7 +116,11 @@ mod tests {
             shown += &text[from..];
             assert_eq!(shown, expected, "{question}");
         };
-        check("How is tea brewed?", "Brewing the Teas: tea's best.", "[Brewing] the [Teas]: [tea's] best.");
+        check(
+            "How is tea brewed?",
+            "Brewing the Teas: tea's best.",
+            "[Brewing] the [Teas]: [tea's] best.",
+        );
         check("Häuser der Stadt", "das Haus in der STADT", "das [Haus] in [der] [STADT]");
         check("cafe", "Café, CAFÉ and cafés", "[Café], [CAFÉ] and [cafés]");
         check("東京都の首都", "京都と東京都は首都", "[京都]と[東京都]は[首都]");

@@ -42,10 +42,8 @@ impl Search<'_> {
         let limit = self.limit.min(MOST_HITS);
         let allowed = allowed.as_ref();
         let matching = match self.text {
-            Some(text) => {
-                text_search::search(snapshot, fields, text, self.phrases, allowed, limit)
-                    .map_err(|error| failure::engine("the full-text search failed", error))?
-            }
+            Some(text) => text_search::search(snapshot, fields, text, self.phrases, allowed, limit)
+                .map_err(|error| failure::engine("the full-text search failed", error))?,
             None => TextMatches::default(),
         };
         let near = match (&vector, &matching.admitted) {
@@ -105,9 +103,7 @@ fn remaining_cosines(
 ) -> Vec<(f32, ChunkKey)> {
     let near: FxHashSet<ChunkKey> = near.iter().map(|(_, key)| *key).collect();
     let missing = matching.iter().map(|(_, key)| *key).filter(|key| !near.contains(key));
-    missing
-        .filter_map(|key| Some((vector_search::cosine(snapshot, vector, key)?, key)))
-        .collect()
+    missing.filter_map(|key| Some((vector_search::cosine(snapshot, vector, key)?, key))).collect()
 }
 
 /// The chunks by id, best first, ties by id.

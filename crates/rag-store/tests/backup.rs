@@ -58,6 +58,7 @@ fn check(store: &EmbeddedStore, dataset: &Dataset) -> usize {
         vector: Some(vec![1.0, 0.0]),
         filter: filter.clone(),
         limit: 10_000,
+        ..SearchQuery::default()
     };
     let found = store.search(&query).expect("searched");
     assert_eq!((found.text.len(), found.vector.len()), (3 * ready, 3 * ready));

@@ -3,6 +3,7 @@
 use std::process::ExitCode;
 
 use anyhow::Result;
+use rag_core::PhraseUse;
 use rag_retrieve::{Explanation, Retrieval};
 
 use crate::app::App;
@@ -42,6 +43,7 @@ fn spec(args: &SearchArgs) -> SearchSpec {
         rerank: args.rerank.clone(),
         diversity: args.diversity,
         neighbours: args.neighbours,
+        phrases: if args.exact { PhraseUse::Require } else { PhraseUse::Prefer },
         ..SearchSpec::default()
     }
 }

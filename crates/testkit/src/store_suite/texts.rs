@@ -72,7 +72,10 @@ pub(super) fn phrases_are_required(store: &dyn Store) {
         limit: 10,
     };
     let found = store.search(&query).expect("searched");
-    assert_eq!((ids(&found.text), ids(&found.vector)), (vec!["a_md-1-0".into()], vec!["a_md-1-0".into()]));
+    assert_eq!(
+        (ids(&found.text), ids(&found.vector)),
+        (vec!["a_md-1-0".into()], vec!["a_md-1-0".into()])
+    );
     store.delete_document(&a).expect("deleted");
     check("\"green tea\"", &["b_md-1-0"]);
 }
@@ -86,13 +89,15 @@ pub(super) fn keywords_and_questions_are_found(store: &dyn Store) {
         1,
         &[
             ("Hold the button for ten seconds.", EAST),
-            ("The router is reset, the router was reset, to reset a router is an art.", NORTH),
+            ("The router is reset, a router was reset, to reset a router is an art.", NORTH),
             ("Ten men hold a long and winding rope; one of them has a beard.", UP),
             ("4 | 17 | 23", UP),
         ],
     );
     let mut set = |place: usize, change: &dyn Fn(&mut Chunk)| change(&mut chunks[place].chunk);
-    set(0, &|chunk| chunk.questions = vec!["How do I reset the router?".into(), "Warmstart".into()]);
+    set(0, &|chunk| {
+        chunk.questions = vec!["How do I reset the router?".into(), "Warmstart".into()]
+    });
     set(2, &|chunk| chunk.keywords = vec!["tug of war".into(), "sports".into()]);
     set(3, &|chunk| chunk.context = Some("velocity | mass | energy".into()));
     store.complete(&job, chunks.into()).expect("completed");
@@ -146,7 +151,9 @@ pub(super) fn identifiers_are_found(store: &dyn Store) {
 
 pub(super) fn words_are_highlighted(store: &dyn Store) {
     let text = "Die Häuser; 東京都";
-    for (question, expected) in [("Häuser der 東京", &["Häuser", "東京"][..]), ("", &[]), ("x", &[])] {
+    for (question, expected) in
+        [("Häuser der 東京", &["Häuser", "東京"][..]), ("", &[]), ("x", &[])]
+    {
         let ranges = store.highlight(question, text);
         let shown: Vec<&str> = ranges.into_iter().filter_map(|range| text.get(range)).collect();
         assert_eq!(shown, expected, "{question}");
