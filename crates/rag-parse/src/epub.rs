@@ -36,10 +36,11 @@ pub(crate) fn parse(bytes: &[u8], limits: &ParseLimits) -> Result<ParsedDocument
     });
     for name in chapters.take(MOST_CHAPTERS) {
         match archive.read(&name)? {
-            Some(bytes) => match html::fragment(&text(&bytes), limits) {
-                Some(chapter) => out.append(chapter),
-                None => {}
-            },
+            Some(bytes) => {
+                if let Some(chapter) = html::fragment(&text(&bytes), limits) {
+                    out.append(chapter);
+                }
+            }
             None => out.warn(format!("the chapter `{name}` is missing")),
         }
         if out.is_full() {
