@@ -7,7 +7,7 @@ const MOST_BYTES: usize = 256 << 10;
 
 /// The first JSON value of the wanted shape in an answer: models put it in a fence, or say something before and after.
 pub(crate) fn json<T: DeserializeOwned>(answer: &str) -> Option<T> {
-    let answer = answer.get(..answer.len().min(MOST_BYTES)).unwrap_or(answer);
+    let answer = answer.get(..answer.floor_char_boundary(MOST_BYTES))?;
     let starts = answer.match_indices(['{', '[']).take(MOST_STARTS);
     starts
         .filter_map(|(start, _)| answer.get(start..))

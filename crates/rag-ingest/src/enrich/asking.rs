@@ -118,6 +118,7 @@ impl<'a> Asking<'a> {
     }
 
     async fn call(&self, prompt: String) -> Result<String, ModelError> {
+        let asked = prompt.len();
         let request = ChatRequest {
             model: self.parts.chat.info().name.model.clone(),
             messages: vec![Message::user(prompt)],
@@ -125,10 +126,12 @@ impl<'a> Asking<'a> {
         };
         let reply = self.parts.chat.chat(request).await?;
         let response = ChatResponse::collect(reply).await?;
+        let answer = response.text();
         let usage = &response.usage;
-        let tokens = usage.input_tokens.unwrap_or(0) + usage.output_tokens.unwrap_or(0);
+        let tokens = usage.input_tokens.unwrap_or(about(asked))
+            + usage.output_tokens.unwrap_or(about(answer.len()));
         self.tokens.fetch_add(tokens, Ordering::Relaxed);
-        Ok(response.text())
+        Ok(answer)
     }
 
     /// A provider that is down, or full: nothing is lost by trying the document later.
@@ -164,4 +167,10 @@ impl<'a> Asking<'a> {
     fn note(&self, note: impl FnOnce(&mut Warnings)) {
         note(&mut self.warnings.lock().unwrap_or_else(PoisonError::into_inner));
     }
+}
+
+/// The tokens of so many bytes, roughly: providers that do not count them cost something all the same.
+fn about(bytes: usize) -> u64 {
+    const BYTES_A_TOKEN: usize = 4;
+    bytes.div_ceil(BYTES_A_TOKEN) as u64
 }

@@ -84,10 +84,11 @@ async fn by_model(asking: &Asking<'_>, passages: &[&Chunk]) -> Result<Vec<Line>,
 /// One line an entry, with the number of the chunk that it begins in: `  Title [12]`.
 fn chunk(lines: Vec<Line>, chunks: &[Chunk]) -> Option<Chunk> {
     let last = chunks.last()?;
+    let passages: Vec<&Chunk> =
+        chunks.iter().filter(|chunk| chunk.kind == ChunkKind::Passage).collect();
     let number = |start: usize| {
-        let begins = chunks.iter().filter(|chunk| chunk.kind == ChunkKind::Passage);
-        let holds = begins.take_while(|chunk| chunk.span.start <= start).last();
-        holds.map_or(0, |chunk| chunk.ordinal)
+        let after = passages.partition_point(|chunk| chunk.span.start <= start);
+        passages.get(after.saturating_sub(1)).map_or(0, |chunk| chunk.ordinal)
     };
     let text: Vec<String> = lines
         .iter()

@@ -15,6 +15,8 @@ use super::answers::json;
 use super::asking::Asking;
 use super::prompts::{Template, attribute, quoted};
 
+/// Chunks that are looked at in one turn on the pool: others have theirs in between.
+const CHUNKS_TOGETHER: usize = 16;
 /// Descriptions that are looked at for a chunk.
 const DESCRIPTIONS: usize = 8;
 /// Descriptions count that resemble a chunk at least so much, compared with the one that does most.
@@ -35,30 +37,47 @@ pub(crate) async fn tag(
     options: &EnrichmentOptions,
 ) -> Result<Vec<Chunk>, ModelError> {
     let most = if options.most_tags == 0 { USUAL_TAGS } else { options.most_tags };
-    let before = chunks.clone();
-    let (index, store) = (parts.index.clone(), parts.chunks.clone());
-    let datasets = options.tag_datasets.clone();
-    let look = move || by_resemblance(&*index, &*store, chunks, &datasets, most);
-    let (chunks, offered) = match parts.pool.run(look).await {
-        Ok(Ok(tagged)) => tagged,
-        Ok(Err(error)) => {
-            tracing::warn!(error = &error as &dyn std::error::Error, "no tags were found");
-            return Ok(before);
+    let mut tagged = Vec::with_capacity(chunks.len());
+    for some in chunks.chunks(CHUNKS_TOGETHER) {
+        let (index, store) = (parts.index.clone(), parts.chunks.clone());
+        let (some, datasets) = (some.to_vec(), options.tag_datasets.clone());
+        let look = move || by_resemblance(&*index, &*store, some, &datasets, most);
+        match on_pool(parts, look).await {
+            Some(found) => tagged.extend(found),
+            None => return Ok(chunks),
         }
-        // The pool ends: so does this job.
-        Err(_) => return Ok(before),
-    };
-    by_model(asking, chunks, &offered, most).await
+    }
+    let is_untagged = |chunk: &Chunk| chunk.kind.is_searched() && chunk.tags.is_empty();
+    if !tagged.iter().any(is_untagged) {
+        return Ok(tagged);
+    }
+    let (store, datasets) = (parts.chunks.clone(), options.tag_datasets.clone());
+    let offered = on_pool(parts, move || vocabulary(&*store, &datasets)).await;
+    by_model(asking, tagged, &offered.unwrap_or_default(), most).await
 }
 
-/// Tags by the descriptions that a chunk's words find, and the tags that a model may choose from for the others.
+/// What the stores say; `None` when they fail, or the pool ends, and with it this job.
+async fn on_pool<T: Send + 'static>(
+    parts: &EnricherParts,
+    work: impl FnOnce() -> Result<T, StoreError> + Send + 'static,
+) -> Option<T> {
+    match parts.pool.run(work).await.ok()? {
+        Ok(found) => Some(found),
+        Err(error) => {
+            tracing::warn!(error = &error as &dyn std::error::Error, "no tags were found");
+            None
+        }
+    }
+}
+
+/// Tags by the descriptions that a chunk's words find.
 fn by_resemblance(
     index: &dyn ChunkIndex,
     store: &dyn MetadataStore,
     mut chunks: Vec<Chunk>,
     datasets: &[DatasetId],
     most: u8,
-) -> Result<(Vec<Chunk>, Vec<String>), StoreError> {
+) -> Result<Vec<Chunk>, StoreError> {
     for chunk in chunks.iter_mut().filter(|chunk| chunk.kind.is_searched()) {
         let found = index.search(&SearchQuery {
             text: Some(chunk.text.clone()),
@@ -81,9 +100,7 @@ fn by_resemblance(
         }
         chunk.tags.extend(heaviest(weights, most));
     }
-    let untagged = chunks.iter().any(|chunk| chunk.kind.is_searched() && chunk.tags.is_empty());
-    let offered = if untagged { vocabulary(store, datasets)? } else { Vec::new() };
-    Ok((chunks, offered))
+    Ok(chunks)
 }
 
 /// The tags of the tag datasets, the commonest first.

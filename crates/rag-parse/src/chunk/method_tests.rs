@@ -224,22 +224,132 @@ fn pieces_of_a_table_know_what_stands_around_it() {
     );
 }
 
-fn methods() -> impl Strategy<Value = ChunkMethod> {
+#[test]
+fn nothing_of_odd_rows_is_lost() {
+    let rows = "| What? | Who? | tags |\n|---|---|---|\n| goods | come back | refunds |\n|  | blank | x |\n";
+    check(
+        "a.md",
+        rows,
+        options(ChunkMethod::Tag, 100),
+        expect![[r#"
+        [] "What? | Who?" tags ["tags"]
+        [] "goods | come back" tags ["refunds"]
+        [] "|  | blank | x |"
+    "#]],
+    );
+    let lines = "How hot?\t80 degrees.\nNot more.\nHow long?\tTwo minutes.\n";
+    check(
+        "a.txt",
+        lines,
+        options(ChunkMethod::Qa, 100),
+        expect![[r#"
+        [] "How hot?\t80 degrees.\nNot more." asks ["How hot?"]
+        [] "How long?\tTwo minutes." asks ["How long?"]
+    "#]],
+    );
+    let wide =
+        "| a long name of a column | another long name of a column |\n|---|---|\n| 1 | 2 |\n";
+    check(
+        "a.md",
+        wide,
+        options(ChunkMethod::Table, 12),
+        expect![[r#"
+        [] "| a long name of a column | another long name"
+        [] "of a column |"
+        [] "|---|---|"
+        [] "| 1 | 2 |"
+    "#]],
+    );
+}
+
+#[test]
+fn an_answer_may_hold_a_table() {
+    let page = "# How hot?\n\nAs it says:\n\n| tea | degrees |\n|---|---|\n| green | 80 |\n\n# How long?\n\nTwo minutes.\n\n# Why?\n\nTaste.\n";
+    check(
+        "a.md",
+        page,
+        options(ChunkMethod::Qa, 100),
+        expect![[r#"
+        [How hot?] "How hot?\n\nAs it says:\n\n| tea | degrees |\n|---|---|\n| green | 80 |" asks ["How hot?"]
+        [How long?] "How long?\n\nTwo minutes." asks ["How long?"]
+        [Why?] "Why?\n\nTaste." asks ["Why?"]
+    "#]],
+    );
+}
+
+#[test]
+fn captions_go_with_every_piece_of_their_table() {
+    let page = "<p>Some words.</p><figure><figcaption>Prices of 2024</figcaption><table><tr><th>drink</th><th>price</th></tr><tr><td>tea</td><td>3</td></tr><tr><td>coffee</td><td>4</td></tr><tr><td>milk</td><td>2</td></tr></table></figure>";
+    check("a.html", page, options(ChunkMethod::Naive, 18), expect![[""]]);
+}
+
+#[test]
+fn places_are_those_of_the_parts() {
+    let block = |span, page| rag_core::Block {
+        kind: rag_core::BlockKind::Paragraph,
+        span,
+        place: rag_core::Place { page: Some(page), bounds: None },
+    };
+    let document = ParsedDocument {
+        text: "One is here.\nTwo is there.".into(),
+        blocks: vec![block(0..12, 1), block(13..26, 2)],
+        ..ParsedDocument::default()
+    };
+    let children = ChildOptions { max_tokens: 4, delimiters: vec!["\n".into()] };
+    let options = ChunkingOptions { children: Some(children), ..options(ChunkMethod::Naive, 40) };
+    let pages = |chunk: &Chunk| chunk.places.iter().map(|placed| placed.place.page).collect();
+    let pages: Vec<Vec<Option<u32>>> = chunk(&document, &options).iter().map(pages).collect();
+    assert_eq!(pages, [vec![Some(1), Some(2)], vec![Some(1)], vec![Some(2)]]);
+}
+
+/// Every method looks at each byte a bounded number of times, whatever the document is made of: otherwise this takes
+/// hours, and counts too much.
+#[test]
+fn time_is_linear() {
+    const BYTES: usize = 150_000;
+    let filled = |line: &str| line.repeat(BYTES / line.len());
+    let rows = format!("| a | b |\n|---|---|\n{}", filled("| one two | three |\n"));
+    let files = [
+        ("lines.txt", filled("What is it?\tIt is this.\n\n")),
+        ("block.txt", filled("What is it?\tIt is this.\n")),
+        ("prose.txt", filled("Some words of a sentence. ")),
+        ("word.txt", filled("x")),
+        ("headings.md", filled("# H\n\n")),
+        ("sections.md", filled("## Section 1\n\nSome text.\n\n")),
+        ("rows.md", format!("{}\n\n{rows}", filled("Some words before. "))),
+    ];
+    for (name, text) in files {
+        let parsed =
+            FileParser::default().parse(&ParseRequest::new(name, text.as_bytes())).unwrap();
+        for method in METHODS {
+            let counted = Arc::new(std::sync::atomic::AtomicUsize::new(0));
+            let bytes = counted.clone();
+            let counter = move |text: &str| {
+                bytes.fetch_add(text.len(), std::sync::atomic::Ordering::Relaxed);
+                llm_tokens::estimate(text)
+            };
+            let options = ChunkingOptions {
+                children: Some(ChildOptions::default()),
+                table_context_tokens: 20,
+                delimiters: vec![Delimiter { text: "!".into(), always: false }],
+                ..options(method, 256)
+            };
+            let (dataset, document) = ("set".parse().unwrap(), "doc".parse().unwrap());
+            let chunker = StructuralChunker::new(Arc::new(counter));
+            assert!(!chunker.chunk(&dataset, &document, &parsed, &options).is_empty());
+            let counted = counted.load(std::sync::atomic::Ordering::Relaxed);
+            assert!(counted < 40 * text.len(), "{name} by {method:?}: {counted} bytes counted");
+        }
+    }
+}
+
+const METHODS: [ChunkMethod; 12] = {
     use ChunkMethod::*;
-    prop_oneof![
-        Just(Naive),
-        Just(Qa),
-        Just(Table),
-        Just(Paper),
-        Just(Book),
-        Just(Laws),
-        Just(Manual),
-        Just(Presentation),
-        Just(One),
-        Just(Email),
-        Just(Picture),
-        Just(Tag),
-    ]
+    [Naive, Qa, Table, Paper, Book, Laws, Manual, Presentation, One, Email, Picture, Tag]
+};
+
+fn methods() -> impl Strategy<Value = ChunkMethod> {
+    proptest::sample::select(METHODS.to_vec())
 }
 
 proptest! {
@@ -285,6 +395,17 @@ proptest! {
         }
         // Rows: headers are context, and tags are tags.
         let rows = matches!(method, ChunkMethod::Table | ChunkMethod::Qa | ChunkMethod::Tag);
+        let elsewhere = |at: usize| {
+            let is_mark = |c: char| "|-,".contains(c);
+            let (above, below) = document.text.split_at(at);
+            let line = above.rsplit('\n').next().unwrap_or_default().to_owned()
+                + below.lines().next().unwrap_or_default();
+            let start = above.rfind(|c: char| !c.is_ascii_lowercase()).map_or(0, |at| at + 1);
+            let word: String = document.text[start..].chars().take_while(char::is_ascii_lowercase).collect();
+            let is_tag = |chunk: &Chunk| chunk.tags.iter().any(|tag| tag.name.contains(&word));
+            let in_context = |chunk: &Chunk| chunk.context.as_ref().is_some_and(|c| c.contains(&line));
+            rows && (below.starts_with(is_mark) || chunks.iter().any(in_context) || chunks.iter().any(is_tag))
+        };
         let parts: Vec<&str> = options.children.iter().flat_map(|c| &c.delimiters).map(String::as_str).collect();
         let delimits = |at: usize| {
             let before = |text: &str| (0..text.len()).any(|back| {
@@ -296,7 +417,7 @@ proptest! {
             for (offset, c) in document.block_text(block).char_indices() {
                 let at = block.span.start + offset;
                 prop_assert!(
-                    rows || c.is_whitespace() || covered[at] || delimits(at),
+                    c.is_whitespace() || covered[at] || delimits(at) || elsewhere(at),
                     "{:?} of {:?} is in no chunk of {:?}", c, document.block_text(block), method
                 );
             }

@@ -4,6 +4,7 @@ mod children;
 mod draft;
 mod numbering;
 mod packer;
+mod path;
 mod pieces;
 mod rows;
 mod surroundings;
@@ -30,8 +31,9 @@ use pieces::View;
 ///
 /// [Methods](ChunkMethod) are settings of this: what parts sections, and what is held together whatever its size.
 /// `one`, the abstract of `paper`, and pieces between delimiters that [always](rag_core::Delimiter::always) part are
-/// held together. Rows of `table`, `qa` and `tag` are chunks; the header row, and for `tag` the tags, are in no chunk's
-/// text.
+/// held together. Rows of `table`, `qa` and `tag` are chunks. A header row is in no chunk's text: it is the context of
+/// its rows, or only names the columns of questions and tags; the tags of `tag` are in no text either. All other text is
+/// in at least one searched chunk, but for delimiters and white space.
 ///
 /// Pure and linear in the length of the text (but for the counter).
 ///

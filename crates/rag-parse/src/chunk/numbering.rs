@@ -12,7 +12,7 @@ pub(super) struct Section<'a> {
 }
 
 /// Words before a number, in several languages, and the level of what they name.
-const WORDS: [(&str, u8); 36] = [
+const WORDS: [(&str, u8); 48] = [
     ("book", 11),
     ("buch", 11),
     ("livre", 11),
@@ -49,10 +49,22 @@ const WORDS: [(&str, u8); 36] = [
     ("§", 16),
     ("§§", 16),
     ("annex", 12),
+    ("anhang", 12),
+    ("anlage", 12),
+    ("annexe", 12),
+    ("anexo", 12),
+    ("appendix", 12),
+    ("schedule", 12),
+    ("hauptstück", 13),
+    ("sec.", 15),
+    ("capitulo", 14),
+    ("titulo", 13),
+    ("seccion", 15),
+    ("articulo", 16),
 ];
 
 /// Han characters after `第` and a number.
-const HAN_UNITS: [(char, u8); 10] = [
+const HAN_UNITS: [(char, u8); 13] = [
     ('编', 11),
     ('編', 11),
     ('部', 12),
@@ -63,6 +75,9 @@ const HAN_UNITS: [(char, u8); 10] = [
     ('條', 16),
     ('款', 17),
     ('项', 18),
+    ('項', 18),
+    ('卷', 11),
+    ('巻', 11),
 ];
 
 /// Longer lines are text, not titles.
@@ -71,7 +86,8 @@ const LONGEST_LABEL: usize = 120;
 /// The section that this text begins, if it begins with the number of one.
 pub(super) fn section(text: &str) -> Option<Section<'_>> {
     let line = text.lines().next()?.trim();
-    let (level, end) = by_word(line).or_else(|| by_han(line))?;
+    let start = line.get(..line.floor_char_boundary(LONGEST_LABEL))?;
+    let (level, end) = by_word(start).or_else(|| by_ordinal(start)).or_else(|| by_han(start))?;
     let label = match line.len() <= LONGEST_LABEL {
         true => line,
         false => line.get(..end)?,
@@ -101,18 +117,44 @@ fn by_word(line: &str) -> Option<(u8, usize)> {
     is_number(token).then(|| (level, start + (rest.len() - number.len()) + token.len()))
 }
 
-/// `5`, `5a`, `5.2`, `IV`, `A`, `first`.
+/// `Erster Abschnitt`, `Second Part`.
+fn by_ordinal(line: &str) -> Option<(u8, usize)> {
+    let mut words = line.split_whitespace();
+    let (ordinal, word) = (words.next()?, words.next()?.trim_end_matches([':', '.', ',']));
+    let is_name = |word: &str| word.starts_with(char::is_uppercase);
+    let lower = word.to_lowercase();
+    let (_, level) = WORDS.iter().find(|(known, _)| *known == lower)?;
+    let start = ordinal.len() + line.get(ordinal.len()..)?.find(word)?;
+    let is_section = is_ordinal(ordinal) && is_name(ordinal) && is_name(word);
+    is_section.then_some((*level, start + word.len()))
+}
+
+/// Numbers in words, before or after what they number.
+const ORDINALS: &str = "one two three four five first second third fourth fifth \
+    erster erste erstes zweiter zweite zweites dritter dritte drittes vierter vierte viertes fünfter fünfte fünftes \
+    premier première primero primera único segundo segunda tercero tercera";
+
+fn is_ordinal(word: &str) -> bool {
+    let word = word.to_lowercase();
+    ORDINALS.split(' ').any(|known| known == word)
+}
+
+/// `5`, `5a`, `5.2`, `5.º`, `L.121-1`, `IV`, `A`, `first`.
 fn is_number(token: &str) -> bool {
-    const ORDINALS: [&str; 8] =
-        ["one", "two", "three", "first", "second", "third", "fourth", "fifth"];
+    let token = token.trim_end_matches(['º', '°', '.']);
     let digits = token.starts_with(|c: char| c.is_ascii_digit())
         && token.len() <= 8
         && token.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '.' | '-'));
+    // Codes of French laws: `L121-1`, `R.* 12`.
+    let code = token.len() <= 12
+        && token.starts_with(['L', 'R', 'D', 'A'])
+        && token.ends_with(|c: char| c.is_ascii_digit())
+        && token.chars().skip(1).all(|c| c.is_ascii_digit() || matches!(c, '.' | '-' | '*'));
     let roman = !token.is_empty()
         && token.len() <= 8
         && token.chars().all(|c| matches!(c, 'I' | 'V' | 'X' | 'L' | 'C' | 'D' | 'M'));
     let letter = token.len() == 1 && token.starts_with(|c: char| c.is_ascii_uppercase());
-    digits || roman || letter || ORDINALS.contains(&token.to_lowercase().as_str())
+    digits || code || roman || letter || is_ordinal(token)
 }
 
 fn by_han(line: &str) -> Option<(u8, usize)> {
@@ -146,6 +188,12 @@ mod tests {
         check("第五条 当事人应当", Some((16, "第五条 当事人应当")));
         check("第二章　通則", Some((14, "第二章　通則")));
         check("Статья 7. Права", Some((16, "Статья 7. Права")));
+        check("SEC. 2. Findings", Some((15, "SEC. 2. Findings")));
+        check("Erster Abschnitt", Some((15, "Erster Abschnitt")));
+        check("Artículo 5.º Objeto", Some((16, "Artículo 5.º Objeto")));
+        check("Article L121-1", Some((16, "Article L121-1")));
+        check("Article premier", Some((16, "Article premier")));
+        check("第三項 前項", Some((18, "第三項 前項")));
         let long = format!("Article 5. {}", "word ".repeat(60));
         check(&long, Some((16, "Article 5")));
         for text in [
@@ -156,6 +204,8 @@ mod tests {
             "§",
             "",
             "Rule by law",
+            "First part of it is lost.",
+            "Art is long.",
         ] {
             check(text, None);
         }

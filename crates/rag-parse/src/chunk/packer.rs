@@ -6,6 +6,7 @@ use rag_core::{BlockKind, ChunkMethod, ChunkingOptions};
 
 use super::draft::Draft;
 use super::numbering::{self, Section};
+use super::path::HeadingPath;
 use super::pieces::{Piece, View};
 use super::surroundings;
 use crate::TokenCounter;
@@ -58,18 +59,15 @@ struct Packer<'a> {
     view: &'a View<'a>,
     rules: Rules,
     counter: &'a dyn TokenCounter,
-    path: Vec<(u8, String)>,
+    path: HeadingPath,
     page: Option<u32>,
     open: Option<Draft>,
     done: Vec<Draft>,
 }
 
-/// Headings are shown and embedded with every chunk; longer ones are cut.
-const LONGEST_HEADING: usize = 200;
-
 impl<'a> Packer<'a> {
     fn new(view: &'a View<'a>, rules: Rules, counter: &'a dyn TokenCounter) -> Self {
-        let (path, done) = (Vec::new(), Vec::new());
+        let (path, done) = (HeadingPath::default(), Vec::new());
         Self { view, rules, counter, path, page: None, open: None, done }
     }
 
@@ -101,18 +99,11 @@ impl<'a> Packer<'a> {
         if !self.only_headings_open() {
             self.close();
         }
-        self.path.retain(|(above, _)| *above < level);
-        let text = heading.split_whitespace().collect::<Vec<_>>().join(" ");
-        let end = text.floor_char_boundary(LONGEST_HEADING);
-        self.path.push((level, text.get(..end).unwrap_or_default().to_owned()));
-        let headings = self.headings();
+        self.path.enter(level, heading);
+        let headings = self.path.headings();
         if let Some(open) = &mut self.open {
             open.headings = headings;
         }
-    }
-
-    fn headings(&self) -> Vec<String> {
-        self.path.iter().map(|(_, text)| text.clone()).collect()
     }
 
     fn only_headings_open(&self) -> bool {
@@ -161,14 +152,17 @@ impl<'a> Packer<'a> {
         let budget = Budget { first, pieces: self.rules.max, overlap: self.rules.overlap };
         let (text, span) = (self.view.text, piece.span.clone());
         let parts = cut::cut(text, span, &piece.kind, budget, self.counter);
-        let header = surroundings::header(self.view, piece);
+        let header = surroundings::header(self.view, piece, self.rules.max, self.counter);
+        let caption = surroundings::caption(self.view, number);
         let last = parts.len().saturating_sub(1);
         for (part, span) in parts.into_iter().enumerate() {
             let tokens = self.count(span.clone());
             self.extend(number, span, tokens);
             if let Some(open) = &mut self.open {
                 open.alone = true;
-                open.context = header.clone().filter(|_| part > 0);
+                let header = header.as_deref().filter(|_| part > 0);
+                let above: Vec<&str> = caption.as_deref().into_iter().chain(header).collect();
+                open.context = Some(above.join("\n")).filter(|context| !context.is_empty());
             }
             // The rest of a cut block may be followed by the next block, but for rows under a header of their own.
             if part < last || header.is_some() {
@@ -185,7 +179,7 @@ impl<'a> Packer<'a> {
                 open.pieces.end = number + 1;
             }
             None => {
-                let (headings, pieces) = (self.headings(), number..number + 1);
+                let (headings, pieces) = (self.path.headings(), number..number + 1);
                 self.open = Some(Draft { span, tokens, headings, pieces, ..Draft::default() });
             }
         }
@@ -194,7 +188,7 @@ impl<'a> Packer<'a> {
     fn is_abstract(&self) -> bool {
         const NAMES: [&str; 8] =
             ["abstract", "summary", "zusammenfassung", "résumé", "resumen", "摘要", "要旨", "概要"];
-        let heading = self.path.last().map(|(_, text)| text.to_lowercase()).unwrap_or_default();
+        let heading = self.path.last().unwrap_or_default().to_lowercase();
         let name = heading.trim_matches(|c: char| !c.is_alphabetic());
         self.rules.whole_abstract && self.open.is_some() && NAMES.contains(&name)
     }

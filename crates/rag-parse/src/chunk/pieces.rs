@@ -50,12 +50,15 @@ impl<'a> View<'a> {
     /// Where the bytes `span` of these pieces stood. Pieces that follow each other at one place are one stretch.
     pub(super) fn places(&self, pieces: Range<usize>, span: &Range<usize>) -> Vec<PlacedSpan> {
         let mut places: Vec<PlacedSpan> = Vec::new();
-        for piece in self.pieces.get(pieces).unwrap_or_default() {
+        let pieces = self.pieces.get(pieces).unwrap_or_default();
+        let first = pieces.partition_point(|piece| piece.span.end <= span.start);
+        let within = pieces.iter().skip(first).take_while(|piece| piece.span.start < span.end);
+        for piece in within {
             if piece.place.page.is_none() && piece.place.bounds.is_none() {
                 continue;
             }
             let start = piece.span.start.max(span.start);
-            let end = piece.span.end.min(span.end).max(start);
+            let end = piece.span.end.min(span.end);
             match places.last_mut().filter(|last| last.place == piece.place) {
                 Some(last) => last.span.end = end,
                 None => places.push(PlacedSpan { span: start..end, place: piece.place.clone() }),

@@ -1,4 +1,5 @@
-//! Chunks of rows: `table`, `qa` and `tag`. What is no table is packed as usual, or for `qa` by its headings.
+//! Chunks of rows: `table`, `qa` and `tag`. What is no table is packed as usual. For `qa` headings are questions where
+//! there are more of them than rows.
 
 use std::ops::Range;
 
@@ -6,8 +7,9 @@ use rag_core::{BlockKind, ChunkMethod, ChunkingOptions, Tag};
 
 use super::draft::Draft;
 use super::packer;
+use super::path::HeadingPath;
 use super::pieces::{Piece, View};
-use super::surroundings::header_of;
+use super::surroundings::{end_of_header, header_of};
 use crate::TokenCounter;
 use crate::cut::{self, Budget};
 use crate::table::{self, TableRow};
@@ -19,22 +21,34 @@ pub(super) fn drafts(
     counter: &dyn TokenCounter,
 ) -> Vec<Draft> {
     let mut drafts: Vec<Draft> = Vec::new();
-    let mut path = Path::default();
+    let mut path = HeadingPath::default();
     for (number, piece) in view.pieces.iter().enumerate() {
-        path.pass(view, piece);
+        pass(&mut path, view, piece);
         let rows = match piece.kind {
-            BlockKind::Table => of_table(view, number, piece, options.method),
+            BlockKind::Table => of_table(view, number, options, counter),
             _ if options.method != ChunkMethod::Table => {
                 of_lines(view, number, piece, options.method)
             }
             _ => None,
         };
-        drafts.extend(rows.unwrap_or_default().into_iter().map(|row| path.above(row)));
+        drafts.extend(
+            rows.unwrap_or_default()
+                .into_iter()
+                .map(|row| Draft { headings: path.headings(), ..row }),
+        );
     }
-    if drafts.is_empty() && options.method == ChunkMethod::Qa {
-        drafts = of_headings(view);
+    if options.method == ChunkMethod::Qa {
+        // A list of questions may have a table in an answer, and a sheet of rows may have a heading.
+        let asking = drafts.iter().filter(|draft| !draft.questions.is_empty()).count();
+        let headings = of_headings(view);
+        if headings.len() > asking {
+            drafts = headings;
+        }
     }
-    let taken: Vec<Range<usize>> = drafts.iter().map(|draft| draft.pieces.clone()).collect();
+    let mut taken = vec![false; view.pieces.len()];
+    for draft in &drafts {
+        taken.get_mut(draft.pieces.clone()).unwrap_or_default().fill(true);
+    }
     drafts.extend(rest(view, options, counter, &taken));
     drafts.sort_by_key(|draft| (draft.span.start, draft.span.end));
     drafts.into_iter().flat_map(|draft| fitted(view, draft, options, counter)).collect()
@@ -45,11 +59,11 @@ fn rest(
     view: &View<'_>,
     options: &ChunkingOptions,
     counter: &dyn TokenCounter,
-    taken: &[Range<usize>],
+    taken: &[bool],
 ) -> Vec<Draft> {
-    let is_taken = |number: &usize| taken.iter().any(|pieces| pieces.contains(number));
     let mut rest = Vec::new();
-    let mut numbers = (0..view.pieces.len()).filter(|number| !is_taken(number)).peekable();
+    let free = taken.iter().enumerate().filter(|(_, taken)| !**taken);
+    let mut numbers = free.map(|(number, _)| number).peekable();
     // Stretches of pieces that follow each other.
     while let Some(first) = numbers.next() {
         let mut end = first + 1;
@@ -67,34 +81,42 @@ fn rest(
     rest
 }
 
-/// The rows of a table.
+/// The rows of a table. What stands above them is their context, where it is no longer than a chunk may be; else, and
+/// for questions and tags, it is a chunk too. Rows that only name columns of questions or tags are left out.
 fn of_table(
     view: &View<'_>,
     number: usize,
-    piece: &Piece,
-    method: ChunkMethod,
+    options: &ChunkingOptions,
+    counter: &dyn TokenCounter,
 ) -> Option<Vec<Draft>> {
+    let piece = view.pieces.get(number)?;
     let text = view.text_of(piece);
     let table = table::rows(text)?;
+    let method = options.method;
     let names_columns = method == ChunkMethod::Table || is_header(text, &table.header);
-    let header = header_of(text, &table).filter(|_| method == ChunkMethod::Table);
+    let header = header_of(text, &table, options.max_tokens, counter)
+        .filter(|_| method == ChunkMethod::Table);
+    let above = match (&header, method) {
+        (Some(_), _) => 0..0,
+        (None, ChunkMethod::Table) => 0..end_of_header(text, &table),
+        (None, _) => 0..table.header.span.start,
+    };
+    let above = cut::trimmed(view.text, shifted(&above, piece));
+    let draft = Draft { pieces: number..number + 1, alone: true, ..Draft::default() };
+    let above = Some(Draft { span: above, ..draft.clone() }).filter(|draft| !draft.span.is_empty());
     let first = (!names_columns).then_some(&table.header);
-    let rows = first.into_iter().chain(&table.rows);
-    let drafts = rows.filter_map(|row| {
+    let rows = first.into_iter().chain(&table.rows).map(|row| {
         let cells: Vec<Range<usize>> = row.cells.iter().map(|cell| shifted(cell, piece)).collect();
-        let draft = Draft { pieces: number..number + 1, alone: true, ..Draft::default() };
+        let span = cut::trimmed(view.text, shifted(&row.span, piece));
         match method {
-            ChunkMethod::Table => {
-                let (span, context) = (shifted(&row.span, piece), header.clone());
-                Some(Draft { span, context, ..draft })
-            }
-            _ => of_cells(view, &cells, shifted(&row.span, piece), method, draft),
+            ChunkMethod::Table => Draft { span, context: header.clone(), ..draft.clone() },
+            _ => of_cells(view, &cells, span, method, draft.clone()),
         }
     });
-    Some(drafts.collect())
+    Some(above.into_iter().chain(rows).filter(|draft| !draft.span.is_empty()).collect())
 }
 
-/// Lines of two columns with a tab between them.
+/// Lines of two columns with a tab between them. A line without one goes on with the answer above it.
 fn of_lines(
     view: &View<'_>,
     number: usize,
@@ -105,40 +127,51 @@ fn of_lines(
         return None;
     }
     let mut start = piece.span.start;
-    let mut drafts = Vec::new();
+    let mut drafts: Vec<Draft> = Vec::new();
     for line in view.text_of(piece).split_inclusive('\n') {
         let span = cut::trimmed(view.text, start..start + line.len());
         start += line.len();
-        let tab = view.text.get(span.clone())?.find('\t')?;
+        let Some(tab) = view.text.get(span.clone())?.find('\t') else {
+            let above = drafts.last_mut().filter(|_| method == ChunkMethod::Qa)?;
+            above.span.end = span.end.max(above.span.end);
+            continue;
+        };
         let cells = [span.start..span.start + tab, span.start + tab + 1..span.end];
         let cells = cells.map(|cell| cut::trimmed(view.text, cell));
         let draft = Draft { pieces: number..number + 1, alone: true, ..Draft::default() };
-        drafts.push(of_cells(view, &cells, span, method, draft)?);
+        drafts.push(of_cells(view, &cells, span, method, draft));
     }
     Some(drafts)
 }
 
-/// A question with its answer, or a description with its tags.
+/// A question with its answer, or a description with its tags, which stand in the last cell; the row as it is where
+/// there are none.
 fn of_cells(
     view: &View<'_>,
     cells: &[Range<usize>],
     row: Range<usize>,
     method: ChunkMethod,
     draft: Draft,
-) -> Option<Draft> {
-    let (first, second) = (cells.first()?.clone(), cells.get(1)?.clone());
-    let said = |cell: Range<usize>| table::cell_text(view.text.get(cell).unwrap_or_default());
-    if first.is_empty() {
-        return None;
+) -> Draft {
+    let said =
+        |cell: &Range<usize>| table::cell_text(view.text.get(cell.clone()).unwrap_or_default());
+    match (cells, method) {
+        ([first, .., last_of_text, last], ChunkMethod::Tag) if !first.is_empty() => {
+            let span = first.start..last_of_text.end.max(first.end);
+            Draft { span, tags: tags(&said(last)), ..draft }
+        }
+        ([first, last], ChunkMethod::Tag) if !first.is_empty() => {
+            Draft { span: first.clone(), tags: tags(&said(last)), ..draft }
+        }
+        ([first, _, ..], ChunkMethod::Qa) if !first.is_empty() => {
+            Draft { span: row, questions: vec![said(first)], ..draft }
+        }
+        _ => Draft { span: row, ..draft },
     }
-    Some(match method {
-        ChunkMethod::Tag => Draft { span: first, tags: tags(&said(second)), ..draft },
-        _ => Draft { span: row, questions: vec![said(first)], ..draft },
-    })
 }
 
 fn tags(cell: &str) -> Vec<Tag> {
-    let names = cell.split([',', ';', '，', '、', '；', '\n']).map(str::trim);
+    let names = cell.split([',', ';', '，', '、', '；', '\n', '\t']).map(str::trim);
     let names = names.filter(|name| !name.is_empty());
     names.map(|name| Tag { name: name.to_owned(), weight: 1.0 }).collect()
 }
@@ -170,11 +203,11 @@ fn is_header(text: &str, row: &TableRow) -> bool {
 /// Headings as questions, with what is below each as its answer.
 fn of_headings(view: &View<'_>) -> Vec<Draft> {
     let mut drafts = Vec::new();
-    let mut path = Path::default();
+    let mut path = HeadingPath::default();
     let is_heading = |piece: &Piece| matches!(piece.kind, BlockKind::Heading { .. });
     let mut number = 0;
     while let Some(piece) = view.pieces.get(number) {
-        path.pass(view, piece);
+        pass(&mut path, view, piece);
         let first = number;
         number += 1;
         if !is_heading(piece) {
@@ -187,13 +220,14 @@ fn of_headings(view: &View<'_>) -> Vec<Draft> {
             continue;
         };
         let question = view.text_of(piece).split_whitespace().collect::<Vec<_>>().join(" ");
-        drafts.push(path.above(Draft {
+        drafts.push(Draft {
+            headings: path.headings(),
             span: piece.span.start..last.span.end,
             pieces: first..number,
             alone: true,
             questions: vec![question],
             ..Draft::default()
-        }));
+        });
     }
     drafts
 }
@@ -220,20 +254,8 @@ fn shifted(range: &Range<usize>, piece: &Piece) -> Range<usize> {
     range.start + piece.span.start..range.end + piece.span.start
 }
 
-/// The headings above.
-#[derive(Default)]
-struct Path(Vec<(u8, String)>);
-
-impl Path {
-    fn pass(&mut self, view: &View<'_>, piece: &Piece) {
-        if let BlockKind::Heading { level } = piece.kind {
-            self.0.retain(|(above, _)| *above < level);
-            let text = view.text_of(piece).split_whitespace().collect::<Vec<_>>().join(" ");
-            self.0.push((level, text));
-        }
-    }
-
-    fn above(&self, draft: Draft) -> Draft {
-        Draft { headings: self.0.iter().map(|(_, text)| text.clone()).collect(), ..draft }
+fn pass(path: &mut HeadingPath, view: &View<'_>, piece: &Piece) {
+    if let BlockKind::Heading { level } = piece.kind {
+        path.enter(level, view.text_of(piece));
     }
 }

@@ -138,8 +138,11 @@ pub(super) fn documents() -> impl Strategy<Value = ParsedDocument> {
         Just(BlockKind::ListItem),
         Just(BlockKind::Table),
         Just(BlockKind::Code { language: None }),
+        Just(BlockKind::Caption),
     ];
-    let text = "([a-zA-Zé日本 .,!?|\n]{0,60}|[a-z]{1,80}|([A-Z][a-z ]{3,30}\\. ){1,20})";
+    let text = "([a-zA-Zé日本 .,!?|\n]{0,60}|[a-z]{1,80}|([A-Z][a-z ]{3,30}\\. ){1,20}\
+        |([A-Z]{0,3}\n)?(\\| [h-p]{0,6} \\| [h-p]{0,9} \\|\n)(\\|---\\|---\\|\n)(\\| [h-p]{0,6} \\| [h-p, ]{0,9} \\|\n){0,4}\
+        |([h-p]{0,6}\t[h-p, ]{0,9}\n([h-p]{0,9}\n)?){1,4})";
     proptest::collection::vec((kind, text, "[ \n#*-]{0,4}"), 0..12).prop_map(|pieces| {
         let mut document = ParsedDocument::default();
         for (kind, text, gap) in pieces {
