@@ -280,7 +280,16 @@ fn an_answer_may_hold_a_table() {
 #[test]
 fn captions_go_with_every_piece_of_their_table() {
     let page = "<p>Some words.</p><figure><figcaption>Prices of 2024</figcaption><table><tr><th>drink</th><th>price</th></tr><tr><td>tea</td><td>3</td></tr><tr><td>coffee</td><td>4</td></tr><tr><td>milk</td><td>2</td></tr></table></figure>";
-    check("a.html", page, options(ChunkMethod::Naive, 18), expect![[""]]);
+    check(
+        "a.html",
+        page,
+        options(ChunkMethod::Naive, 18),
+        expect![[r#"
+        [] "Some words.\n\nPrices of 2024"
+        [] "| drink | price |\n| --- | --- |" context "Prices of 2024"
+        [] "| tea | 3 |\n| coffee | 4 |\n| milk | 2 |" context "Prices of 2024\n| drink | price |\n| --- | --- |"
+    "#]],
+    );
 }
 
 #[test]
