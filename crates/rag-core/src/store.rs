@@ -90,7 +90,8 @@ pub trait MetadataStore: Send + Sync {
     fn set_metadata(&self, document: &DocumentId, metadata: &Metadata) -> Result<bool, StoreError>;
 
     /// Accepts a file for ingestion: one transaction that makes or updates the document and queues its job. Nothing is
-    /// queued when a document of that name has the same content and is ready, queued or running.
+    /// queued when a document of that name has the same content and is ready, queued or running; where its bytes are is
+    /// noted all the same.
     ///
     /// # Errors
     /// Only the engine's own.

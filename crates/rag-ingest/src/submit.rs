@@ -191,7 +191,7 @@ impl Part {
         let mut jobs = Vec::new();
         for file in files {
             match self.content(&file.path) {
-                Ok((content, _)) if is_ready(self.known.get(&file.name), content) => {
+                Ok((content, _)) if is_ready(self.known.get(&file.name), &file, content) => {
                     outcome.unchanged += 1;
                 }
                 Ok((content, bytes)) => jobs.push(self.job(file, content, bytes)),
@@ -234,10 +234,15 @@ impl Part {
     }
 }
 
-/// Known and searchable: no need to ask the store again, once for each of a million files.
-fn is_ready(known: Option<&Document>, content: ContentHash) -> bool {
+/// Known from there and searchable: no need to ask the store again, once for each of a million files.
+fn is_ready(known: Option<&Document>, file: &FoundFile, content: ContentHash) -> bool {
     known.is_some_and(|document| {
-        document.content == content && document.status == DocumentStatus::Ready
+        let comes_from = |source: &DocumentSource| {
+            matches!(source, DocumentSource::File { path } if *path == file.path)
+        };
+        document.content == content
+            && document.status == DocumentStatus::Ready
+            && document.source.as_ref().is_some_and(comes_from)
     })
 }
 

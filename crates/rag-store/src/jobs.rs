@@ -18,6 +18,7 @@ pub(crate) fn submit(connection: &Connection, job: &IngestJob) -> Result<Submitt
     let existing = existing_document(connection, dataset, &job.name)?;
     match existing {
         Some(known) if known.content == job.content && !known.failed => {
+            note_source(connection, known.no, job)?;
             Ok(Submitted::Unchanged(known.id))
         }
         Some(known) => {
@@ -91,10 +92,23 @@ fn insert_document(
     Ok((no, id))
 }
 
+/// Notes where a document's bytes are, which may have moved.
+fn note_source(connection: &Connection, no: i64, job: &IngestJob) -> Result<(), StoreError> {
+    connection
+        .prepare_cached("UPDATE document SET source = ?2 WHERE no = ?1 AND source IS NOT ?2")
+        .map_err(database)?
+        .execute(params![no, source_column(job)?])
+        .map_err(database)?;
+    Ok(())
+}
+
+fn source_column(job: &IngestJob) -> Result<String, StoreError> {
+    serde_json::to_string(&job.source).map_err(|error| damaged("a document source", error))
+}
+
 /// Notes how a document was submitted.
 fn renew_document(connection: &Connection, no: i64, job: &IngestJob) -> Result<(), StoreError> {
-    let source =
-        serde_json::to_string(&job.source).map_err(|error| damaged("a document source", error))?;
+    let source = source_column(job)?;
     let chunking = job
         .chunking
         .as_ref()

@@ -93,8 +93,20 @@ pub(crate) async fn cancel(
     Path(id): Path<String>,
 ) -> Result<Json<Value>, Problem> {
     let document = find(&app, &id).await?;
-    let cancelled = with_store(&app, move |store| store.cancel(&document.id)).await?;
+    let cancelled = app.pipeline.cancel(&document.id).await;
+    let cancelled = cancelled.map_err(|error| Problem::internal(&error.into()))?;
     Ok(Json(json!({ "cancelled": cancelled })))
+}
+
+/// Takes up a document again that failed or was cancelled.
+pub(crate) async fn retry(
+    State(app): State<Arc<App>>,
+    Path(id): Path<String>,
+) -> Result<Json<Value>, Problem> {
+    let document = find(&app, &id).await?;
+    let queued = app.pipeline.retry(&document.id).await;
+    let queued = queued.map_err(|error| Problem::internal(&error.into()))?;
+    Ok(Json(json!({ "queued": queued })))
 }
 
 /// Which chunks.

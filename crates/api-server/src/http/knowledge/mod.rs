@@ -25,6 +25,7 @@ pub(super) fn routes() -> Router<Arc<App>> {
         )
         .route("/api/v2/documents/{id}/chunks", get(documents::chunks))
         .route("/api/v2/documents/{id}/cancel", post(documents::cancel))
+        .route("/api/v2/documents/{id}/retry", post(documents::retry))
         .route("/api/v2/ingest", get(ingestion::progress))
         .route("/api/v2/ingest/events", get(ingestion::events))
 }
