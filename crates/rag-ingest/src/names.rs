@@ -11,11 +11,21 @@ use crate::scan::FoundFile;
 /// another file that is still there, it gets a number: `docs (2)/guide.md`. A document whose own file is gone is taken
 /// over, so that a folder may move. Blocks.
 pub(crate) fn settle(files: Vec<FoundFile>, known: &HashMap<String, Document>) -> Vec<FoundFile> {
+    // A file that has a document keeps its name, whatever the scan that found it calls it.
+    let names: HashMap<&Path, &str> = known
+        .iter()
+        .filter_map(|(name, document)| match &document.source {
+            Some(DocumentSource::File { path }) => Some((path.as_path(), name.as_str())),
+            _ => None,
+        })
+        .collect();
     let mut taken = HashSet::new();
     files
         .into_iter()
         .map(|file| {
-            let name = name_of(&file, known, &taken);
+            let own = names.get(file.path.as_path()).map(|name| (*name).to_owned());
+            let own = own.filter(|name| !taken.contains(name));
+            let name = own.unwrap_or_else(|| name_of(&file, known, &taken));
             taken.insert(name.clone());
             FoundFile { name, ..file }
         })
