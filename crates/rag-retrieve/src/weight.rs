@@ -12,8 +12,8 @@ const TRAINED: f32 = 0.4;
 /// What any model counts for questions in a script that it was not trained on: it breaks ties.
 const UNREADABLE: f32 = 0.001;
 
-/// The correlation from which on a model's cosines are believed entirely. That of all-MiniLM-L6-v2 is above it for nine
-/// of ten questions in English, and below for nine of ten in Arabic and Hindi, which it cannot read.
+/// The correlation from which on a model's cosines are believed entirely. That of all-MiniLM-L6-v2 is above it for at
+/// least 96 % of the questions of each English set, and below for 85 % in Arabic and 78 % in Hindi, which it cannot read.
 const BELIEVED: f32 = 0.2;
 /// Fewer hits tell nothing.
 const FEWEST_HITS: usize = 8;
