@@ -8,7 +8,7 @@ use anyhow::{Context, Result, ensure};
 use llm_bundle::{Adapted, Blocking, Bundle, Priority, Registry, SyncPool};
 use llm_core::{EmbeddingModel, SyncEmbeddingModel};
 use llm_local::StaticEmbedding;
-use rag_core::{Dataset, DatasetId, DatasetSettings, EmbeddingIdentity, MetadataStore, TenantId};
+use rag_core::{Dataset, DatasetSettings, EmbeddingIdentity, MetadataStore, TenantId};
 use rag_ingest::{Pipeline, PipelineOptions, PipelineParts, SubmitOptions, Summary, no_chat};
 use rag_parse::{FileParser, StructuralChunker};
 use rag_retrieve::{RetrieveRequest, Retriever};
@@ -161,7 +161,7 @@ impl Site {
                 () = self.stop.notified() => break,
             }
             let began = Instant::now();
-            let (retriever, dataset) = (self.retriever.clone(), self.dataset.id.clone());
+            let (retriever, dataset) = (self.retriever.clone(), self.dataset.clone());
             let found = self.callers.run(move || retriever.retrieve(&request(number, dataset)));
             ensure!(!found.await??.chunks.is_empty(), "a question found nothing");
             latencies.0.push(began.elapsed());
@@ -171,7 +171,7 @@ impl Site {
     }
 }
 
-fn request(number: usize, dataset: DatasetId) -> RetrieveRequest {
+fn request(number: usize, dataset: Dataset) -> RetrieveRequest {
     RetrieveRequest {
         question: pages::question(number),
         datasets: vec![dataset],
