@@ -15,7 +15,7 @@ use crate::language::{Language, Votes};
 use crate::script::{Runs, Script, is_apostrophe, is_han, is_part_of_term};
 
 /// Changes whenever the terms of any text change, so that an index made with other terms is rebuilt.
-pub(crate) const REVISION: u32 = 2;
+pub(crate) const REVISION: u32 = 3;
 
 /// Longer words are cut: nobody searches for them, and they bloat the dictionary.
 const MOST_TERM_CHARS: usize = 40;
@@ -255,7 +255,7 @@ mod tests {
             assert_eq!(collect(text).join(" "), expected, "{text}");
         };
         check("The Panthers' defense, gave up 308 points", "the panther defens gave up 308 point");
-        check("The Tesla's coil isn't e-mail", "the tesla coil isnt e mail +e_mail");
+        check("The Tesla's coil isn't e-mail", "the tesla coil isnt e mail");
         check("l’eau de l'État", "l eau de l etat");
         check("CAFÉ Müller straße", "cafe muller strass");
         check("die Häuser der Stadt", "die haus der stadt");

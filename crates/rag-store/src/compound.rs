@@ -1,8 +1,9 @@
-//! Words that are written as one: identifiers, versions, paths, quantities, hyphenated words.
+//! Words that are written as one: identifiers, versions, paths, quantities.
 //!
 //! Such words are searched by their parts and as a whole, so that who looks for `max_retries` finds it before passages
 //! about a maximum of retries, and who looks for retries finds it too. Whichever characters join the parts, the whole
-//! is written with underscores: `max-retries` and `max_retries` are the same.
+//! is written with underscores. Letters on both sides of a hyphen are words of prose more often than names, and are no
+//! compound.
 
 use std::iter::Peekable;
 use std::ops::Range;
@@ -51,14 +52,15 @@ impl Iterator for Stretches<'_> {
 /// Whether what stands between two words makes one of them.
 fn is_joined(text: &str, end: usize, start: usize) -> bool {
     let Some(between) = text.get(end..start) else { return false };
-    let between_digits = || {
+    let digits = || {
         let before = text.get(..end).and_then(|before| before.chars().next_back());
         let after = text.get(start..).and_then(|after| after.chars().next());
-        [before, after].iter().all(|c| c.is_some_and(|c| c.is_ascii_digit()))
+        [before, after].iter().flatten().filter(|c| c.is_ascii_digit()).count()
     };
     match between {
-        "," => between_digits(),
-        "_" | "-" | "." | "&" | "+" | "\u{2010}" | "\u{2011}" => true,
+        "," => digits() == 2,
+        "-" | "\u{2010}" | "\u{2011}" => digits() > 0,
+        "_" | "." | "&" | "+" => true,
         _ => is_path_separator(between),
     }
 }
@@ -141,6 +143,7 @@ mod tests {
         check("src/main.rs:12 (v1.2.3)", &["src/main.rs:12", "v1.2.3"]);
         check("std::vec::Vec https://a.bc/d", &["std::vec::Vec", "https://a.bc/d"]);
         check("1,000 and a,b", &["1,000", "and", "a", "b"]);
+        check("x86-64 e-mail", &["x86-64", "e", "mail"]);
         check("End. Next -- one - two...", &["End", "Next", "one", "two"]);
         check("iPhone15手机-壳", &["iPhone15", "手机", "壳"]);
     }

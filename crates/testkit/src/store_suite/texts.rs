@@ -131,7 +131,6 @@ pub(super) fn identifiers_are_found(store: &dyn Store) {
     );
     for (question, best) in [
         ("max_retries", 1),
-        ("max-retries", 1),
         ("client.rs", 1),
         ("net/client.rs", 1),
         ("v1.2.3", 1),
