@@ -102,8 +102,9 @@ impl Writer {
             deep => self.out.item(deep - 1, "- ", &text),
         }
         // Text boxes stand in paragraphs.
-        let boxes = node.descendants().filter(|node| node.tag_name().name() == "text-box");
-        boxes.for_each(|text_box| self.blocks(text_box, &List::default(), depth + 1));
+        let mut boxes = Vec::new();
+        text_boxes(node, depth, &mut boxes);
+        boxes.into_iter().for_each(|text_box| self.blocks(text_box, &List::default(), depth + 1));
     }
 
     /// The text of a paragraph; its notes are set aside.
@@ -180,5 +181,15 @@ impl Writer {
             lines.push(self.text(node, depth + 1));
         }
         lines.join("\n")
+    }
+}
+
+/// Text boxes that stand in no other: what is in one is read with it, and once.
+fn text_boxes<'a, 'i>(node: Node<'a, 'i>, depth: usize, boxes: &mut Vec<Node<'a, 'i>>) {
+    for child in node.elements().filter(|_| depth <= MOST_DEPTH) {
+        match child.name() {
+            "text-box" => boxes.push(child),
+            _ => text_boxes(child, depth + 1, boxes),
+        }
     }
 }

@@ -213,6 +213,23 @@ fn open_documents_are_read() {
 }
 
 #[test]
+fn text_boxes_in_text_boxes_are_read_once() {
+    let nested = (0..40).fold("<t:p>x</t:p>".to_owned(), |inner, _| {
+        format!("<t:p>y<d:frame><d:text-box>{inner}</d:text-box></d:frame></t:p>")
+    });
+    let content = format!(
+        r#"<o:c xmlns:o="o" xmlns:t="t" xmlns:d="d"><o:body><o:text>{nested}</o:text></o:body></o:c>"#
+    );
+    let bytes = packed(&[
+        ("mimetype", "application/vnd.oasis.opendocument.text"),
+        ("content.xml", &content),
+    ]);
+    let parsed = FileParser::default().parse(&ParseRequest::new("a.odt", &bytes)).unwrap();
+    let once = std::iter::repeat_n("y", 40).chain(["x"]).collect::<Vec<_>>();
+    assert_eq!(parsed.text, once.join("\n\n"));
+}
+
+#[test]
 fn a_book_is_read_in_order() {
     let bytes = packed(&[
         ("mimetype", "application/epub+zip"),
