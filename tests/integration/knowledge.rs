@@ -79,6 +79,11 @@ async fn what_cannot_be_searched_is_told() {
         (json!({ "query": "tea", "diversity": 2 }), 400, "`diversity`"),
         (json!({ "query": "tea", "limit": 3 }), 400, "limit"),
         (json!({ "query": "tea", "filter": "year >=" }), 400, "filter"),
+        (
+            json!({ "query": "tea", "filter": { "field": { "field": "year", "operator": "less" } } }),
+            400,
+            "`filter`: the condition on `year` lacks the value",
+        ),
         (json!({ "query": "tea", "datasets": ["no"] }), 404, "there is no dataset `no`"),
         (json!({ "query": "tea", "rerank": "no/model" }), 404, "no"),
     ] {

@@ -142,6 +142,9 @@ fn check(spec: &SearchSpec) -> Result<(), SearchError> {
     if spec.neighbours > MOST_NEIGHBOURS {
         return invalid(format!("`neighbours` is at most {MOST_NEIGHBOURS}"));
     }
+    if let Some(Err(error)) = spec.filter.as_ref().map(MetadataFilter::check) {
+        return invalid(format!("`filter`: {error}"));
+    }
     let shares = [
         ("vector_weight", spec.vector_weight),
         ("threshold", spec.threshold),

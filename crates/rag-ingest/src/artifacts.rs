@@ -1,6 +1,52 @@
 //! What is kept between attempts: results of dear steps, under keys made of all that they depend on.
 
+use std::sync::Arc;
+
+use llm_bundle::{Priority, SyncPool};
 use rag_core::{ArtifactKey, ArtifactKind, ArtifactStore, ContentHash};
+use tokio_util::task::TaskTracker;
+
+use crate::on_pool::on_pool;
+
+/// What was kept, for async code. Clones share what they are keeping.
+#[derive(Clone)]
+pub(crate) struct Artifacts {
+    store: Arc<dyn ArtifactStore>,
+    pool: SyncPool,
+    keeping: TaskTracker,
+}
+
+impl Artifacts {
+    /// What is kept in this store, whose calls run on this pool.
+    pub(crate) fn new(store: Arc<dyn ArtifactStore>, pool: SyncPool) -> Self {
+        Self { store, pool, keeping: TaskTracker::new() }
+    }
+
+    /// What was kept under these keys, in their order. A pool or store that fails knows of nothing.
+    pub(crate) async fn find(&self, keys: Vec<ArtifactKey>) -> Vec<Option<Vec<u8>>> {
+        let (store, count) = (self.store.clone(), keys.len());
+        let found = on_pool(&self.pool, Priority::Interactive, move || find(&*store, &keys)).await;
+        found.unwrap_or_else(|_| vec![None; count])
+    }
+
+    /// Keeps what was paid for, also when the caller leaves meanwhile: then it ends by itself.
+    pub(crate) async fn keep(&self, artifacts: Vec<(ArtifactKey, Vec<u8>)>) {
+        let (store, pool) = (self.store.clone(), self.pool.clone());
+        let kept = self.keeping.spawn(async move {
+            let keep = move || keep(&*store, artifacts);
+            if let Err(error) = on_pool(&pool, Priority::Interactive, keep).await {
+                tracing::warn!(%error, "the result of a dear step could not be kept");
+            }
+        });
+        drop(kept.await);
+    }
+
+    /// Returns when everything is kept. Nothing may be given to keep from here on.
+    pub(crate) async fn settled(&self) {
+        self.keeping.close();
+        self.keeping.wait().await;
+    }
+}
 
 /// A key made of `parts`, each told apart from the next.
 pub(crate) fn key(kind: ArtifactKind, parts: &[&[u8]]) -> ArtifactKey {

@@ -8,11 +8,13 @@ use rag_core::{ClaimedJob, IngestStage, StoreError, StoreErrorKind};
 use tokio::sync::Notify;
 
 use crate::IngestEvent;
+use crate::artifacts::Artifacts;
 use crate::pipeline::Shared;
 
 pub(crate) struct HeldJob {
     shared: Arc<Shared>,
     job: ClaimedJob,
+    artifacts: Artifacts,
     stage: Mutex<IngestStage>,
     /// How much of the step is done.
     done: AtomicU64,
@@ -35,9 +37,11 @@ impl HeldJob {
         if let Ok(mut held) = shared.held.lock() {
             held.insert(job.id, (job.document.clone(), cancelled.clone()));
         }
+        let artifacts = Artifacts::new(shared.parts.store.clone(), shared.parts.pool.clone());
         Self {
             shared,
             job,
+            artifacts,
             stage: Mutex::new(IngestStage::Read),
             done: AtomicU64::new(0),
             cancelled,
@@ -51,6 +55,11 @@ impl HeldJob {
 
     pub(crate) fn shared(&self) -> &Arc<Shared> {
         &self.shared
+    }
+
+    /// Where results of its dear steps are kept.
+    pub(crate) fn artifacts(&self) -> &Artifacts {
+        &self.artifacts
     }
 
     /// Begins a step.
@@ -123,8 +132,11 @@ impl Drop for HeldJob {
         }
         // Without a runtime the lease runs out instead.
         let Ok(runtime) = tokio::runtime::Handle::try_current() else { return };
-        let (shared, job) = (self.shared.clone(), self.job.clone());
+        let (shared, job, artifacts) =
+            (self.shared.clone(), self.job.clone(), self.artifacts.clone());
         let release = runtime.spawn(async move {
+            // Whoever takes the job next finds all that was paid for.
+            artifacts.settled().await;
             if let Err(error) = shared.with_store(move |store| store.release(&job)).await {
                 tracing::warn!(%error, "a job could not be given back; its lease will run out");
             }

@@ -66,6 +66,7 @@ mod hash;
 mod held_job;
 mod job;
 mod names;
+mod on_pool;
 mod patience;
 mod pictures;
 mod pipeline;

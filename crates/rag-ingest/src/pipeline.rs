@@ -18,6 +18,7 @@ use tokio::sync::{Notify, broadcast, watch};
 use tokio::task::JoinHandle;
 
 use crate::budget::Budget;
+use crate::on_pool::on_pool;
 use crate::patience::Answers;
 use crate::rate::Rate;
 use crate::scan::{self, Scan, ScanOptions};
@@ -164,9 +165,6 @@ pub(crate) struct Shared {
 
 /// Events kept for slow listeners; a listener that is further behind misses the oldest.
 const EVENTS_KEPT: usize = 4096;
-
-/// How long to leave a pool alone that has no room.
-const NO_ROOM: Duration = Duration::from_millis(50);
 
 impl Pipeline {
     /// A pipeline with the default options.
@@ -392,20 +390,7 @@ impl Shared {
         T: Send + 'static,
         F: FnOnce() -> T + Send + 'static,
     {
-        // A pool without room drops what it is given, so it is given a way to fetch the work.
-        let work = Arc::new(Mutex::new(Some(work)));
-        loop {
-            let fetch = work.clone();
-            let run = move || {
-                let work = fetch.lock().ok().and_then(|mut work| work.take());
-                work.map(|work| work())
-            };
-            match self.parts.pool.run_as(priority, run).await {
-                Ok(Some(done)) => return Ok(done),
-                Ok(None) | Err(PoolError::Busy { .. }) => tokio::time::sleep(NO_ROOM).await,
-                Err(error) => return Err(error),
-            }
-        }
+        on_pool(&self.parts.pool, priority, work).await
     }
 
     /// Runs work of the store on the pool.
@@ -416,6 +401,12 @@ impl Shared {
     {
         let store = self.parts.store.clone();
         self.on_pool(move || work(&*store)).await
+    }
+
+    /// Chunks that this model embeds in one call.
+    pub(crate) fn batch_of(&self, model: &dyn EmbeddingModel) -> usize {
+        let most = model.info().limits.batch.map_or(usize::MAX, |batch| batch as usize);
+        self.options.batch.min(most).max(1)
     }
 
     pub(crate) fn workers(&self) -> usize {

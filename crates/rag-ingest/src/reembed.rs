@@ -89,15 +89,10 @@ impl Step<'_> {
     }
 
     async fn chunks(&self, from: ChunkSlot) -> Result<Vec<ChunkToReembed>, IngestError> {
-        let (reembedding, limit) = (self.reembedding.clone(), self.batch());
+        let (reembedding, limit) = (self.reembedding.clone(), self.shared.batch_of(&*self.model));
         let find =
             move |store: &dyn IngestStore| store.chunks_to_reembed(&reembedding, from, limit);
         Ok(self.shared.with_store(find).await??)
-    }
-
-    fn batch(&self) -> usize {
-        let most = self.model.info().limits.batch.map_or(usize::MAX, |batch| batch as usize);
-        self.shared.options.batch.min(most).max(1)
     }
 
     async fn embed(&self, chunks: Vec<ChunkToReembed>) -> Result<u64, IngestError> {

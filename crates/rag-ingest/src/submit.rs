@@ -113,7 +113,9 @@ pub(crate) async fn submit(
     }
     drop(outcomes);
 
-    let gone = gone(&part.known, &submission, &scan.folders, &scan.skipped);
+    let (known, names) = (part.known, submission.names.clone());
+    let gone = move || gone(&known, &names, &scan.folders, &scan.skipped);
+    let gone = shared.on_pool(gone).await?;
     submission.missing = gone.iter().map(|document| document.name.clone()).collect();
     submission.missing.sort();
     if options.prune {
@@ -127,11 +129,11 @@ pub(crate) async fn submit(
 /// Documents that came from the folders and are not among the files. What could not be read is not gone.
 fn gone(
     known: &Known,
-    submission: &Submission,
+    names: &[String],
     folders: &[PathBuf],
     skipped: &[SkippedFile],
 ) -> Vec<Document> {
-    let files: HashSet<&str> = submission.names.iter().map(String::as_str).collect();
+    let files: HashSet<&str> = names.iter().map(String::as_str).collect();
     let came_from_there = |document: &Document| match &document.source {
         Some(DocumentSource::File { path }) => {
             folders.iter().any(|folder| path.starts_with(folder))
@@ -150,9 +152,12 @@ type Known = Arc<HashMap<String, Document>>;
 
 async fn known_documents(shared: &Shared, dataset: &DatasetId) -> Result<Known, IngestError> {
     let dataset = dataset.clone();
-    let documents = shared.with_store(move |store| store.documents(&dataset)).await??;
-    let by_name = documents.into_iter().map(|document| (document.name.clone(), document));
-    Ok(Arc::new(by_name.collect()))
+    let known = move |store: &dyn IngestStore| {
+        let documents = store.documents(&dataset)?.into_iter();
+        let by_name = documents.map(|document| (document.name.clone(), document));
+        Ok::<_, StoreError>(Arc::new(by_name.collect()))
+    };
+    Ok(shared.with_store(known).await??)
 }
 
 #[derive(Default)]

@@ -283,11 +283,8 @@ async fn a_crash_at_any_step_repeats_no_dear_step() {
         .await;
         assert_eq!(summary.failed, [], "{stage:?} {least}");
         assert_eq!(most(&world.parsed), 1, "parsed once: {stage:?} {least}");
-        // What was under way at the crash (pictures, two batches of two) is done again; nothing that was finished is.
-        assert!(most(&world.read) <= 2, "each picture read once: {stage:?} {least}");
-        let repeated = world.embedded.lock().unwrap().values().filter(|times| **times > 1).count();
-        assert!(repeated <= 4, "each text embedded once: {stage:?} {least}");
-        assert!(most(&world.embedded) <= 2, "{stage:?} {least}");
+        assert_eq!(most(&world.read), 1, "each picture read once: {stage:?} {least}");
+        assert_eq!(most(&world.embedded), 1, "each text embedded once: {stage:?} {least}");
         assert_eq!(world.texts("a.scan.md").len(), world.embedded.lock().unwrap().len());
     }
 }

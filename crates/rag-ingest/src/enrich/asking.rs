@@ -6,13 +6,15 @@ use std::sync::{Mutex, PoisonError};
 use futures::StreamExt;
 use futures::stream::{self, BoxStream};
 use llm_core::{ChatRequest, ChatResponse, Message, ModelError, Retry, RetryHint};
-use rag_core::{ArtifactKey, ArtifactKind, ContentHash, EnrichmentOptions};
+use rag_core::{ArtifactKey, ArtifactKind, EnrichmentOptions};
 
-use super::EnricherParts;
+use super::{Enricher, EnricherParts};
+use crate::artifacts::{self, Artifacts};
 
 /// The calls for one document.
 pub(crate) struct Asking<'a> {
     parts: &'a EnricherParts,
+    artifacts: &'a Artifacts,
     most_tokens: Option<u64>,
     tokens: AtomicU64,
     /// A call succeeded: what fails from then on is a warning.
@@ -29,9 +31,10 @@ struct Warnings {
 }
 
 impl<'a> Asking<'a> {
-    pub(crate) fn new(parts: &'a EnricherParts, options: &EnrichmentOptions) -> Self {
+    pub(crate) fn new(enricher: &'a Enricher, options: &EnrichmentOptions) -> Self {
         Self {
-            parts,
+            parts: &enricher.parts,
+            artifacts: &enricher.artifacts,
             most_tokens: options.most_tokens,
             tokens: AtomicU64::new(0),
             answered: AtomicBool::new(false),
@@ -61,7 +64,7 @@ impl<'a> Asking<'a> {
         match self.call(prompt).await {
             Ok(answer) => {
                 self.answered.store(true, Ordering::Relaxed);
-                self.keep(key, answer.clone()).await;
+                self.artifacts.keep(vec![(key, answer.clone().into_bytes())]).await;
                 Ok(Some(answer))
             }
             Err(error) if self.is_worth_waiting(&error) => Err(error),
@@ -141,27 +144,13 @@ impl<'a> Asking<'a> {
     }
 
     fn key(&self, prompt: &str) -> ArtifactKey {
-        let mut hasher = blake3::Hasher::new();
-        hasher.update(self.parts.chat.info().name.to_string().as_bytes());
-        hasher.update(&[0]);
-        hasher.update(prompt.as_bytes());
-        let hash = ContentHash(*hasher.finalize().as_bytes());
-        ArtifactKey { kind: ArtifactKind::Enrichment, hash }
+        let model = self.parts.chat.info().name.to_string();
+        artifacts::key(ArtifactKind::Enrichment, &[model.as_bytes(), prompt.as_bytes()])
     }
 
-    /// What was kept. A store that fails is as one that forgot.
     async fn kept(&self, key: ArtifactKey) -> Option<String> {
-        let artifacts = self.parts.artifacts.clone();
-        let found = self.parts.pool.run(move || artifacts.artifacts(&[key])).await.ok()?.ok()?;
-        String::from_utf8(found.into_iter().next()??).ok()
-    }
-
-    async fn keep(&self, key: ArtifactKey, answer: String) {
-        let artifacts = self.parts.artifacts.clone();
-        let keep = move || artifacts.keep_artifacts(vec![(key, answer.into_bytes())]);
-        if let Ok(Err(error)) = self.parts.pool.run(keep).await {
-            tracing::warn!(error = &error as &dyn std::error::Error, "an answer was not kept");
-        }
+        let kept = self.artifacts.find(vec![key]).await;
+        String::from_utf8(kept.into_iter().next()??).ok()
     }
 
     fn note(&self, note: impl FnOnce(&mut Warnings)) {

@@ -24,6 +24,7 @@ use rag_core::{
     ArtifactStore, Chunk, ChunkIndex, EnrichmentOptions, Metadata, MetadataStore, ParsedDocument,
 };
 
+use crate::artifacts::Artifacts;
 use asking::Asking;
 pub use summaries::{Embed, Summaries};
 
@@ -31,6 +32,7 @@ pub use summaries::{Embed, Summaries};
 #[derive(Clone)]
 pub struct Enricher {
     parts: EnricherParts,
+    artifacts: Artifacts,
 }
 
 /// What an [`Enricher`] is made of.
@@ -66,7 +68,13 @@ pub struct Enriched {
 impl Enricher {
     /// An enricher of these parts.
     pub fn new(parts: EnricherParts) -> Self {
-        Self { parts }
+        let artifacts = Artifacts::new(parts.artifacts.clone(), parts.pool.clone());
+        Self { parts, artifacts }
+    }
+
+    /// The same, with answers among the artifacts of a job.
+    pub(crate) fn keeping(self, artifacts: Artifacts) -> Self {
+        Self { artifacts, ..self }
     }
 
     /// Adds what `options` ask for, but for summaries, which need vectors: see [`summarise`](Self::summarise). `name` is
@@ -82,7 +90,7 @@ impl Enricher {
         chunks: Vec<Chunk>,
         options: &EnrichmentOptions,
     ) -> Result<Enriched, ModelError> {
-        let asking = Asking::new(&self.parts, options);
+        let asking = Asking::new(self, options);
         let metadata = match options.metadata.is_empty() {
             true => Metadata::new(),
             false => metadata::find(&asking, name, document, &options.metadata).await?,
@@ -114,7 +122,7 @@ impl Enricher {
         embed: Embed<'_>,
     ) -> Result<Summaries, ModelError> {
         let Some(summaries) = &options.summaries else { return Ok(Summaries::default()) };
-        let asking = Asking::new(&self.parts, options).after(spent);
+        let asking = Asking::new(self, options).after(spent);
         let (chunks, vectors) =
             summaries::write(&asking, chunks, vectors, summaries, embed).await?;
         let (warnings, tokens) = asking.finish();

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 
 use futures::TryStreamExt;
+use llm_bundle::Priority;
 use llm_core::ModelError;
 use minijinja::context;
 use rag_core::{
@@ -14,6 +15,7 @@ use super::EnricherParts;
 use super::answers::json;
 use super::asking::Asking;
 use super::prompts::{Template, attribute, quoted};
+use crate::on_pool as pool;
 
 /// Chunks that are looked at in one turn on the pool: others have theirs in between.
 const CHUNKS_TOGETHER: usize = 16;
@@ -61,7 +63,7 @@ async fn on_pool<T: Send + 'static>(
     parts: &EnricherParts,
     work: impl FnOnce() -> Result<T, StoreError> + Send + 'static,
 ) -> Option<T> {
-    match parts.pool.run(work).await.ok()? {
+    match pool::on_pool(&parts.pool, Priority::Interactive, work).await.ok()? {
         Ok(found) => Some(found),
         Err(error) => {
             tracing::warn!(error = &error as &dyn std::error::Error, "no tags were found");

@@ -58,26 +58,32 @@ async fn read_one(
     picture: Picture,
     count: u64,
 ) -> Result<(Picture, Reading), Trouble> {
+    let picture = Arc::new(picture);
     let reading = read(held, model, &picture).await?;
     held.advanced(1, count);
-    Ok((picture, reading))
+    Ok((Arc::unwrap_or_clone(picture), reading))
 }
 
 async fn read(
     held: &HeldJob,
     model: &Arc<dyn VisionModel>,
-    picture: &Picture,
+    picture: &Arc<Picture>,
 ) -> Result<Reading, Trouble> {
-    let key = key(model, picture);
-    let kept = held.shared().with_store(move |store| artifacts::find(store, &[key]).pop()).await?;
-    if let Some(text) = kept.flatten().and_then(|bytes| String::from_utf8(bytes).ok()) {
+    // Pictures are large: what is done for each of their bytes is the pool's.
+    let (of, name) = (picture.clone(), model.info().name.to_string());
+    let key = held.shared().on_pool_as(Priority::Batch, move || key(&name, &of)).await?;
+    let kept = held.artifacts().find(vec![key]).await.pop().flatten();
+    if let Some(text) = kept.and_then(|bytes| String::from_utf8(bytes).ok()) {
         return Ok(Reading::Text(text));
     }
+    let of = picture.clone();
+    let encode = move || STANDARD.encode(&of.bytes);
+    let encoded = held.shared().on_pool_as(Priority::Batch, encode).await?;
     let request = VisionRequest {
         model: model.info().name.model.clone(),
         image: Media {
             media_type: Some(picture.media_type.clone()),
-            ..Media::new(MediaSource::Base64(STANDARD.encode(&picture.bytes)))
+            ..Media::new(MediaSource::Base64(encoded))
         },
         prompt: Some(prompt(picture.kind).to_owned()),
         extra_body: Default::default(),
@@ -85,11 +91,7 @@ async fn read(
     };
     match patience::ask(held.shared(), || model.describe(request.clone())).await {
         Ok(description) => {
-            let kept = description.text.clone().into_bytes();
-            let keep = move |store: &dyn crate::IngestStore| {
-                artifacts::keep(store, vec![(key, kept)]);
-            };
-            held.shared().with_store(keep).await?;
+            held.artifacts().keep(vec![(key, description.text.clone().into_bytes())]).await;
             Ok(Reading::Text(description.text))
         }
         Err(error) => {
@@ -102,10 +104,9 @@ async fn read(
     }
 }
 
-fn key(model: &Arc<dyn VisionModel>, picture: &Picture) -> ArtifactKey {
-    let name = model.info().name.to_string();
+fn key(model: &str, picture: &Picture) -> ArtifactKey {
     let parts = [
-        name.as_bytes(),
+        model.as_bytes(),
         prompt(picture.kind).as_bytes(),
         picture.media_type.as_bytes(),
         &picture.bytes,

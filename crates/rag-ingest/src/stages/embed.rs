@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use futures::{StreamExt, TryStreamExt, stream};
+use llm_bundle::Priority;
 use llm_core::{EmbeddingModel, EmbeddingRequest};
 use rag_core::{ArtifactKey, ArtifactKind, ClaimedJob, ContentHash, EmbeddingIdentity};
 
@@ -21,7 +22,7 @@ pub(crate) struct Embedding<'a> {
     held: &'a HeldJob,
     model: Arc<dyn EmbeddingModel>,
     /// Vectors of the version of the document that can be found now, by the hash of their texts.
-    current: HashMap<ContentHash, Vec<f32>>,
+    current: Arc<HashMap<ContentHash, Vec<f32>>>,
     /// Whether vectors are worth keeping.
     keeps: bool,
 }
@@ -36,7 +37,7 @@ pub(crate) async fn embedding(held: &HeldJob) -> Result<Embedding<'_>, Trouble> 
     let keeps = !shared.options.cheap_models.contains(&name);
     let job = held.job().clone();
     let current = shared.with_store(move |store| current(store, &job)).await?;
-    Ok(Embedding { held, model, current, keeps })
+    Ok(Embedding { held, model, current: Arc::new(current), keeps })
 }
 
 /// Only the same text has the same hash, so nothing else is asked of the chunks.
@@ -54,6 +55,9 @@ fn current(store: &dyn crate::IngestStore, job: &ClaimedJob) -> HashMap<ContentH
     }
 }
 
+/// Texts in their order, and what vectors of them are known.
+type WithVectors = (Vec<String>, Vec<Option<Vec<f32>>>);
+
 fn text_hash(text: &str) -> ContentHash {
     hash::of_bytes(text.as_bytes())
 }
@@ -62,10 +66,7 @@ impl Embedding<'_> {
     /// The vectors of these texts, in their order.
     pub(crate) async fn vectors(&self, texts: Vec<String>) -> Result<Vec<Vec<f32>>, Trouble> {
         let count = texts.len() as u64;
-        let mut vectors: Vec<Option<Vec<f32>>> = match self.current.is_empty() {
-            true => vec![None; texts.len()],
-            false => texts.iter().map(|text| self.current.get(&text_hash(text)).cloned()).collect(),
-        };
+        let (texts, mut vectors) = self.with_current(texts).await?;
         let reused = vectors.iter().flatten().count() as u64;
         if reused > 0 {
             self.held.advanced(reused, count);
@@ -75,19 +76,29 @@ impl Embedding<'_> {
             .zip(&vectors)
             .filter_map(|(text, vector)| vector.is_none().then_some(text))
             .collect();
-        let made: Vec<Vec<Vec<f32>>> = stream::iter(batches(missing, self.batch()))
-            .map(|texts| self.batch_of_vectors(texts, count))
-            .buffered(BATCHES_AT_ONCE)
-            .try_collect()
-            .await?;
+        let made: Vec<Vec<Vec<f32>>> =
+            stream::iter(batches(missing, self.held.shared().batch_of(&*self.model)))
+                .map(|texts| self.batch_of_vectors(texts, count))
+                .buffered(BATCHES_AT_ONCE)
+                .try_collect()
+                .await?;
         let gaps = vectors.iter_mut().filter(|vector| vector.is_none());
         gaps.zip(made.into_iter().flatten()).for_each(|(gap, vector)| *gap = Some(vector));
         Ok(vectors.into_iter().flatten().collect())
     }
 
-    fn batch(&self) -> usize {
-        let most = self.model.info().limits.batch.map_or(usize::MAX, |batch| batch as usize);
-        self.held.shared().options.batch.min(most).max(1)
+    /// The texts, each with the vector that it has now.
+    async fn with_current(&self, texts: Vec<String>) -> Result<WithVectors, Trouble> {
+        if self.current.is_empty() {
+            let none = vec![None; texts.len()];
+            return Ok((texts, none));
+        }
+        let current = self.current.clone();
+        let look = move || {
+            let vectors = texts.iter().map(|text| current.get(&text_hash(text)).cloned()).collect();
+            (texts, vectors)
+        };
+        Ok(self.held.shared().on_pool_as(Priority::Batch, look).await?)
     }
 
     async fn batch_of_vectors(
@@ -107,13 +118,9 @@ impl Embedding<'_> {
     async fn kept_or_made(&self, texts: Vec<String>) -> Result<Vec<Vec<f32>>, Trouble> {
         let identity = self.identity();
         let keys: Vec<ArtifactKey> = texts.iter().map(|text| key(identity, text)).collect();
-        let (wanted, dimensions) = (keys.clone(), identity.dimensions);
-        let find = move |store: &dyn crate::IngestStore| {
-            let found = artifacts::find(store, &wanted).into_iter();
-            let vectors = found.map(|bytes| vector_of_bytes(&bytes?, dimensions));
-            vectors.collect::<Vec<_>>()
-        };
-        let mut vectors = self.held.shared().with_store(find).await?;
+        let kept = self.held.artifacts().find(keys.clone()).await.into_iter();
+        let mut vectors: Vec<Option<Vec<f32>>> =
+            kept.map(|bytes| vector_of_bytes(&bytes?, identity.dimensions)).collect();
         let missing: Vec<(ArtifactKey, String)> = keys
             .into_iter()
             .zip(texts)
@@ -124,9 +131,7 @@ impl Embedding<'_> {
             let (keys, texts): (Vec<_>, Vec<_>) = missing.into_iter().unzip();
             let made = self.made(texts).await?;
             let kept = keys.into_iter().zip(made.iter().map(|vector| vector_to_bytes(vector)));
-            let kept: Vec<_> = kept.collect();
-            let keep = move |store: &dyn crate::IngestStore| artifacts::keep(store, kept);
-            self.held.shared().with_store(keep).await?;
+            self.held.artifacts().keep(kept.collect()).await;
             let gaps = vectors.iter_mut().filter(|vector| vector.is_none());
             gaps.zip(made).for_each(|(gap, vector)| *gap = Some(vector));
         }

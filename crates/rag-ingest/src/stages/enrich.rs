@@ -78,12 +78,13 @@ pub(crate) async fn summarise(
 fn enricher(held: &HeldJob) -> Result<Enricher, ModelError> {
     let parts = &held.shared().parts;
     let chat = (parts.chat)(held.job().settings.enrichment.model.as_deref())?;
-    Ok(Enricher::new(EnricherParts {
+    let enricher = Enricher::new(EnricherParts {
         chat,
         artifacts: parts.store.clone(),
         chunks: parts.store.clone(),
         index: parts.store.clone(),
         pool: parts.pool.clone(),
         concurrency: CALLS_AT_ONCE,
-    }))
+    });
+    Ok(enricher.keeping(held.artifacts().clone()))
 }

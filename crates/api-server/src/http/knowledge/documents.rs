@@ -37,12 +37,15 @@ pub(crate) async fn list(
     let Query(listing) = listing.map_err(|rejection| Problem::invalid(rejection.body_text()))?;
     let limit = limit(listing.limit)?;
     let dataset = datasets::find(&app, name).await?;
-    let all = with_store(&app, move |store| store.documents(&dataset.id)).await?;
-    let is_meant = |document: &Document| {
+    let is_meant = move |document: &Document| {
         listing.after.as_ref().is_none_or(|after| document.name > *after)
             && listing.state.as_ref().is_none_or(|state| document.status.as_str() == state)
     };
-    let mut documents: Vec<Document> = all.into_iter().filter(is_meant).collect();
+    let find = move |store: &rag_store::EmbeddedStore| {
+        let all = store.documents(&dataset.id)?.into_iter();
+        Ok(all.filter(is_meant).take(limit + 1).collect())
+    };
+    let mut documents: Vec<Document> = with_store(&app, find).await?;
     let more = documents.len() > limit;
     documents.truncate(limit);
     let next = documents.last().filter(|_| more).map(|document| document.name.clone());
