@@ -83,7 +83,8 @@ pub trait MetadataStore: Send + Sync {
         name: &str,
     ) -> Result<Option<Document>, StoreError>;
 
-    /// Replaces what is known of a document besides its text; filters see it when this returns. Whether it exists.
+    /// Replaces what is known of a document besides its text; filters see it when this returns. It is kept when the
+    /// document is ingested again, and goes before what is found then. Whether the document exists.
     ///
     /// # Errors
     /// Only the engine's own.
@@ -297,7 +298,8 @@ pub struct IngestJob {
     /// How to cut it; `None`: as its dataset says.
     #[serde(default)]
     pub chunking: Option<ChunkingOptions>,
-    /// What its owner knows of it besides its text; goes before what the parser finds.
+    /// What its owner knows of it besides its text; goes before what the parser finds. Fields that it does not name stay
+    /// as they were given before.
     #[serde(default)]
     pub metadata: Metadata,
 }

@@ -1,7 +1,8 @@
 //! Ingestion jobs in the database: submitted, listed, taken back, queued again.
 
 use rag_core::{
-    ContentHash, DatasetId, DocumentId, DocumentStatus, IngestJob, JobState, StoreError, Submitted,
+    ContentHash, DatasetId, DocumentId, DocumentStatus, IngestJob, JobState, Metadata, StoreError,
+    Submitted,
 };
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
@@ -115,6 +116,8 @@ fn renew_document(connection: &Connection, no: i64, job: &IngestJob) -> Result<(
         .map(serde_json::to_string)
         .transpose()
         .map_err(|error| damaged("chunking options", error))?;
+    let mut given = given(connection, no)?;
+    given.extend(job.metadata.clone());
     connection
         .prepare_cached(
             "UPDATE document SET content = ?2, bytes = ?3, source = ?4, priority = ?5,
@@ -129,10 +132,20 @@ fn renew_document(connection: &Connection, no: i64, job: &IngestJob) -> Result<(
             source,
             job.priority,
             chunking,
-            documents::metadata_column(&job.metadata)?
+            documents::metadata_column(&given)?
         ])
         .map_err(database)?;
     Ok(())
+}
+
+/// What the document's owner gave of metadata.
+fn given(connection: &Connection, no: i64) -> Result<Metadata, StoreError> {
+    let column: String = connection
+        .prepare_cached("SELECT given FROM document WHERE no = ?1")
+        .map_err(database)?
+        .query_row([no], |row| row.get(0))
+        .map_err(database)?;
+    documents::metadata(&column)
 }
 
 /// Queues a job in place of the document's earlier one, whose claim is lost thereby.

@@ -374,9 +374,12 @@ impl State {
             _ => None,
         });
         // Given while the document was being replaced, it counts from then on, too.
-        let outcomes = [self.label, self.labelling];
+        let outcomes = [Some(self.label), self.labelling.map(Some)];
         if !deleting && document.is_some() {
-            assert!(outcomes.contains(&label), "{name} is labelled {label:?}, not {outcomes:?}");
+            assert!(
+                outcomes.contains(&Some(label)),
+                "{name} is labelled {label:?}, not {outcomes:?}"
+            );
         }
         Self { content, label, ..Self::default() }
     }

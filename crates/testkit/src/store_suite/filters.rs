@@ -176,4 +176,8 @@ pub(super) fn owners_go_first(store: &dyn Store) {
     let expected = metadata(&[("author", text("Bob")), ("pages", MetadataValue::Number(3.0))]);
     assert_eq!(shelf.document(&document).metadata, expected);
     check(&[&shelf], "author = bob and pages = 3", "a");
+
+    // A file that changes takes nothing back that its owner said.
+    ingest(&shelf, "a.md", 3, metadata(&[("author", text("scanner"))]));
+    assert_eq!(shelf.document(&document).metadata, later);
 }
