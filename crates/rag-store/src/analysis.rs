@@ -15,7 +15,7 @@ use crate::language::{Language, Votes};
 use crate::script::{Runs, Script, is_apostrophe, is_han, is_part_of_term};
 
 /// Changes whenever the terms of any text change, so that an index made with other terms is rebuilt.
-pub(crate) const REVISION: u32 = 3;
+pub(crate) const REVISION: u32 = 4;
 
 /// Longer words are cut: nobody searches for them, and they bloat the dictionary.
 const MOST_TERM_CHARS: usize = 40;
@@ -44,6 +44,26 @@ pub(crate) fn passage_terms(text: &str, language: Language, mut each: impl FnMut
             Script::Unspaced => pairs(of_text, &mut |term| each(Step::Next, term)),
         }
     }
+}
+
+/// A term that stands for a whole question, however it is punctuated and whichever of its letters are large; `None`
+/// when it has no words. No word is such a term.
+pub(crate) fn question_term(text: &str) -> Option<String> {
+    const DIGITS: usize = 16;
+    let mut whole = blake3::Hasher::new();
+    let mut add = |term: &str| {
+        whole.update(term.as_bytes()).update(b" ");
+    };
+    let mut words = Words::default();
+    for run in Runs::new(text) {
+        let of_text = &text[run.range];
+        match run.script {
+            Script::Spaced => words.of(of_text, &mut add),
+            Script::Unspaced => pairs(of_text, &mut add),
+        }
+    }
+    let is_empty = whole.count() == 0;
+    (!is_empty).then(|| format!("_{}", &whole.finalize().to_hex()[..DIGITS]))
 }
 
 /// Counts for which languages the words of a text speak.
@@ -247,6 +267,16 @@ mod tests {
             all.push(format!("{mark}{term}"));
         });
         all
+    }
+
+    #[test]
+    fn a_question_is_the_same_however_it_is_punctuated() {
+        let same = |left: &str, right: &str| question_term(left) == question_term(right);
+        assert!(same("How do I reset the Router?", "how do I reset the router"));
+        assert!(same("首都はどこですか", "首都はどこですか？"));
+        assert!(!same("How do I reset the router?", "How do I set the router?"));
+        assert!(!same("a b", "ab"));
+        assert_eq!(question_term(" ?!"), None);
     }
 
     #[test]

@@ -279,7 +279,8 @@ impl Statistics {
                         let field_of_index = index.fields.text(field);
                         let scoped = scoped_term(&term.text, dataset.no);
                         let scoped = Term::from_field_text(field_of_index, &scoped);
-                        matching.insert(scoped, (search.matching(number, field), field.boost()));
+                        let boost = term.boost * field.boost();
+                        matching.insert(scoped, (search.matching(number, field), boost));
                     }
                 }
             }

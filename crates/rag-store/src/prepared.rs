@@ -51,13 +51,15 @@ impl TextField {
         }
     }
 
-    /// What a match in this field counts, compared to the body.
+    /// What a match in this field counts, compared to the body. Questions count little: those that a passage answers
+    /// share words with many that it does not. One that is asked as it stands there counts as
+    /// [`SAME_QUESTION`](crate::question::SAME_QUESTION).
     pub(crate) fn boost(self) -> f32 {
         match self {
             Self::Body => 1.0,
             Self::Title => 0.25,
-            Self::Keywords => 0.5,
-            Self::Questions => 1.0,
+            Self::Keywords => 0.25,
+            Self::Questions => 0.2,
         }
     }
 
@@ -153,7 +155,9 @@ impl ChunkWords {
             FieldWords::new(&[&above, context, &chunk.text], language),
             FieldWords::new(&[&above], language),
             FieldWords::new(&[&texts(&chunk.keywords)], language),
-            FieldWords::new(&[&texts(&chunk.questions)], language),
+            FieldWords::new(&[&texts(&chunk.questions)], language).and(
+                chunk.questions.iter().filter_map(|question| analysis::question_term(question)),
+            ),
         ])
     }
 
@@ -165,17 +169,23 @@ impl ChunkWords {
 impl FieldWords {
     fn new(texts: &[&str], language: Language) -> Self {
         let mut joined = String::new();
-        let mut hashes = Vec::new();
         for text in texts {
-            analysis::passage_terms(text, language, |step, term| {
-                if step == Step::Same {
-                    joined.push(SAME_PLACE);
-                }
-                joined.push_str(term);
-                joined.push(' ');
-                hashes.push(term_hash(term));
-            });
+            analysis::passage_terms(text, language, |step, term| push(&mut joined, step, term));
         }
+        Self::of(joined)
+    }
+
+    /// The same with these terms at the last place.
+    fn and(self, terms: impl Iterator<Item = String>) -> Self {
+        let mut joined = self.joined;
+        terms.for_each(|term| push(&mut joined, Step::Same, &term));
+        Self::of(joined)
+    }
+
+    fn of(joined: String) -> Self {
+        let terms = joined.split_ascii_whitespace();
+        let plain = terms.map(|term| term.strip_prefix(SAME_PLACE).unwrap_or(term));
+        let mut hashes: Vec<u64> = plain.map(term_hash).collect();
         hashes.sort_unstable();
         let counts = hashes
             .chunk_by(|left, right| left == right)
@@ -203,6 +213,14 @@ impl FieldWords {
             Err(_) => 0,
         }
     }
+}
+
+fn push(joined: &mut String, step: Step, term: &str) {
+    if step == Step::Same {
+        joined.push(SAME_PLACE);
+    }
+    joined.push_str(term);
+    joined.push(' ');
 }
 
 /// Stands for a term in memory. 64 bits: among a billion terms two meet with a chance of a few per cent, and then one

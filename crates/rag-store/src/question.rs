@@ -16,6 +16,10 @@ use crate::script::Script;
 /// Words of a phrase that count; the rest of a longer one may be anything.
 const MOST_PHRASE_WORDS: usize = 32;
 
+/// What a question counts that stands word for word among those of a passage, compared to its words there: more than
+/// all words that another passage may have.
+pub(crate) const SAME_QUESTION: f32 = 20.0;
+
 /// Words that follow each other, each by the terms that may stand for it.
 pub(crate) type Phrase = Vec<BTreeSet<String>>;
 

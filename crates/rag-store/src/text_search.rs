@@ -1,15 +1,18 @@
 //! Full-text search over one snapshot: BM25 over the index and over what is not in it yet.
 
+use std::collections::BTreeSet;
+
 use rag_core::PhraseUse;
 use rustc_hash::FxHashSet;
 
+use crate::analysis;
 use crate::bm25::{self, Lengths};
 use crate::full_text::Fields;
 use crate::index_text::IndexTerms;
 use crate::key::ChunkKey;
 use crate::phrase_matches::PhraseMatches;
 use crate::prepared::{FIELDS, TextField};
-use crate::question;
+use crate::question::{self, SAME_QUESTION};
 use crate::snapshot::Snapshot;
 use crate::tail_text::TailMatches;
 use crate::top::Top;
@@ -66,13 +69,19 @@ pub(crate) fn search(
 pub(crate) struct QueryTerm {
     pub(crate) text: String,
     word: usize,
+    /// What it counts, compared to words.
+    pub(crate) boost: f32,
 }
 
+/// The question as a whole stands for its first word, too, so that a passage lacks nothing without it.
 fn query_terms(text: &str) -> Vec<QueryTerm> {
-    let words = question::question_words(text, MOST_TERMS).into_iter().enumerate();
-    words
-        .flat_map(|(word, terms)| terms.into_iter().map(move |text| QueryTerm { text, word }))
-        .collect()
+    let words = question::question_words(text, MOST_TERMS);
+    let whole = analysis::question_term(text).filter(|_| !words.is_empty());
+    let whole = whole.map(|text| QueryTerm { text, word: 0, boost: SAME_QUESTION });
+    let of_word = |(word, terms): (usize, BTreeSet<String>)| {
+        terms.into_iter().map(move |text| QueryTerm { text, word, boost: 1.0 })
+    };
+    whole.into_iter().chain(words.into_iter().enumerate().flat_map(of_word)).collect()
 }
 
 /// What scoring needs to know.
@@ -106,14 +115,14 @@ impl<'a> TextSearch<'a> {
             .collect();
         let corpus = Corpus::of(snapshot).at_least(&matching);
         let searched = searched(&matching);
-        let ceiling = |(matching, searched): (&[u64; FIELDS], bool)| {
+        let ceiling = |((term, matching), searched): ((&QueryTerm, &[u64; FIELDS]), bool)| {
             TextField::ALL.map(|field| match field.of(matching) {
                 0 => 0.0,
                 _ if !searched => 0.0,
-                matching => field.boost() * bm25::ceiling(*matching, corpus.chunks),
+                matching => term.boost * field.boost() * bm25::ceiling(*matching, corpus.chunks),
             })
         };
-        let ceilings = matching.iter().zip(searched).map(ceiling).collect();
+        let ceilings = terms.iter().zip(&matching).zip(searched).map(ceiling).collect();
         let lengths = TextField::ALL.map(|field| Lengths::around(corpus.average_length(field)));
         let words_ceiling = words_ceiling(terms, &matching, corpus.chunks);
         let phrases = None;

@@ -173,6 +173,7 @@ fn corpus_chunks(
         Ok(Chunk {
             ordinal: ordinal as u32,
             headings: title.iter().cloned().collect(),
+            questions: document.questions.clone(),
             ..Chunk::new(id, dataset.clone(), of.clone(), text.to_owned())
         })
     };

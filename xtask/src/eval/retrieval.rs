@@ -28,6 +28,10 @@ pub(crate) struct Args {
     /// A sentence-transformers directory to measure besides local/static [default: all-MiniLM-L6-v2, where it can be had]
     #[arg(long)]
     model: Option<PathBuf>,
+    /// Tell each document so many of the questions that it answers, and ask only the others: what enrichment with
+    /// questions is worth
+    #[arg(long, default_value_t = 0)]
+    questions: usize,
     /// One JSON object a line
     #[arg(long)]
     json: bool,
@@ -56,7 +60,14 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         );
     }
     for directory in retrieval_set::find(directories)? {
-        let set = RetrievalSet::load(&directory)?;
+        let mut set = RetrievalSet::load(&directory)?;
+        if args.questions > 0 {
+            set.tell(args.questions);
+            let told = Library::of(&set.documents, models[0].clone())?;
+            let row = measure(&set, "full text, questions told".into(), |text| told.by_text(text))?;
+            print(&row, args.json)?;
+            set.forget();
+        }
         for (index, model) in models.iter().enumerate() {
             let library = Library::of(&set.documents, model.clone())?;
             let name = &model.info().name;

@@ -24,6 +24,9 @@ pub(crate) struct Document {
     #[serde(default)]
     pub(crate) title: String,
     pub(crate) text: String,
+    /// Questions that it is known to answer.
+    #[serde(skip)]
+    pub(crate) questions: Vec<String>,
 }
 
 pub(crate) struct Question {
@@ -60,6 +63,28 @@ impl RetrievalSet {
         ensure!(!questions.is_empty(), "{} holds no answered question", directory.display());
         let name = directory.file_name().unwrap_or_default().to_string_lossy().into_owned();
         Ok(Self { name, documents, questions })
+    }
+}
+
+impl RetrievalSet {
+    /// Makes up to `each` of the questions that a document answers part of what is known of it, as enrichment does with
+    /// questions of a model. Only the others are left to be asked.
+    pub(crate) fn tell(&mut self, each: usize) {
+        let documents = &mut self.documents;
+        self.questions.retain(|question| {
+            let answering = question.relevant.keys().next().and_then(|at| documents.get_mut(*at));
+            let Some(document) = answering.filter(|document| document.questions.len() < each)
+            else {
+                return true;
+            };
+            document.questions.push(question.text.clone());
+            false
+        });
+    }
+
+    /// Forgets them again.
+    pub(crate) fn forget(&mut self) {
+        self.documents.iter_mut().for_each(|document| document.questions.clear());
     }
 }
 
