@@ -2,6 +2,7 @@
 
 mod ingest;
 mod pages;
+mod retrieval;
 
 use anyhow::Result;
 use clap::Subcommand;
@@ -17,11 +18,14 @@ pub(crate) struct Args {
 enum What {
     /// Ingestion from end to end, and how long a question takes meanwhile
     Ingest(ingest::Args),
+    /// How long searches take over 100,000 and 1,000,000 chunks, and over many datasets
+    Retrieval(retrieval::Args),
 }
 
 /// Measures and prints.
 pub(crate) fn run(args: Args) -> Result<()> {
     match args.what {
         What::Ingest(args) => ingest::run(&args),
+        What::Retrieval(args) => retrieval::run(&args),
     }
 }
