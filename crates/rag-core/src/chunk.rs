@@ -63,12 +63,15 @@ pub enum ChunkKind {
     Summary,
     /// The table of contents, one line an entry. It has no vector and is not searched.
     Contents,
+    /// What a document says of one person, place or other thing, gathered by a model. Its heading is the name, its
+    /// keywords are the names of what it is related to; searched.
+    Entity,
 }
 
 impl ChunkKind {
     /// Whether chunks of this kind are found by searches.
     pub fn is_searched(self) -> bool {
-        matches!(self, ChunkKind::Passage | ChunkKind::Summary)
+        matches!(self, ChunkKind::Passage | ChunkKind::Summary | ChunkKind::Entity)
     }
 }
 

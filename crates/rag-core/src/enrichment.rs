@@ -28,6 +28,9 @@ pub struct EnrichmentOptions {
     /// Summaries of neighbouring chunks, then of these summaries, up to one of the whole document.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub summaries: Option<SummaryOptions>,
+    /// What the document says of people, places and other things, and how they are related.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub graph: Option<GraphOptions>,
     /// The most tokens, in and out, that one document may cost; `None`: no bound but its length.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub most_tokens: Option<u64>,
@@ -65,6 +68,21 @@ impl Default for SummaryOptions {
     }
 }
 
+/// How the graph of entities is made.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct GraphOptions {
+    /// What kinds of things are looked for.
+    pub types: Vec<String>,
+}
+
+impl Default for GraphOptions {
+    fn default() -> Self {
+        let types = ["organization", "person", "place", "event", "product", "concept"];
+        Self { types: types.map(str::to_owned).to_vec() }
+    }
+}
+
 impl EnrichmentOptions {
     /// Whether there is anything to do.
     pub fn is_wanted(&self) -> bool {
@@ -74,5 +92,6 @@ impl EnrichmentOptions {
             || !self.tag_datasets.is_empty()
             || self.contents
             || self.summaries.is_some()
+            || self.graph.is_some()
     }
 }

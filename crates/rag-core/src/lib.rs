@@ -45,7 +45,7 @@ pub use chunking::{ChildOptions, ChunkMethod, ChunkingOptions, Delimiter};
 pub use content_hash::ContentHash;
 pub use dataset::{Dataset, DatasetSettings, EmbeddingIdentity};
 pub use document::{Document, DocumentStatus, IngestStage};
-pub use enrichment::{EnrichmentOptions, MetadataField, SummaryOptions};
+pub use enrichment::{EnrichmentOptions, GraphOptions, MetadataField, SummaryOptions};
 pub use id::{ChunkId, DatasetId, DocumentId, InvalidId, TenantId};
 pub use metadata::{Metadata, MetadataValue};
 pub use metadata_filter::{

@@ -8,8 +8,8 @@ use llm_bundle::SyncPool;
 use llm_core::{ChatModel, ErrorKind, ModelError};
 use rag_core::{
     Block, BlockKind, Chunk, ChunkIndex, ChunkKind, ContentHash, DatasetSettings, DocumentSource,
-    EmbeddedChunk, EmbeddingIdentity, EnrichmentOptions, IngestJob, MetadataField, MetadataStore,
-    MetadataValue, ParsedDocument, Place, SummaryOptions, Tag, TenantId,
+    EmbeddedChunk, EmbeddingIdentity, EnrichmentOptions, GraphOptions, IngestJob, MetadataField,
+    MetadataStore, MetadataValue, ParsedDocument, Place, SummaryOptions, Tag, TenantId,
 };
 use rag_ingest::enrich::{Enriched, Enricher, EnricherParts};
 use rag_store::{EmbeddedStore, StoreOptions};
@@ -221,4 +221,47 @@ async fn summaries_are_layers_over_neighbours() {
         (&*found.chunks[0].headings[0], &*found.chunks[0].text),
         ("About tea", "It is made with water.")
     );
+}
+
+#[tokio::test]
+async fn entities_are_gathered_over_the_document_with_their_relations() {
+    let desk = Desk::new();
+    let filling = " Words of the passage.".repeat(250);
+    let texts = [
+        format!("Ada Lovelace met Charles Babbage in 1833.{filling}"),
+        format!("ada lovelace wrote notes on the Engine. Menabrea is named.{filling}"),
+    ];
+    let chat = ScriptedChat::new(Script::text("none"))
+        .then(Script::text(
+            r#"{"entities": [
+                {"name": "Ada  Lovelace", "type": "person", "description": "Met Babbage in 1833."},
+                {"name": "Charles Babbage", "type": "person", "description": ""}],
+            "relations": [
+                {"from": "ada lovelace", "to": "Charles Babbage", "description": "They met in 1833."},
+                {"from": "Ada Lovelace", "to": "Nobody", "description": "?"}]}"#,
+        ))
+        .then(Script::text(
+            r#"{"entities": [
+                {"name": "Ada Lovelace", "type": "x", "description": "Wrote notes on the Engine."},
+                {"name": "Menabrea", "type": "person", "description": "Is named."}]}"#,
+        ));
+    let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
+    let graph = GraphOptions { types: vec!["person".into()] };
+    let options = EnrichmentOptions { graph: Some(graph), ..EnrichmentOptions::default() };
+    let found = desk.enrich(&chat, &texts, &options).await.unwrap();
+    assert_eq!(chat.requests().len(), 2, "a call for each part of the document");
+    let entities = &found.chunks[2..];
+    let names: Vec<&str> = entities.iter().map(|chunk| &*chunk.headings[0]).collect();
+    assert_eq!(names, ["Ada Lovelace", "Charles Babbage"], "a mere name is left out");
+    assert_eq!(
+        entities[0].text,
+        "Ada Lovelace (person)\nMet Babbage in 1833.\nWrote notes on the Engine.\n\
+         - Charles Babbage: They met in 1833."
+    );
+    assert_eq!(entities[1].keywords, ["Ada Lovelace"], "one leads to the other");
+    assert_eq!((entities[0].kind, entities[0].ordinal), (ChunkKind::Entity, 2));
+    assert_eq!(entities[0].span, found.chunks[0].span, "it leads to where it is spoken of first");
+    assert!(entities.iter().all(|chunk| chunk.kind.is_searched()));
+    let again = desk.enrich(&chat, &texts, &options).await.unwrap();
+    assert_eq!((again.chunks, again.tokens), (found.chunks, 0), "answers are paid for once");
 }

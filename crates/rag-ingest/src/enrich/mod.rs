@@ -1,5 +1,5 @@
 //! What a chat model adds to a document: keywords and questions of its chunks, tags, a table of contents, metadata,
-//! and summaries.
+//! a graph of entities, and summaries.
 //!
 //! All of it is optional and costs calls. An answer is kept by everything that it depends on, so that a document that is
 //! ingested again, or whose ingestion was interrupted, pays only for what is new. A document may cost so many tokens and
@@ -11,6 +11,8 @@ mod answers;
 mod asking;
 mod clusters;
 mod contents;
+mod entities;
+mod graph;
 mod metadata;
 mod prompts;
 mod summaries;
@@ -55,7 +57,8 @@ pub struct EnricherParts {
 /// A document with what was found.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Enriched {
-    /// The chunks, in order, with keywords, questions and tags; behind them the contents, where wanted.
+    /// The chunks, in order, with keywords, questions and tags; behind them the contents and the entities, where
+    /// wanted.
     pub chunks: Vec<Chunk>,
     /// Fields that a model found.
     pub metadata: Metadata,
@@ -102,6 +105,11 @@ impl Enricher {
         if options.contents {
             let contents = contents::write(&asking, document, &chunks).await?;
             chunks.extend(contents);
+        }
+        if let Some(options) = &options.graph {
+            let next = chunks.iter().map(|chunk| chunk.ordinal + 1).max().unwrap_or(0);
+            let entities = graph::write(&asking, &chunks, options, next).await?;
+            chunks.extend(entities);
         }
         let (warnings, tokens) = asking.finish();
         Ok(Enriched { chunks, metadata, warnings, tokens })

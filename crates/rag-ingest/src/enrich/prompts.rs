@@ -24,11 +24,12 @@ pub(crate) enum Template {
     Tags,
     Contents,
     Summary,
+    Entities,
 }
 
 impl Template {
-    const ALL: [Self; 5] =
-        [Self::Annotate, Self::Metadata, Self::Tags, Self::Contents, Self::Summary];
+    const ALL: [Self; 6] =
+        [Self::Annotate, Self::Metadata, Self::Tags, Self::Contents, Self::Summary, Self::Entities];
 
     fn name(self) -> &'static str {
         match self {
@@ -37,6 +38,7 @@ impl Template {
             Self::Tags => "tags",
             Self::Contents => "contents",
             Self::Summary => "summary",
+            Self::Entities => "entities",
         }
     }
 
@@ -47,6 +49,7 @@ impl Template {
             Self::Tags => include_str!("../../prompts/tags.jinja"),
             Self::Contents => include_str!("../../prompts/contents.jinja"),
             Self::Summary => include_str!("../../prompts/summary.jinja"),
+            Self::Entities => include_str!("../../prompts/entities.jinja"),
         }
     }
 
