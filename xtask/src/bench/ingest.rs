@@ -1,5 +1,5 @@
 //! `bench ingest`: pages of Markdown through the whole pipeline as the server has it, and a question asked ten times a
-//! second before and meanwhile.
+//! second before, meanwhile, and after, when there is as much to search as at the end.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -21,8 +21,8 @@ use super::pages;
 
 /// Between two questions.
 const PACE: Duration = Duration::from_millis(100);
-/// Questions asked of the idle server.
-const IDLE_QUESTIONS: usize = 50;
+/// Questions asked of the idle server, each time.
+const IDLE_QUESTIONS: usize = 100;
 /// Pages that are there before anything is measured, so that questions have something to find.
 const PAGES_BEFORE: usize = 500;
 const MODEL: &str = "local/static";
@@ -51,8 +51,9 @@ pub(crate) fn run(args: &Args) -> Result<()> {
 struct Measured {
     bytes: u64,
     summary: Summary,
-    idle: Latencies,
+    before: Latencies,
     meanwhile: Latencies,
+    after: Latencies,
     most_memory: u64,
 }
 
@@ -66,14 +67,16 @@ async fn measure(count: usize) -> Result<Measured> {
     let site = Site::open(&folder.path().join("data"))?;
 
     site.ingest(first).await?;
-    let idle = site.ask(IDLE_QUESTIONS).await?;
+    site.ask(IDLE_QUESTIONS).await?;
+    let before = site.ask(IDLE_QUESTIONS).await?;
     let asking = tokio::spawn({
         let site = site.clone();
         async move { site.ask(usize::MAX).await }
     });
     let (summary, meanwhile) = site.ingest_beside(docs, asking).await?;
     ensure!(summary.failed.is_empty(), "{} pages failed", summary.failed.len());
-    Ok(Measured { bytes, summary, idle, meanwhile, most_memory: most_memory()? })
+    let after = site.ask(IDLE_QUESTIONS).await?;
+    Ok(Measured { bytes, summary, before, meanwhile, after, most_memory: most_memory()? })
 }
 
 /// The parts of a server, with its sizes of pools.
@@ -208,8 +211,9 @@ impl Measured {
             "chunks_per_second": chunks,
             "megabytes_per_second": megabytes,
             "most_memory_mb": self.most_memory / 1_000_000,
-            "question_idle": latency(&self.idle),
+            "question_before": latency(&self.before),
             "question_meanwhile": latency(&self.meanwhile),
+            "question_after": latency(&self.after),
         })
     }
 
@@ -220,7 +224,9 @@ impl Measured {
             "{added} pages, {all} chunks in {seconds:.1} s: {chunks:.0} chunks/s, {megabytes:.1} MB/s"
         );
         println!("most memory: {} MB", self.most_memory / 1_000_000);
-        for (when, of) in [("idle", &self.idle), ("meanwhile", &self.meanwhile)] {
+        let when =
+            [("before", &self.before), ("meanwhile", &self.meanwhile), ("after", &self.after)];
+        for (when, of) in when {
             let (median, slow) = (of.percentile(50), of.percentile(99));
             println!(
                 "a question, {when}: p50 {median:.1} ms, p99 {slow:.1} ms ({} asked)",

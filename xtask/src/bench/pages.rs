@@ -1,4 +1,4 @@
-//! Pages to ingest: many words of their own, in the shape of documentation.
+//! Pages to ingest, in the shape of documentation, of words as frequent as those of natural language.
 
 use std::fmt::Write;
 use std::path::Path;
@@ -16,79 +16,65 @@ pub(super) fn write(folder: &Path, pages: usize) -> Result<u64> {
     Ok(bytes)
 }
 
-/// A page of eight sections, about 1,400 words.
+/// A page of eight sections, about 1,400 words, as frequent as those of natural language.
 fn page(number: usize) -> Result<String, std::fmt::Error> {
     let mut text = format!("# Page {number}\n\n");
-    let mut state = number as u64 + 1;
+    let mut words = Words::new(number as u64 + 1);
     for section in 0..8 {
         writeln!(text, "## Section {section} of page {number}\n")?;
-        for _ in 0..180 {
-            state = state
-                .wrapping_mul(6_364_136_223_846_793_005)
-                .wrapping_add(1_442_695_040_888_963_407);
-            write!(text, "{} ", WORDS[(state >> 33) as usize % WORDS.len()])?;
-            if (state >> 40).is_multiple_of(11) {
-                write!(text, "no. {}. Then ", state >> 50)?;
-            }
+        for place in 1..=180 {
+            let end = if place % 12 == 0 { ". " } else { " " };
+            write!(text, "{}{end}", words.next())?;
         }
         text.push_str("\n\n");
     }
     Ok(text)
 }
 
-/// A question that some of the pages answer.
+/// A question of six words, most of them in few pages.
 pub(super) fn question(number: usize) -> String {
-    let word = |step: usize| WORDS[(number * step + step) % WORDS.len()];
-    format!("Which {} has a {} and the {}?", word(3), word(7), word(11))
+    let mut words = Words::new(1_000_000 + number as u64);
+    let [a, b, c, d, e, f] = std::array::from_fn(|_| words.next());
+    format!("Which {a} {b} has {c} {d} and {e} {f}?")
 }
 
-const WORDS: [&str; 48] = [
-    "server",
-    "cache",
-    "index",
-    "query",
-    "token",
-    "stream",
-    "worker",
-    "queue",
-    "lease",
-    "budget",
-    "vector",
-    "chunk",
-    "document",
-    "dataset",
-    "model",
-    "provider",
-    "request",
-    "answer",
-    "timeout",
-    "retry",
-    "limit",
-    "quota",
-    "tenant",
-    "key",
-    "secret",
-    "address",
-    "socket",
-    "thread",
-    "pool",
-    "buffer",
-    "segment",
-    "record",
-    "schema",
-    "column",
-    "filter",
-    "score",
-    "weight",
-    "threshold",
-    "heading",
-    "table",
-    "figure",
-    "page",
-    "margin",
-    "border",
-    "kettle",
-    "harbour",
-    "meadow",
-    "lantern",
+/// How many different words there are.
+const VOCABULARY: f64 = 60_000.0;
+
+/// Draws words.
+struct Words(u64);
+
+impl Words {
+    fn new(seed: u64) -> Self {
+        Self(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1)
+    }
+
+    /// The word of rank r comes with a frequency of about 1 / r.
+    fn next(&mut self) -> String {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        let share = (self.0 >> 11) as f64 / (1_u64 << 53) as f64;
+        let rank = VOCABULARY.powf(share) as usize;
+        COMMONEST.get(rank - 1).map_or_else(|| spell(rank), |word| (*word).to_owned())
+    }
+}
+
+/// The words of the lowest ranks are English, which tells the language of the text.
+const COMMONEST: [&str; 24] = [
+    "the", "of", "and", "to", "in", "is", "that", "for", "it", "was", "on", "are", "as", "with",
+    "they", "be", "at", "this", "have", "from", "or", "had", "by", "not",
 ];
+
+/// A word of its own for each number.
+fn spell(mut number: usize) -> String {
+    let mut word = String::new();
+    loop {
+        word.push(char::from(b"bdfgklmnprstvz"[number % 14]));
+        word.push(char::from(b"aeiou"[number / 14 % 5]));
+        number /= 70;
+        if number == 0 {
+            return word;
+        }
+    }
+}
