@@ -10,7 +10,8 @@ use crate::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 /// Jobs that wait for a number of threads, and how many run.
 ///
 /// Interactive jobs go before those of a batch, and within a class the oldest goes first. Where there is more than one
-/// thread, one of them is never occupied by a batch.
+/// thread, one of them is never occupied by a batch; and while interactive jobs run, no more batch jobs begin than keep
+/// one thread occupied, since they would take turns with them on the processors.
 pub(crate) struct JobQueue<J> {
     threads: usize,
     queue: usize,
@@ -110,11 +111,14 @@ impl<J> JobQueue<J> {
     pub(crate) fn finished(&self, priority: Priority) {
         let mut state = self.lock();
         state.line(priority).running -= 1;
-        // A thread that waits may now run a batch job before this thread comes back.
+        // Threads that wait may now run batch jobs before this thread comes back.
         let batch_waits = !state.batch.waiting.is_empty() && self.may_run(&state, Priority::Batch);
+        let was_last = priority == Priority::Interactive && state.interactive.running == 0;
         drop(state);
-        if batch_waits {
-            self.wanted.notify_one();
+        match (batch_waits, was_last) {
+            (false, _) => {}
+            (true, false) => self.wanted.notify_one(),
+            (true, true) => self.wanted.notify_all(),
         }
     }
 
@@ -160,11 +164,14 @@ impl<J> JobQueue<J> {
     /// Whether a free thread may take a job of this class. When the queue has closed, no interactive job can come that
     /// a thread should be kept for.
     fn may_run(&self, state: &State<J>, priority: Priority) -> bool {
-        priority != Priority::Batch || !state.open || state.batch.running < self.most_batch()
+        priority != Priority::Batch || !state.open || state.batch.running < self.most_batch(state)
     }
 
-    fn most_batch(&self) -> usize {
-        self.threads.saturating_sub(1).max(1)
+    fn most_batch(&self, state: &State<J>) -> usize {
+        match state.interactive.running {
+            0 => self.threads.saturating_sub(1).max(1),
+            _ => 1,
+        }
     }
 
     /// How many threads are free for jobs of this class.
@@ -175,7 +182,7 @@ impl<J> JobQueue<J> {
             Priority::Interactive => idle,
             Priority::Batch => idle
                 .saturating_sub(state.interactive.waiting.len())
-                .min(self.most_batch().saturating_sub(state.batch.running)),
+                .min(self.most_batch(state).saturating_sub(state.batch.running)),
         }
     }
 

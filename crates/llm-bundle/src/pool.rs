@@ -21,8 +21,9 @@ use crate::wait::wait;
 /// A pool of named threads that run synchronous jobs. Clones share it.
 ///
 /// - Jobs of [`Priority::Interactive`] go before those of [`Priority::Batch`]; within a class it is first come, first
-///   served. Where there is more than one thread, batch jobs never occupy all of them. A batch job waits for as long as
-///   interactive jobs occupy all threads and more of them wait.
+///   served. Where there is more than one thread, batch jobs never occupy all of them. While interactive jobs run, a
+///   batch job begins only when no other one runs: on few processors they would slow them down. It waits for as long
+///   as interactive jobs occupy all threads and more of them wait.
 /// - A job occupies its thread until it returns, whether or not somebody still waits for it: a pool of two runs two
 ///   jobs, never more.
 /// - A bounded number of jobs of each class waits. A job whose caller leaves while it waits is taken out at once and never runs.

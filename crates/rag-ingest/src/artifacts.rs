@@ -25,7 +25,7 @@ impl Artifacts {
     /// What was kept under these keys, in their order. A pool or store that fails knows of nothing.
     pub(crate) async fn find(&self, keys: Vec<ArtifactKey>) -> Vec<Option<Vec<u8>>> {
         let (store, count) = (self.store.clone(), keys.len());
-        let found = on_pool(&self.pool, Priority::Interactive, move || find(&*store, &keys)).await;
+        let found = on_pool(&self.pool, Priority::Batch, move || find(&*store, &keys)).await;
         found.unwrap_or_else(|_| vec![None; count])
     }
 
@@ -34,7 +34,7 @@ impl Artifacts {
         let (store, pool) = (self.store.clone(), self.pool.clone());
         let kept = self.keeping.spawn(async move {
             let keep = move || keep(&*store, artifacts);
-            if let Err(error) = on_pool(&pool, Priority::Interactive, keep).await {
+            if let Err(error) = on_pool(&pool, Priority::Batch, keep).await {
                 tracing::warn!(%error, "the result of a dear step could not be kept");
             }
         });

@@ -257,7 +257,8 @@ impl Pipeline {
     pub async fn cancel(&self, document: &DocumentId) -> Result<bool, IngestError> {
         let shared = &self.shared;
         let id = document.clone();
-        if !shared.with_store(move |store| store.cancel(&id)).await?? {
+        let cancel = move |store: &dyn IngestStore| store.cancel(&id);
+        if !shared.with_store_as(Priority::Interactive, cancel).await?? {
             return Ok(false);
         }
         shared.stop_work_on(document);
@@ -278,7 +279,7 @@ impl Pipeline {
             let queued = store.retry(&id)?;
             Ok::<_, StoreError>((queued, store.document(&id)?))
         };
-        let (queued, document) = shared.with_store(retry).await??;
+        let (queued, document) = shared.with_store_as(Priority::Interactive, retry).await??;
         if queued {
             shared.queued(1, document.map_or(0, |document| document.bytes));
         }
@@ -375,17 +376,17 @@ impl Shared {
         }
     }
 
-    /// Runs work for somebody who waits on the pool, as [`on_pool_as`](Self::on_pool_as).
+    /// Runs ingestion's own work on the pool, where live questions go before it.
     pub(crate) async fn on_pool<T, F>(&self, work: F) -> Result<T, PoolError>
     where
         T: Send + 'static,
         F: FnOnce() -> T + Send + 'static,
     {
-        self.on_pool_as(Priority::Interactive, work).await
+        self.on_pool_as(Priority::Batch, work).await
     }
 
     /// Runs work on the pool, waiting while the pool has no room.
-    pub(crate) async fn on_pool_as<T, F>(&self, priority: Priority, work: F) -> Result<T, PoolError>
+    async fn on_pool_as<T, F>(&self, priority: Priority, work: F) -> Result<T, PoolError>
     where
         T: Send + 'static,
         F: FnOnce() -> T + Send + 'static,
@@ -393,14 +394,23 @@ impl Shared {
         on_pool(&self.parts.pool, priority, work).await
     }
 
-    /// Runs work of the store on the pool.
+    /// Runs ingestion's own work of the store on the pool.
     pub(crate) async fn with_store<T, F>(&self, work: F) -> Result<T, PoolError>
     where
         T: Send + 'static,
         F: FnOnce(&dyn IngestStore) -> T + Send + 'static,
     {
+        self.with_store_as(Priority::Batch, work).await
+    }
+
+    /// Runs work of the store on the pool.
+    async fn with_store_as<T, F>(&self, priority: Priority, work: F) -> Result<T, PoolError>
+    where
+        T: Send + 'static,
+        F: FnOnce(&dyn IngestStore) -> T + Send + 'static,
+    {
         let store = self.parts.store.clone();
-        self.on_pool(move || work(&*store)).await
+        self.on_pool_as(priority, move || work(&*store)).await
     }
 
     /// Chunks that this model embeds in one call.

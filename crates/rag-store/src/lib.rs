@@ -64,6 +64,7 @@ mod clock;
 mod compound;
 mod datasets;
 mod document_set;
+mod document_terms;
 mod documents;
 mod embedded;
 mod failure;

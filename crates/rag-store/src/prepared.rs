@@ -1,17 +1,16 @@
 //! A document in the forms in which it is indexed, made on the thread of whoever completes it, before the writer is
 //! asked for.
 
-use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher};
-
 use rag_core::{Chunk, EmbeddedChunk};
 
 use crate::analysis::{self, Step};
 use crate::chunk_rows::{ChunkIds, DocumentRows, OwnedIds};
+use crate::document_terms::DocumentTerms;
 use crate::language::{Language, Votes};
 use crate::vectors::OwnedVectors;
 
 /// The fields of full text.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) enum TextField {
     /// The passage, with what stands above it and what one must know to read it.
     Body,
@@ -89,6 +88,8 @@ pub(crate) struct PreparedDocument {
     vectors: OwnedVectors,
     /// One for each chunk.
     pub(crate) words: Vec<ChunkWords>,
+    /// Which of them hold a term.
+    pub(crate) terms: DocumentTerms,
 }
 
 /// The terms of a chunk by field.
@@ -103,8 +104,6 @@ pub(crate) struct FieldWords {
     pub(crate) joined: String,
     /// How many there are.
     pub(crate) length: u32,
-    /// How often each one occurs, by its hash, ascending.
-    counts: Box<[(u64, u32)]>,
 }
 
 impl PreparedDocument {
@@ -116,15 +115,16 @@ impl PreparedDocument {
             chunks.iter().map(|chunk| analysis::votes(&chunk.chunk.text)).collect();
         let of_document = votes.iter().fold(Votes::default(), |sum, votes| sum.plus(votes));
         let usual = of_document.winner().unwrap_or(Language::ENGLISH);
-        let words = chunks
+        let words: Vec<ChunkWords> = chunks
             .iter()
             .zip(votes)
             .map(|(chunk, votes)| {
                 ChunkWords::new(title, &chunk.chunk, votes.winner().unwrap_or(usual))
             })
             .collect();
+        let terms = DocumentTerms::of(&words);
         let ids = chunks.iter().map(|chunk| chunk.chunk.id.as_str()).collect();
-        Self { ids, vectors, words }
+        Self { ids, vectors, words, terms }
     }
 
     /// The document as rows, at this place in the store.
@@ -183,15 +183,8 @@ impl FieldWords {
     }
 
     fn of(joined: String) -> Self {
-        let terms = joined.split_ascii_whitespace();
-        let plain = terms.map(|term| term.strip_prefix(SAME_PLACE).unwrap_or(term));
-        let mut hashes: Vec<u64> = plain.map(term_hash).collect();
-        hashes.sort_unstable();
-        let counts = hashes
-            .chunk_by(|left, right| left == right)
-            .map(|same| (same[0], same.len() as u32))
-            .collect();
-        Self { joined, length: hashes.len() as u32, counts }
+        let length = joined.split_ascii_whitespace().count() as u32;
+        Self { joined, length }
     }
 
     /// The terms with the places where they stand, in order.
@@ -205,14 +198,6 @@ impl FieldWords {
             }
         })
     }
-
-    /// How often the term of this hash occurs.
-    pub(crate) fn count(&self, hash: u64) -> u32 {
-        match self.counts.binary_search_by_key(&hash, |(hash, _)| *hash) {
-            Ok(at) => self.counts[at].1,
-            Err(_) => 0,
-        }
-    }
 }
 
 fn push(joined: &mut String, step: Step, term: &str) {
@@ -221,10 +206,4 @@ fn push(joined: &mut String, step: Step, term: &str) {
     }
     joined.push_str(term);
     joined.push(' ');
-}
-
-/// Stands for a term in memory. 64 bits: among a billion terms two meet with a chance of a few per cent, and then one
-/// passage scores a little wrong until it is written to the index.
-pub(crate) fn term_hash(term: &str) -> u64 {
-    BuildHasherDefault::<DefaultHasher>::default().hash_one(term)
 }

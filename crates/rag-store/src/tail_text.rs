@@ -1,10 +1,13 @@
 //! Full text of what is not in the index yet.
 
+use std::collections::BTreeSet;
+
 use rustc_hash::FxHashSet;
 use tantivy::fieldnorm::FieldNormReader;
 
+use crate::document_terms::term_hash;
 use crate::key::ChunkKey;
-use crate::prepared::{ChunkWords, FIELDS, FieldWords, TextField, term_hash};
+use crate::prepared::{FIELDS, FieldWords, PreparedDocument, TextField};
 use crate::question::Phrase;
 use crate::snapshot::Snapshot;
 use crate::text_search::{QueryTerm, TextSearch};
@@ -24,31 +27,42 @@ struct TailMatch {
 }
 
 impl TailMatches {
-    /// Looks at every chunk of the tail, which is short.
+    /// Looks into every document of the tail, which is short.
     pub(crate) fn find(snapshot: &Snapshot, terms: &[QueryTerm]) -> Self {
         let hashes: Vec<u64> = terms.iter().map(|term| term_hash(&term.text)).collect();
         let mut matches = Self { chunks: Vec::new(), counts: vec![[0; FIELDS]; terms.len()] };
         for document in snapshot.datasets.iter().flat_map(|dataset| dataset.tail.iter()) {
-            for (position, chunk) in document.content.words.iter().enumerate() {
-                let mut found = Vec::new();
-                for field in TextField::ALL {
-                    let words = chunk.of(field);
-                    let length = FieldNormReader::fieldnorm_to_id(words.length);
-                    for (term, hash) in hashes.iter().enumerate() {
-                        let count = words.count(*hash);
-                        if count > 0 {
-                            found.push((term, field, count, length));
-                            *field.of_mut(&mut matches.counts[term]) += 1;
-                        }
-                    }
-                }
-                if !found.is_empty() {
-                    let key = ChunkKey::new(document.version, position);
-                    matches.chunks.push(TailMatch { key, terms: found });
-                }
+            let content = &document.content;
+            let mut found = Vec::new();
+            for (term, hash) in hashes.iter().enumerate() {
+                let entries = content.terms.entries(*hash);
+                found.extend(entries.map(|at| (at.chunk, at.field, term, at.count)));
+            }
+            found.sort_unstable();
+            for of_chunk in found.chunk_by(|(left, ..), (right, ..)| left == right) {
+                matches.add(document.version, content, of_chunk);
             }
         }
         matches
+    }
+
+    /// Notes what a chunk holds: its place, field, term, and how often.
+    fn add(
+        &mut self,
+        version: u64,
+        content: &PreparedDocument,
+        found: &[(u32, TextField, usize, u16)],
+    ) {
+        let Some((chunk, ..)) = found.first() else { return };
+        let position = *chunk as usize;
+        let words = &content.words[position];
+        let terms = found.iter().map(|(_, field, term, count)| {
+            *field.of_mut(&mut self.counts[*term]) += 1;
+            let length = FieldNormReader::fieldnorm_to_id(words.of(*field).length);
+            (*term, *field, u32::from(*count), length)
+        });
+        let terms = terms.collect();
+        self.chunks.push(TailMatch { key: ChunkKey::new(version, position), terms });
     }
 
     /// Chunks that hold a term in a field.
@@ -83,26 +97,35 @@ pub(crate) fn chunks_with_phrases(
     let mut found = Vec::new();
     let documents = snapshot.datasets.iter().flat_map(|dataset| dataset.tail.iter());
     for document in documents.filter(|document| admits(document.version)) {
-        for (position, chunk) in document.content.words.iter().enumerate() {
-            let held = phrases.iter().filter(|phrase| holds(chunk, phrase)).count() as u32;
-            if held > 0 {
-                found.push((ChunkKey::new(document.version, position), held));
-            }
+        let held = phrases.iter().flat_map(|phrase| chunks_with(&document.content, phrase));
+        let mut held: Vec<u32> = held.collect();
+        held.sort_unstable();
+        for same in held.chunk_by(|left, right| left == right) {
+            let position = same.first().map_or(0, |chunk| *chunk as usize);
+            found.push((ChunkKey::new(document.version, position), same.len() as u32));
         }
     }
     found
 }
 
-fn holds(chunk: &ChunkWords, phrase: &Phrase) -> bool {
-    let fields = TextField::ALL.into_iter().filter(|field| field.holds_phrases());
-    fields.map(|field| chunk.of(field)).any(|words| field_holds(words, phrase))
+/// The chunks of a document that hold a phrase, each once.
+fn chunks_with(content: &PreparedDocument, phrase: &Phrase) -> BTreeSet<u32> {
+    let mut places = phrase.iter().map(|terms| {
+        let entries = terms.iter().flat_map(|term| content.terms.entries(term_hash(term)));
+        let fields = entries.filter(|entry| entry.field.holds_phrases());
+        fields.map(|entry| (entry.chunk, entry.field)).collect::<BTreeSet<_>>()
+    });
+    let mut fields = places.next().unwrap_or_default();
+    for place in places {
+        fields.retain(|field| place.contains(field));
+    }
+    let holds = |(chunk, field): &(u32, TextField)| {
+        field_holds(content.words[*chunk as usize].of(*field), phrase)
+    };
+    fields.into_iter().filter(holds).map(|(chunk, _)| chunk).collect()
 }
 
 fn field_holds(words: &FieldWords, phrase: &Phrase) -> bool {
-    let occurs = |term: &String| words.count(term_hash(term)) > 0;
-    if !phrase.iter().all(|terms| terms.iter().any(occurs)) {
-        return false;
-    }
     let mut starts: Option<Vec<usize>> = None;
     for (offset, terms) in phrase.iter().enumerate() {
         let here = words.places().filter(|(_, term)| terms.contains(*term));

@@ -7,6 +7,10 @@ mod retrieval;
 use anyhow::Result;
 use clap::Subcommand;
 
+/// The server's.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// What to measure.
 #[derive(clap::Args)]
 pub(crate) struct Args {

@@ -63,7 +63,7 @@ async fn on_pool<T: Send + 'static>(
     parts: &EnricherParts,
     work: impl FnOnce() -> Result<T, StoreError> + Send + 'static,
 ) -> Option<T> {
-    match pool::on_pool(&parts.pool, Priority::Interactive, work).await.ok()? {
+    match pool::on_pool(&parts.pool, Priority::Batch, work).await.ok()? {
         Ok(found) => Some(found),
         Err(error) => {
             tracing::warn!(error = &error as &dyn std::error::Error, "no tags were found");

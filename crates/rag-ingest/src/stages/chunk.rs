@@ -1,6 +1,5 @@
 //! Cutting the document.
 
-use llm_bundle::Priority;
 use rag_core::{Chunk, ParsedDocument};
 
 use crate::held_job::HeldJob;
@@ -18,7 +17,7 @@ pub(crate) async fn chunk(
             chunker.chunk(&job.job.dataset, &job.document, &parsed, &job.settings.chunking);
         (parsed, chunks)
     };
-    let (parsed, chunks) = shared.on_pool_as(Priority::Batch, work).await?;
+    let (parsed, chunks) = shared.on_pool(work).await?;
     if chunks.is_empty() {
         return Err(Trouble::failed("the file holds no text"));
     }

@@ -5,7 +5,6 @@ use std::sync::Arc;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use futures::{StreamExt, TryStreamExt, stream};
-use llm_bundle::Priority;
 use llm_core::{Media, MediaSource, VisionModel, VisionRequest};
 use rag_core::{
     ArtifactKey, ArtifactKind, IngestStage, ParseRequest, ParsedDocument, Picture, PictureKind,
@@ -71,14 +70,14 @@ async fn read(
 ) -> Result<Reading, Trouble> {
     // Pictures are large: what is done for each of their bytes is the pool's.
     let (of, name) = (picture.clone(), model.info().name.to_string());
-    let key = held.shared().on_pool_as(Priority::Batch, move || key(&name, &of)).await?;
+    let key = held.shared().on_pool(move || key(&name, &of)).await?;
     let kept = held.artifacts().find(vec![key]).await.pop().flatten();
     if let Some(text) = kept.and_then(|bytes| String::from_utf8(bytes).ok()) {
         return Ok(Reading::Text(text));
     }
     let of = picture.clone();
     let encode = move || STANDARD.encode(&of.bytes);
-    let encoded = held.shared().on_pool_as(Priority::Batch, encode).await?;
+    let encoded = held.shared().on_pool(encode).await?;
     let request = VisionRequest {
         model: model.info().name.model.clone(),
         image: Media {
@@ -154,5 +153,5 @@ async fn splice(
         }
         with_pictures_read(parsed, texts)
     };
-    Ok(shared.on_pool_as(Priority::Batch, work).await?)
+    Ok(shared.on_pool(work).await?)
 }

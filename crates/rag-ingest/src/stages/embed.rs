@@ -4,7 +4,6 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use futures::{StreamExt, TryStreamExt, stream};
-use llm_bundle::Priority;
 use llm_core::{EmbeddingModel, EmbeddingRequest};
 use rag_core::{ArtifactKey, ArtifactKind, ClaimedJob, ContentHash, EmbeddingIdentity};
 
@@ -98,7 +97,7 @@ impl Embedding<'_> {
             let vectors = texts.iter().map(|text| current.get(&text_hash(text)).cloned()).collect();
             (texts, vectors)
         };
-        Ok(self.held.shared().on_pool_as(Priority::Batch, look).await?)
+        Ok(self.held.shared().on_pool(look).await?)
     }
 
     async fn batch_of_vectors(

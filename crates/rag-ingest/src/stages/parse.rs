@@ -2,7 +2,6 @@
 
 use std::time::{Duration, Instant};
 
-use llm_bundle::Priority;
 use rag_core::{
     ArtifactKey, ArtifactKind, ArtifactStore, ClaimedJob, DocumentParser, ParseRequest,
     ParsedDocument,
@@ -41,7 +40,7 @@ pub(crate) async fn parse(held: &HeldJob, bytes: Vec<u8>) -> Result<ParsedDocume
         }
         Ok(parsed)
     };
-    let parsed = shared.on_pool_as(Priority::Batch, work).await?;
+    let parsed = shared.on_pool(work).await?;
     parsed.map_err(|error: rag_core::ParseError| Trouble::Failed(error.reason))
 }
 

@@ -3,7 +3,6 @@
 use std::fs::File;
 use std::io::Read;
 
-use llm_bundle::Priority;
 use rag_core::{DocumentSource, IngestJob};
 
 use crate::hash;
@@ -15,7 +14,7 @@ use crate::trouble::Trouble;
 pub(crate) async fn read(held: &HeldJob) -> Result<Vec<u8>, Trouble> {
     let shared = held.shared();
     let (job, most) = (held.job().job.clone(), shared.options.file_bytes);
-    shared.on_pool_as(Priority::Batch, move || read_file(job, most)).await?
+    shared.on_pool(move || read_file(job, most)).await?
 }
 
 fn read_file(job: IngestJob, most: u64) -> Result<Vec<u8>, Trouble> {
