@@ -136,7 +136,7 @@ impl Drop for Maintenance {
 fn give_way() {
     #[cfg(target_os = "linux")]
     {
-        const NICE: i32 = 10;
+        const NICE: i32 = 5;
         let this_thread = Some(rustix::thread::gettid());
         if let Err(error) = rustix::process::setpriority_process(this_thread, NICE) {
             tracing::debug!(%error, "maintenance runs at the usual priority");

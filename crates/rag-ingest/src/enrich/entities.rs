@@ -63,6 +63,7 @@ pub(crate) struct Entities<'a> {
 impl<'a> Entities<'a> {
     /// Adds what was found in these passages. Relations of what is not among the entities are left out.
     pub(crate) fn add(&mut self, found: Found, passages: &[&'a Chunk]) {
+        let lower: Vec<String> = passages.iter().map(|it| it.text.to_lowercase()).collect();
         for FoundEntity { name, kind, description } in found.entities {
             let Some(entity) = self.entity(&name) else { continue };
             entity.mentions += 1;
@@ -70,7 +71,7 @@ impl<'a> Entities<'a> {
                 entity.kind = sentence(&kind);
             }
             push_new(&mut entity.sentences, sentence(&description), MOST_SENTENCES);
-            for passage in mentioning(&entity.name, passages) {
+            for passage in mentioning(&entity.name, passages, &lower) {
                 let is_new = entity.passages.iter().all(|other| other.id != passage.id);
                 if is_new && entity.passages.len() < MOST_PASSAGES {
                     entity.passages.push(passage);
@@ -145,11 +146,12 @@ impl Entity<'_> {
     }
 }
 
-/// The passages in which the name stands; the first one where it stands in none, as in an answer that completes it.
-fn mentioning<'a>(name: &str, passages: &[&'a Chunk]) -> Vec<&'a Chunk> {
+/// The passages in which the name stands, given their texts in lower case; the first one where it stands in none, as in
+/// an answer that completes it.
+fn mentioning<'a>(name: &str, passages: &[&'a Chunk], lower: &[String]) -> Vec<&'a Chunk> {
     let name = name.to_lowercase();
-    let holds = |passage: &&&Chunk| passage.text.to_lowercase().contains(&name);
-    let found: Vec<&Chunk> = passages.iter().filter(holds).copied().collect();
+    let holding = passages.iter().zip(lower).filter(|(_, text)| text.contains(&name));
+    let found: Vec<&Chunk> = holding.map(|(passage, _)| *passage).collect();
     match found.is_empty() {
         true => passages.first().copied().into_iter().collect(),
         false => found,
