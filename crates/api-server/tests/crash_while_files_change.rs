@@ -9,6 +9,7 @@ use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 
 use serde_json::Value;
+use testkit::Numbers;
 
 /// How often to kill, for longer runs.
 const ROUNDS: &str = "SERVER_CRASH_ROUNDS";
@@ -19,7 +20,7 @@ const DOCUMENTS: u64 = 60;
 fn what_is_found_is_what_was_acknowledged() {
     let rounds = env::var(ROUNDS).map_or(USUAL_ROUNDS, |rounds| rounds.parse().unwrap());
     let mut library = Library::new();
-    let mut numbers = Numbers(7);
+    let mut numbers = Numbers::new(7);
     let mut killed_at_work = 0;
     for round in 1..=rounds {
         library.change_files(round, &mut numbers);
@@ -185,15 +186,4 @@ fn version_of(name: &str, found: BTreeMap<u64, String>) -> u64 {
         assert!(all.contains(&expected), "{name} is of one version: {all}");
     }
     version
-}
-
-/// A small generator of numbers, the same for the same seed.
-struct Numbers(u64);
-
-impl Numbers {
-    fn below(&mut self, bound: u64) -> u64 {
-        self.0 =
-            self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        (self.0 >> 33) % bound
-    }
 }

@@ -3,7 +3,7 @@
 mod models;
 
 use std::sync::mpsc;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Barrier, Mutex};
 use std::time::Duration;
 
 use llm_bundle::{Misuse, PoolError, Priority, SyncPool};
@@ -116,6 +116,35 @@ async fn a_batch_leaves_a_thread_and_the_queue_to_others() {
         job.await.unwrap();
     }
     assert_eq!(probe.most_live(), 2);
+}
+
+#[tokio::test]
+async fn while_somebody_waits_a_batch_has_one_thread() {
+    let pool = pool(4, 8);
+    let (question, asked) = blocker(&pool, &Probe::default());
+    let (started, has_started) = mpsc::channel();
+    let meeting = Arc::new(Barrier::new(3));
+    let batch = [(); 3].map(|()| {
+        let (started, meeting) = (started.clone(), meeting.clone());
+        let job = move || {
+            started.send(()).unwrap();
+            meeting.wait();
+        };
+        pool.submit_as(Priority::Batch, job).unwrap()
+    });
+    has_started.recv_timeout(LIMIT).unwrap();
+    for number in 0..50 {
+        assert_eq!(pool.run(move || number).await.unwrap(), number);
+    }
+    let status = pool.status();
+    assert_eq!((status.batch_running, status.batch_queued), (1, 2), "{status:?}");
+
+    // Then it has all threads but one, or these three would never meet.
+    drop(question);
+    asked.await.unwrap();
+    for job in batch {
+        tokio::time::timeout(LIMIT, job).await.expect("all three run at once").unwrap();
+    }
 }
 
 #[tokio::test]

@@ -73,6 +73,12 @@ impl ChunkKind {
     pub fn is_searched(self) -> bool {
         matches!(self, ChunkKind::Passage | ChunkKind::Summary | ChunkKind::Entity)
     }
+
+    /// Whether the text is exactly what the document has at the chunk's span. What a model wrote is not: its span is
+    /// what it was written about.
+    pub fn is_verbatim(self) -> bool {
+        matches!(self, ChunkKind::Passage | ChunkKind::Parent)
+    }
 }
 
 /// A word of a vocabulary and how much it applies.

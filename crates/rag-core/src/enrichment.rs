@@ -72,7 +72,7 @@ impl Default for SummaryOptions {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct GraphOptions {
-    /// What kinds of things are looked for.
+    /// What kinds of things are looked for; none: whatever has a name.
     pub types: Vec<String>,
 }
 

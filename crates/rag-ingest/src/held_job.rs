@@ -4,12 +4,13 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use llm_bundle::Priority;
 use rag_core::{ClaimedJob, IngestStage, StoreError, StoreErrorKind};
 use tokio::sync::Notify;
 
-use crate::IngestEvent;
 use crate::artifacts::Artifacts;
 use crate::pipeline::Shared;
+use crate::{IngestEvent, IngestStore};
 
 pub(crate) struct HeldJob {
     shared: Arc<Shared>,
@@ -105,8 +106,8 @@ impl HeldJob {
             tokio::time::sleep(pause).await;
             pause = Duration::from_secs(5).min(lease / 3);
             let (job, stage) = (self.job.clone(), self.stage());
-            let sign = self.shared.with_store(move |store| store.advance(&job, stage, lease)).await;
-            match sign {
+            let advance = move |store: &dyn IngestStore| store.advance(&job, stage, lease);
+            match self.shared.with_store_as(Priority::Interactive, advance).await {
                 Ok(Err(error)) if error.kind() == StoreErrorKind::LeaseLost => return error,
                 // The lease is long: the next sign may come through.
                 Ok(Err(error)) => tracing::warn!(%error, "a job's lease could not be extended"),

@@ -382,16 +382,7 @@ impl Shared {
         T: Send + 'static,
         F: FnOnce() -> T + Send + 'static,
     {
-        self.on_pool_as(Priority::Batch, work).await
-    }
-
-    /// Runs work on the pool, waiting while the pool has no room.
-    async fn on_pool_as<T, F>(&self, priority: Priority, work: F) -> Result<T, PoolError>
-    where
-        T: Send + 'static,
-        F: FnOnce() -> T + Send + 'static,
-    {
-        on_pool(&self.parts.pool, priority, work).await
+        on_pool(&self.parts.pool, Priority::Batch, work).await
     }
 
     /// Runs ingestion's own work of the store on the pool.
@@ -403,14 +394,19 @@ impl Shared {
         self.with_store_as(Priority::Batch, work).await
     }
 
-    /// Runs work of the store on the pool.
-    async fn with_store_as<T, F>(&self, priority: Priority, work: F) -> Result<T, PoolError>
+    /// Runs work of the store on the pool: [`Interactive`](Priority::Interactive) for what cannot wait behind documents,
+    /// because somebody does or a lease runs out.
+    pub(crate) async fn with_store_as<T, F>(
+        &self,
+        priority: Priority,
+        work: F,
+    ) -> Result<T, PoolError>
     where
         T: Send + 'static,
         F: FnOnce(&dyn IngestStore) -> T + Send + 'static,
     {
         let store = self.parts.store.clone();
-        self.on_pool_as(priority, move || work(&*store)).await
+        on_pool(&self.parts.pool, priority, move || work(&*store)).await
     }
 
     /// Chunks that this model embeds in one call.

@@ -22,6 +22,7 @@ use rag_core::{
     TenantId,
 };
 use rag_store::{EmbeddedStore, StoreOptions};
+use testkit::spell;
 
 const CHUNKS_PER_DOCUMENT: usize = 10;
 const WORDS_PER_CHUNK: usize = 90;
@@ -315,19 +316,6 @@ impl Corpus {
         let noise = Numbers::new(number as u64 ^ 0x9999).normals(self.dimensions);
         let near = self.vector(chunk).iter().zip(noise).map(|(v, n)| v + 0.02 * n).collect();
         (asked.join(" "), normalised(near))
-    }
-}
-
-/// A word of its own for each number.
-fn spell(mut number: usize) -> String {
-    let mut word = String::new();
-    loop {
-        word.push(char::from(b"bdfgklmnprstvz"[number % 14]));
-        word.push(char::from(b"aeiou"[number / 14 % 5]));
-        number /= 70;
-        if number == 0 {
-            return word;
-        }
     }
 }
 

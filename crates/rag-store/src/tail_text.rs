@@ -117,6 +117,9 @@ fn chunks_with(content: &PreparedDocument, phrase: &Phrase) -> BTreeSet<u32> {
     });
     let mut fields = places.next().unwrap_or_default();
     for place in places {
+        if fields.is_empty() {
+            break;
+        }
         fields.retain(|field| place.contains(field));
     }
     let holds = |(chunk, field): &(u32, TextField)| {

@@ -19,6 +19,7 @@ use rag_core::{
     SearchQuery, StoreErrorKind, Submitted, TenantId,
 };
 use rag_store::{Durability, EmbeddedStore, StoreOptions};
+use testkit::Numbers;
 
 const DIRECTORY: &str = "STORE_CRASH_DIRECTORY";
 const SEED: &str = "STORE_CRASH_SEED";
@@ -58,7 +59,7 @@ fn what_was_acknowledged_survives_being_killed() {
     let mut reports = 0;
     let rounds = env::var(ROUNDS).map_or(USUAL_ROUNDS, |rounds| rounds.parse().expect("a number"));
     for round in 0..rounds {
-        let mut numbers = Numbers(round + 1);
+        let mut numbers = Numbers::new(round + 1);
         let mut child = spawn_child(directory.path(), round);
         let output = BufReader::new(child.stdout.take().expect("its output"));
         let kill_after = 1 + numbers.below(120);
@@ -92,7 +93,7 @@ fn child() {
     thread::scope(|scope| {
         for thread in 0..3 {
             let worker = &worker;
-            scope.spawn(move || worker.run(thread, Numbers(seed * 31 + thread + 1)));
+            scope.spawn(move || worker.run(thread, Numbers::new(seed * 31 + thread + 1)));
         }
     });
     process::exit(0);
@@ -424,16 +425,5 @@ impl Found {
 
     fn chunks(&self) -> u64 {
         self.by_text.values().map(|ids| ids.len() as u64).sum()
-    }
-}
-
-/// A small generator of numbers, the same for the same seed.
-struct Numbers(u64);
-
-impl Numbers {
-    fn below(&mut self, bound: u64) -> u64 {
-        self.0 =
-            self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        (self.0 >> 33) % bound
     }
 }

@@ -9,6 +9,7 @@
 //! - [`cache_suite`]: what every store of the cache must do.
 //! - [`limit_suite`]: what every store of limits must do.
 //! - [`store_suite`]: what every store must do, whatever its engine.
+//! - [`Numbers`], [`spell`]: numbers and words that are made up, the same each time.
 //! - [`conformance`]: compares what a client made of a recorded exchange with what an independent reader made of it.
 //!
 //! ```
@@ -27,6 +28,7 @@ pub mod cache_suite;
 pub mod conformance;
 mod fake_upstream;
 pub mod limit_suite;
+mod made_up;
 mod redis;
 mod replay;
 pub mod scripted;
@@ -38,5 +40,6 @@ pub use llm_replay::{
     Chunking, Exchange, ExchangeError, Expectation, ExpectedCall, FormPart, RecordedRequest,
     RecordedResponse, read_form, split,
 };
+pub use made_up::{Numbers, spell};
 pub use redis::RedisServer;
 pub use replay::ReplayServer;

@@ -4,6 +4,7 @@ use std::fmt::Write;
 use std::path::Path;
 
 use anyhow::Result;
+use testkit::spell;
 
 /// Writes so many pages into a folder. Bytes of all of them.
 pub(super) fn write(folder: &Path, pages: usize) -> Result<u64> {
@@ -65,16 +66,3 @@ const COMMONEST: [&str; 24] = [
     "the", "of", "and", "to", "in", "is", "that", "for", "it", "was", "on", "are", "as", "with",
     "they", "be", "at", "this", "have", "from", "or", "had", "by", "not",
 ];
-
-/// A word of its own for each number.
-fn spell(mut number: usize) -> String {
-    let mut word = String::new();
-    loop {
-        word.push(char::from(b"bdfgklmnprstvz"[number % 14]));
-        word.push(char::from(b"aeiou"[number / 14 % 5]));
-        number /= 70;
-        if number == 0 {
-            return word;
-        }
-    }
-}

@@ -23,7 +23,8 @@ pub struct Citation {
     pub answer: Range<usize>,
     /// The words of the source.
     pub quote: String,
-    /// Byte range of the quote in the parsed document's text.
+    /// Byte range of the quote in the parsed document's text; of all that it is about, where a model wrote it (a summary, an
+    /// entity).
     pub source: Range<usize>,
     /// Page of the quote, for documents with pages.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -170,12 +171,16 @@ impl Citer {
     fn citation(&mut self, index: usize, answer: Range<usize>, quote: Quote) -> Option<Citation> {
         let chunk = &self.passages.get(index)?.chunk;
         self.cited.insert(index);
+        let source = match chunk.kind.is_verbatim() {
+            true => chunk.span.start + quote.span.start..chunk.span.start + quote.span.end,
+            false => chunk.span.clone(),
+        };
         Some(Citation {
             passage: index,
             answer,
             quote: chunk.text.get(quote.span.clone()).unwrap_or_default().to_owned(),
-            source: chunk.span.start + quote.span.start..chunk.span.start + quote.span.end,
-            page: chunk.page_at(chunk.span.start + quote.span.start),
+            page: chunk.page_at(source.start),
+            source,
             support: quote.support,
         })
     }
@@ -232,6 +237,20 @@ mod tests {
                 ("Coffee is Ethiopian.".into(), 1, "Coffee comes from Ethiopia.", 0..27),
             ]
         );
+    }
+
+    #[test]
+    fn what_a_model_wrote_leads_to_what_it_is_about() {
+        let mut passages = passages(&["Tea comes from China. It needs water."]).to_vec();
+        let chunk = &mut passages[0].chunk;
+        (chunk.kind, chunk.span) = (rag_core::ChunkKind::Summary, 400..900);
+        let mut citer = Citer::new(passages.into());
+        let events: Vec<_> = citer.push("It needs water. [ID:0]").into_iter().collect();
+        let source = events.iter().find_map(|event| match event {
+            DialogEvent::Citation(citation) => Some(citation.source.clone()),
+            _ => None,
+        });
+        assert_eq!(source, Some(400..900));
     }
 
     #[test]

@@ -2,12 +2,13 @@
 
 use llm_core::ModelError;
 use minijinja::context;
-use rag_core::{BlockKind, Chunk, ChunkId, ChunkKind, ParsedDocument};
+use rag_core::{BlockKind, Chunk, ChunkKind, ParsedDocument};
 use serde::Deserialize;
 
 use super::answers::json;
 use super::asking::Asking;
 use super::prompts::{Template, quoted};
+use super::written;
 
 /// Entries at most.
 const MOST_ENTRIES: usize = 2_000;
@@ -102,7 +103,7 @@ fn chunk(lines: Vec<Line>, chunks: &[Chunk]) -> Option<Chunk> {
     }
     let span = 0..chunks.iter().map(|chunk| chunk.span.end).max().unwrap_or(0);
     let (dataset, document) = (last.dataset.clone(), last.document.clone());
-    let id = id(last.document.as_str());
+    let id = written::id(&format!("contents of {document}"))?;
     let text = text.join("\n");
     Some(Chunk {
         kind: ChunkKind::Contents,
@@ -110,10 +111,4 @@ fn chunk(lines: Vec<Line>, chunks: &[Chunk]) -> Option<Chunk> {
         span,
         ..Chunk::new(id, dataset, document, text)
     })
-}
-
-fn id(document: &str) -> ChunkId {
-    let hash = blake3::hash(format!("contents of {document}").as_bytes()).to_hex();
-    let digits: String = hash.chars().take(32).collect();
-    digits.parse().expect("hex digits make an identifier")
 }

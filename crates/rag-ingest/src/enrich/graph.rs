@@ -6,22 +6,22 @@
 use futures::TryStreamExt;
 use llm_core::ModelError;
 use minijinja::context;
-use rag_core::{Chunk, ChunkId, ChunkKind, GraphOptions};
+use rag_core::{Chunk, ChunkKind, GraphOptions};
 
 use super::answers::json;
 use super::asking::Asking;
 use super::entities::{Entities, Entity, Found};
 use super::prompts::{Template, attribute, quoted};
+use super::written;
 
 /// Bytes of passages that are read in one call.
 const MOST_BYTES: usize = 8_000;
 
-/// One chunk for each entity, numbered from `first_ordinal`.
+/// One chunk for each entity, numbered after the others.
 pub(crate) async fn write(
     asking: &Asking<'_>,
     chunks: &[Chunk],
     options: &GraphOptions,
-    first_ordinal: u32,
 ) -> Result<Vec<Chunk>, ModelError> {
     let passages: Vec<&Chunk> =
         chunks.iter().filter(|chunk| chunk.kind == ChunkKind::Passage).collect();
@@ -39,7 +39,8 @@ pub(crate) async fn write(
         }
     }
     let worth_keeping = entities.into_worth_keeping().into_iter();
-    Ok(worth_keeping.zip(first_ordinal..).filter_map(|(it, ordinal)| chunk(&it, ordinal)).collect())
+    let numbered = worth_keeping.zip(written::next_ordinal(chunks)..);
+    Ok(numbered.filter_map(|(entity, ordinal)| chunk(&entity, ordinal)).collect())
 }
 
 /// Passages that follow each other, as many as are read in one call.
@@ -66,6 +67,7 @@ fn prompt(passages: &[&Chunk], options: &GraphOptions) -> String {
 fn chunk(entity: &Entity<'_>, ordinal: u32) -> Option<Chunk> {
     let first = entity.passages.first()?;
     let (dataset, document) = (first.dataset.clone(), first.document.clone());
+    let id = written::id(&format!("entity {} of {document}", entity.name))?;
     let places = entity.passages.iter().filter_map(|passage| passage.places.first().cloned());
     Some(Chunk {
         kind: ChunkKind::Entity,
@@ -74,12 +76,6 @@ fn chunk(entity: &Entity<'_>, ordinal: u32) -> Option<Chunk> {
         headings: vec![entity.name.clone()],
         places: places.collect(),
         keywords: entity.relations.iter().map(|(other, _)| other.clone()).collect(),
-        ..Chunk::new(id(&document, &entity.name)?, dataset, document, entity.text())
+        ..Chunk::new(id, dataset, document, entity.text())
     })
-}
-
-fn id(document: &rag_core::DocumentId, name: &str) -> Option<ChunkId> {
-    let of = format!("entity {name} of {document}");
-    let digits: String = blake3::hash(of.as_bytes()).to_hex().chars().take(32).collect();
-    digits.parse().ok()
 }

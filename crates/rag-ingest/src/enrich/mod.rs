@@ -17,6 +17,7 @@ mod metadata;
 mod prompts;
 mod summaries;
 mod tags;
+mod written;
 
 use std::sync::Arc;
 
@@ -107,8 +108,7 @@ impl Enricher {
             chunks.extend(contents);
         }
         if let Some(options) = &options.graph {
-            let next = chunks.iter().map(|chunk| chunk.ordinal + 1).max().unwrap_or(0);
-            let entities = graph::write(&asking, &chunks, options, next).await?;
+            let entities = graph::write(&asking, &chunks, options).await?;
             chunks.extend(entities);
         }
         let (warnings, tokens) = asking.finish();

@@ -4,11 +4,12 @@ use futures::TryStreamExt;
 use futures::future::BoxFuture;
 use llm_core::ModelError;
 use minijinja::context;
-use rag_core::{Chunk, ChunkId, ChunkKind, SummaryOptions};
+use rag_core::{Chunk, ChunkKind, SummaryOptions};
 
 use super::asking::Asking;
 use super::clusters::clusters;
 use super::prompts::{Template, quoted};
+use super::written;
 
 /// Gives the vectors of texts, L2-normalised, one for each.
 pub type Embed<'a> =
@@ -52,7 +53,7 @@ pub(crate) async fn write(
     let (chunks_of_text, vectors) =
         passages.map(|(chunk, vector)| (chunk.clone(), vector.clone())).unzip();
     let mut below = Layer { chunks: chunks_of_text, vectors };
-    let mut next = chunks.iter().map(|chunk| chunk.ordinal + 1).max().unwrap_or(0);
+    let mut next = written::next_ordinal(chunks);
     let (mut all, mut all_vectors) = (Vec::new(), Vec::new());
     for _ in 0..MOST_LAYERS {
         if below.chunks.len() < 2 {
@@ -120,7 +121,7 @@ fn chunk(sources: &[Chunk], answer: &str, ordinal: u32) -> Option<Chunk> {
         _ => (None, answer),
     };
     let (dataset, document) = (first.dataset.clone(), first.document.clone());
-    let id = id(&document, ordinal, text)?;
+    let id = written::id(&format!("summary {ordinal} of {document}: {text}"))?;
     Some(Chunk {
         kind: ChunkKind::Summary,
         ordinal,
@@ -134,10 +135,4 @@ fn chunk(sources: &[Chunk], answer: &str, ordinal: u32) -> Option<Chunk> {
 /// A title without marks of Markdown.
 fn plain(title: &str) -> String {
     title.trim().trim_matches(['#', '*', '"', ' ']).to_owned()
-}
-
-fn id(document: &rag_core::DocumentId, ordinal: u32, text: &str) -> Option<ChunkId> {
-    let of = format!("summary {ordinal} of {document}: {text}");
-    let digits: String = blake3::hash(of.as_bytes()).to_hex().chars().take(32).collect();
-    digits.parse().ok()
 }

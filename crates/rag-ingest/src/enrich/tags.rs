@@ -15,7 +15,7 @@ use super::EnricherParts;
 use super::answers::json;
 use super::asking::Asking;
 use super::prompts::{Template, attribute, quoted};
-use crate::on_pool as pool;
+use crate::on_pool::on_pool;
 
 /// Chunks that are looked at in one turn on the pool: others have theirs in between.
 const CHUNKS_TOGETHER: usize = 16;
@@ -44,7 +44,7 @@ pub(crate) async fn tag(
         let (index, store) = (parts.index.clone(), parts.chunks.clone());
         let (some, datasets) = (some.to_vec(), options.tag_datasets.clone());
         let look = move || by_resemblance(&*index, &*store, some, &datasets, most);
-        match on_pool(parts, look).await {
+        match ask_stores(parts, look).await {
             Some(found) => tagged.extend(found),
             None => return Ok(chunks),
         }
@@ -54,16 +54,16 @@ pub(crate) async fn tag(
         return Ok(tagged);
     }
     let (store, datasets) = (parts.chunks.clone(), options.tag_datasets.clone());
-    let offered = on_pool(parts, move || vocabulary(&*store, &datasets)).await;
+    let offered = ask_stores(parts, move || vocabulary(&*store, &datasets)).await;
     by_model(asking, tagged, &offered.unwrap_or_default(), most).await
 }
 
 /// What the stores say; `None` when they fail, or the pool ends, and with it this job.
-async fn on_pool<T: Send + 'static>(
+async fn ask_stores<T: Send + 'static>(
     parts: &EnricherParts,
     work: impl FnOnce() -> Result<T, StoreError> + Send + 'static,
 ) -> Option<T> {
-    match pool::on_pool(&parts.pool, Priority::Batch, work).await.ok()? {
+    match on_pool(&parts.pool, Priority::Batch, work).await.ok()? {
         Ok(found) => Some(found),
         Err(error) => {
             tracing::warn!(error = &error as &dyn std::error::Error, "no tags were found");
