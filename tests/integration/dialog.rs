@@ -71,6 +71,27 @@ async fn a_provider_answers_from_the_same_evidence() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_document_in_another_language_is_found_by_the_translated_question() {
+    let german = "# Tee\n\nEin Aufguss wird mit achtzig Grad bereitet.\n";
+    let ask = async |languages: Vec<String>| {
+        let site = Site::start_with(&[("tee.md", german)], |config| {
+            config.defaults.chat = Some("fake/any".into());
+            config.dialog.languages = languages;
+        })
+        .await;
+        site.upstream.next(Behaviour::text("Mit wie viel Grad wird ein Aufguss bereitet?"));
+        site.upstream.always(Behaviour::text("At eighty degrees [ID:0]."));
+        let answer = site.client.post("/v1/chat/completions", &question(false)).await.json();
+        answer["choices"][0]["message"].clone()
+    };
+    let message = ask(vec!["German".into()]).await;
+    assert_eq!(message["content"], "At eighty degrees.");
+    assert_eq!(message["annotations"][0]["file_citation"]["filename"], "docs/tee.md");
+    let nothing = ask(Vec::new()).await;
+    assert_eq!(nothing["annotations"], Value::Null, "{nothing}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_failing_provider_is_a_status_before_and_an_event_after_the_first_token() {
     let site = Site::start_with(&[("tea.md", TEA)], |config| {
         config.defaults.chat = Some("fake/any".into());

@@ -1,6 +1,7 @@
 //! Dialogs over datasets, and how they look as chat models.
 
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use dialog_service::{Citation, Dialog, DialogError, DialogEvent, Passage, Turn};
 use futures::{Stream, StreamExt};
@@ -64,11 +65,15 @@ pub(crate) async fn turn_over(
         instructions: settings.instructions.clone(),
         empty_response: Some(settings.empty_response.clone())
             .filter(|text| !text.trim().is_empty()),
+        rewrite: settings.rewrite,
+        keywords: settings.keywords,
+        languages: settings.languages.clone(),
+        deadline: settings.deadline(),
         ..Dialog::default()
     };
     let messages = std::mem::take(&mut request.messages);
     let id = Uuid::now_v7().simple().to_string();
-    Ok(Turn { id, messages, model, request, dialog })
+    Ok(Turn { id, asked_at: SystemTime::now(), messages, model, request, dialog })
 }
 
 /// A turn's events as those of a chat model; citations become annotations.
@@ -143,6 +148,7 @@ fn model_error(error: DialogError) -> ModelError {
             return ModelError::new(ErrorKind::InvalidRequest, Operation::Chat, reason)
                 .with_param("messages");
         }
+        DialogError::Deadline { .. } => ErrorKind::Timeout,
         _ => ErrorKind::Internal,
     };
     tracing::error!(error = &error as &dyn std::error::Error, "a turn failed");

@@ -1,5 +1,7 @@
 //! [`DialogError`]: the one way a turn fails.
 
+use std::time::Duration;
+
 use llm_core::ModelError;
 
 /// A failed turn: the stage that failed, and why.
@@ -15,6 +17,12 @@ pub enum DialogError {
     /// The model failed. Text that it gave before stays valid.
     #[error("the model could not answer")]
     Model(#[from] ModelError),
+    /// Its time was up before there was any text.
+    #[error("there was no answer within {} s", limit.as_secs_f64())]
+    Deadline {
+        /// How long it may take.
+        limit: Duration,
+    },
     /// A prompt template is broken.
     #[error("the prompt template `{name}` cannot be rendered")]
     Prompt {

@@ -11,7 +11,8 @@ use crate::{Citation, Passage};
 
 /// One event of a turn. Text is always a delta, never cumulative.
 ///
-/// Order: `Started`; `Question` when the question was reworded; `Retrieved` when datasets were searched; then
+/// Order: `Started`; `Question` when more or other words are searched for than
+/// were asked; `Retrieved` when datasets were searched; then
 /// `Reasoning`, `Delta`, `Citation`, `Tool` as the model gives them; last `Done`. `Warning` may come anywhere between.
 /// A turn that fails ends with an `Err` of its stream instead of `Done`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -25,10 +26,16 @@ pub enum DialogEvent {
         /// The model that will answer, as `provider/model`.
         model: String,
     },
-    /// The question that is searched for, reworded to stand alone.
+    /// What is searched for, where that is not just the question as it was asked.
     Question {
-        /// The rewording.
+        /// The question, reworded to stand alone.
         text: String,
+        /// The same in other languages, each searched for besides.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        translations: Vec<String>,
+        /// Words that are searched for with the question.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        keywords: Vec<String>,
     },
     /// The evidence, in the order of the prompt. Citations refer to it by position.
     Retrieved {
@@ -81,6 +88,8 @@ pub struct Done {
 pub enum Stage {
     /// Rewording the question.
     Rewrite,
+    /// Translating it and naming keywords, all at once.
+    Widen,
     /// Finding evidence.
     Retrieve,
     /// From asking the model to its first event.

@@ -17,7 +17,7 @@ pub trait EvidenceSource: Send + Sync {
 /// What to look for, and where.
 #[derive(Clone, Debug)]
 pub struct EvidenceRequest {
-    /// The question, made to stand alone.
+    /// The question, made to stand alone, with what else is to be searched for.
     pub question: String,
     /// Where to look.
     pub datasets: Vec<Dataset>,

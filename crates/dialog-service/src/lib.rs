@@ -42,6 +42,7 @@
 //! let service = DialogService::new(evidence, Arc::new(|text| text.len() / 3));
 //! let turn = Turn {
 //!     id: "turn-1".into(),
+//!     asked_at: std::time::SystemTime::now(),
 //!     messages: vec![Message::user("How hot must the water be?")],
 //!     model,
 //!     request: ChatRequest::default(),
@@ -59,16 +60,21 @@
 //! assert!(matches!(&events[4], Ok(DialogEvent::Citation(c)) if c.quote.contains("80 degrees")));
 //! ```
 
+mod aside;
 mod cite;
 mod compose;
+mod deadline;
 mod error;
 mod event;
 mod evidence;
+mod keywords;
 mod library;
 mod passage;
 mod prompt;
+mod query;
 mod rewrite;
 mod service;
+mod translate;
 mod turn;
 
 pub use cite::{Citation, Citer};

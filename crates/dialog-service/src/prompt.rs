@@ -7,6 +7,8 @@ use crate::{DialogError, Passage};
 
 const ANSWER: &str = "answer.jinja";
 const REWRITE: &str = "rewrite.jinja";
+const TRANSLATE: &str = "translate.jinja";
+const KEYWORDS: &str = "keywords.jinja";
 
 /// The templates of a dialog.
 #[derive(Clone, Debug)]
@@ -28,6 +30,8 @@ impl Prompts {
         for (name, source) in [
             (ANSWER, include_str!("../prompts/answer.jinja")),
             (REWRITE, include_str!("../prompts/rewrite.jinja")),
+            (TRANSLATE, include_str!("../prompts/translate.jinja")),
+            (KEYWORDS, include_str!("../prompts/keywords.jinja")),
         ] {
             environment.add_template(name, source).expect("the crate's own templates parse");
         }
@@ -55,11 +59,11 @@ impl Prompts {
         self.render(ANSWER, context! { instructions, passages })
     }
 
-    /// The request to reword the last of `messages`.
+    /// The request to reword the last of `messages`; `today` is what relative dates are resolved against.
     ///
     /// # Errors
     /// [`DialogError::Prompt`].
-    pub fn rewrite(&self, messages: &[Message]) -> Result<String, DialogError> {
+    pub fn rewrite(&self, messages: &[Message], today: &str) -> Result<String, DialogError> {
         let messages: Vec<_> = messages
             .iter()
             .filter(|message| matches!(message.role, Role::User | Role::Assistant))
@@ -68,7 +72,23 @@ impl Prompts {
                 context! { role, text => message.text() }
             })
             .collect();
-        self.render(REWRITE, context! { messages })
+        self.render(REWRITE, context! { messages, today })
+    }
+
+    /// The request to translate a question.
+    ///
+    /// # Errors
+    /// [`DialogError::Prompt`].
+    pub fn translate(&self, question: &str, language: &str) -> Result<String, DialogError> {
+        self.render(TRANSLATE, context! { question => unframed(question), language })
+    }
+
+    /// The request for at most so many keywords of a question.
+    ///
+    /// # Errors
+    /// [`DialogError::Prompt`].
+    pub fn keywords(&self, question: &str, most: usize) -> Result<String, DialogError> {
+        self.render(KEYWORDS, context! { question => unframed(question), most })
     }
 
     fn render(&self, name: &str, values: minijinja::Value) -> Result<String, DialogError> {
@@ -82,6 +102,11 @@ impl Prompts {
 /// Keeps a passage from ending its own frame.
 fn escape(text: &str) -> String {
     text.replace("</evidence", "<\\/evidence").replace("<evidence", "<\\evidence")
+}
+
+/// Keeps a question from ending its own frame.
+fn unframed(question: &str) -> String {
+    question.replace("</question", "<\\/question")
 }
 
 #[cfg(test)]

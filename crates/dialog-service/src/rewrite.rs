@@ -1,37 +1,29 @@
 //! Rewording a question that leans on the conversation, so that it can be searched for.
 
-use llm_core::{ChatRequest, ChatResponse, Message, ModelError, Role};
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+use llm_core::Role;
 
 use crate::prompt::Prompts;
-use crate::{DialogError, Turn};
-
-/// A rewording longer than this is no question.
-const MAX_BYTES: usize = 2_000;
+use crate::{DialogError, Turn, aside};
 
 /// Whether the turn's question may need rewording, and its model can do it.
 pub(crate) fn is_needed(turn: &Turn) -> bool {
     let asked_before =
         turn.messages.iter().filter(|message| message.role == Role::User).count() > 1;
-    let follows = turn.model.info().capabilities.instructions != Some(false);
-    turn.dialog.rewrite && !turn.dialog.datasets.is_empty() && asked_before && follows
+    turn.dialog.rewrite
+        && !turn.dialog.datasets.is_empty()
+        && asked_before
+        && aside::is_possible(turn)
 }
 
-/// Asks the model for a question that stands alone.
+/// Asks the model for a question that stands alone, with dates in place of "today" and the like.
 pub(crate) async fn reword(turn: &Turn, prompts: &Prompts) -> Result<String, DialogError> {
-    let request = ChatRequest {
-        model: turn.request.model.clone(),
-        messages: vec![Message::user(prompts.rewrite(&turn.messages)?)],
-        ..ChatRequest::default()
-    };
-    let reply = turn.model.chat(request).await?;
-    let text = ChatResponse::collect(reply).await?.text();
-    let question = text.trim();
-    if question.is_empty() || question.len() > MAX_BYTES {
-        return Err(DialogError::Model(ModelError::new(
-            llm_core::ErrorKind::Malformed,
-            llm_core::Operation::Chat,
-            "the model gave no question",
-        )));
-    }
-    Ok(question.to_owned())
+    aside::ask(turn, prompts.rewrite(&turn.messages, &today(turn))?).await
+}
+
+/// The day on which the turn was asked, in UTC: `Monday, 2026-11-23`.
+fn today(turn: &Turn) -> String {
+    let asked = Timestamp::try_from(turn.asked_at).unwrap_or_default();
+    asked.to_zoned(TimeZone::UTC).strftime("%A, %Y-%m-%d").to_string()
 }

@@ -5,14 +5,17 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use async_stream::try_stream;
+use futures::future::try_join_all;
 use futures::{Stream, TryStreamExt};
 use llm_core::{ChatEvent, ChatReply, ErrorKind, FinishReason, Role, Usage};
 
 use crate::compose::{Composed, TokenCount, compose};
+use crate::deadline::Deadline;
 use crate::prompt::Prompts;
+use crate::query::{Query, merged};
 use crate::{
     Citer, DialogError, DialogEvent, Done, Evidence, EvidenceRequest, EvidenceSource, Passage,
-    Stage, Turn, rewrite,
+    Stage, Turn, keywords, rewrite, translate,
 };
 
 /// Answers turns. Cheap to clone; one serves all dialogs.
@@ -40,16 +43,18 @@ impl DialogService {
             flow.check()?;
             yield flow.started();
 
-            let question = flow.question().await;
+            let deadline = flow.deadline();
+            let question = deadline.within(flow.question()).await?;
+            let query = deadline.within(flow.widen(question)).await?;
             for event in flow.take_warnings() {
                 yield event;
             }
-            if question != flow.asked() {
-                yield DialogEvent::Question { text: question.clone() };
+            if let Some(event) = flow.searched_for(&query) {
+                yield event;
             }
 
             if flow.searches() {
-                let found = flow.retrieve(question).await?;
+                let found = deadline.within(flow.retrieve(&query)).await??;
                 for event in flow.take_warnings() {
                     yield event;
                 }
@@ -61,17 +66,18 @@ impl DialogService {
                 return;
             }
 
-            let mut reply = flow.ask().await?;
+            let mut reply = deadline.within(flow.ask()).await??;
             for event in flow.take_warnings() {
                 yield event;
             }
             let mut citer = flow.citer();
-            while let Some(event) = reply.try_next().await? {
+            while let Some(event) = flow.next(&mut reply, deadline, &citer).await? {
                 for event in flow.take(event, &mut citer) {
                     yield event;
                 }
             }
-            for event in citer.finish() {
+            drop(reply);
+            for event in citer.finish().into_iter().chain(flow.take_warnings()) {
                 yield event;
             }
             yield DialogEvent::Done(flow.done(citer));
@@ -124,6 +130,11 @@ impl Flow {
         }
     }
 
+    /// From now on.
+    fn deadline(&self) -> Deadline {
+        Deadline::after(self.turn.dialog.deadline)
+    }
+
     fn searches(&self) -> bool {
         !self.turn.dialog.datasets.is_empty()
     }
@@ -148,9 +159,41 @@ impl Flow {
         })
     }
 
-    async fn retrieve(&mut self, question: String) -> Result<DialogEvent, DialogError> {
+    /// The question with what else is searched for. What fails costs a warning.
+    async fn widen(&mut self, question: String) -> Query {
+        let keywords_wanted = keywords::are_wanted(&self.turn);
+        if !self.searches() || !keywords_wanted && self.turn.dialog.languages.is_empty() {
+            return Query { question, ..Query::default() };
+        }
+        let (turn, prompts) = (&self.turn, &self.service.prompts);
+        let named = async {
+            match keywords_wanted {
+                true => keywords::keywords(turn, prompts, &question).await,
+                false => Ok(Vec::new()),
+            }
+        };
+        let ((translations, warnings), named) =
+            futures::join!(translate::translations(turn, prompts, &question), named);
+        self.warnings.extend(warnings);
+        self.clock.lap(Stage::Widen);
+        let keywords = named.unwrap_or_else(|error| {
+            tracing::warn!(error = &error as &dyn std::error::Error, "no keywords");
+            self.warnings.push("the question was searched for without keywords".into());
+            Vec::new()
+        });
+        Query { question, translations, keywords }
+    }
+
+    /// Tells what is searched for, unless it is just what was asked.
+    fn searched_for(&self, query: &Query) -> Option<DialogEvent> {
+        let Query { question, translations, keywords } = query.clone();
+        let as_asked = question == self.asked() && translations.is_empty() && keywords.is_empty();
+        (!as_asked).then_some(DialogEvent::Question { text: question, translations, keywords })
+    }
+
+    async fn retrieve(&mut self, query: &Query) -> Result<DialogEvent, DialogError> {
         let dialog = &self.turn.dialog;
-        let request = EvidenceRequest {
+        let request = |question| EvidenceRequest {
             question,
             datasets: dialog.datasets.clone(),
             documents: dialog.documents.clone(),
@@ -159,7 +202,10 @@ impl Flow {
             vector_weight: dialog.vector_weight,
             threshold: dialog.threshold,
         };
-        let Evidence { passages, total, warnings } = self.service.evidence.find(request).await?;
+        let searches =
+            query.texts().into_iter().map(|text| self.service.evidence.find(request(text)));
+        let found = try_join_all(searches).await?;
+        let Evidence { passages, total, warnings } = merged(found, dialog.top);
         self.passages = passages.into();
         self.warnings.extend(warnings);
         self.passages = self.compose()?.passages;
@@ -199,6 +245,25 @@ impl Flow {
 
     fn citer(&self) -> Citer {
         if self.searches() { Citer::new(self.passages.clone()) } else { Citer::off() }
+    }
+
+    /// The model's next event. When time is up, there is none, and the answer so far is the answer.
+    async fn next(
+        &mut self,
+        reply: &mut ChatReply,
+        deadline: Deadline,
+        citer: &Citer,
+    ) -> Result<Option<ChatEvent>, DialogError> {
+        match deadline.within(reply.try_next()).await {
+            Ok(event) => Ok(event?),
+            Err(late) if citer.text().is_empty() => Err(late),
+            Err(late) => {
+                self.finish = FinishReason::Length;
+                tracing::warn!(error = &late as &dyn std::error::Error, "an answer was cut short");
+                self.warnings.push("the answer is not complete: its time was up".into());
+                Ok(None)
+            }
+        }
     }
 
     /// What an event of the model means for the turn.

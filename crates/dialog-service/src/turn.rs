@@ -1,6 +1,7 @@
 //! What a turn is made of: the dialog's settings, the conversation, the model.
 
 use std::sync::Arc;
+use std::time::{Duration, SystemTime};
 
 use llm_core::{ChatModel, ChatRequest, Message};
 use rag_core::{Dataset, DocumentId, MetadataFilter};
@@ -10,6 +11,8 @@ use rag_core::{Dataset, DocumentId, MetadataFilter};
 pub struct Turn {
     /// An id for this turn, unique to the caller.
     pub id: String,
+    /// When it was asked: what "today" means in the question.
+    pub asked_at: SystemTime,
     /// The conversation, oldest first; the last message is the user's question.
     pub messages: Vec<Message>,
     /// The model that answers.
@@ -41,6 +44,13 @@ pub struct Dialog {
     pub empty_response: Option<String>,
     /// Whether to reword a question that refers to the conversation before it.
     pub rewrite: bool,
+    /// Whether to ask the model for keywords of the question, and search for those, too.
+    pub keywords: bool,
+    /// Languages to search in besides that of the question: the model translates it. At most eight.
+    pub languages: Vec<String>,
+    /// How long the whole turn may take. Then the answer ends where it is, with a warning; when there is none yet, the turn
+    /// fails. With a limit, the stream must be polled on a tokio runtime with a timer.
+    pub deadline: Option<Duration>,
     /// Tokens of the model's context, where its own limit is unknown.
     pub fallback_context: u32,
 }
@@ -57,6 +67,9 @@ impl Default for Dialog {
             instructions: None,
             empty_response: None,
             rewrite: true,
+            keywords: false,
+            languages: Vec::new(),
+            deadline: None,
             fallback_context: 8_192,
         }
     }

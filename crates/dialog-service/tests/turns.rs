@@ -2,6 +2,7 @@
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::{Duration, UNIX_EPOCH};
 
 use dialog_service::{
     Dialog, DialogError, DialogEvent, DialogService, Evidence, EvidenceRequest, EvidenceSource,
@@ -23,7 +24,7 @@ struct Scripted {
     live: Arc<AtomicUsize>,
 }
 
-/// A head that fails, or events.
+/// A head that fails, or events. A timeout stands for a model that says nothing more.
 type Script = Result<Vec<Result<ChatEvent, ErrorKind>>, ErrorKind>;
 
 struct Alive(Arc<AtomicUsize>);
@@ -50,8 +51,11 @@ impl ChatModel for Scripted {
         let alive = Alive(self.live.clone());
         Box::pin(async move {
             let events = script.map_err(failure)?;
-            let events = events.into_iter().map(|event| event.map_err(failure));
-            Ok(ChatReply::new(stream::iter(events)).hold(alive))
+            let silent = matches!(events.last(), Some(Err(ErrorKind::Timeout)));
+            let events = events.into_iter().filter(|event| *event != Err(ErrorKind::Timeout));
+            let events = stream::iter(events.map(|event| event.map_err(failure)));
+            let rest = stream::pending().take(if silent { usize::MAX } else { 0 });
+            Ok(ChatReply::new(events.chain(rest)).hold(alive))
         })
     }
 }
@@ -110,6 +114,7 @@ impl Stage {
     fn turn(&self, messages: Vec<Message>) -> Turn {
         Turn {
             id: "t".into(),
+            asked_at: UNIX_EPOCH,
             messages,
             model: self.model.clone(),
             request: ChatRequest::default(),
@@ -128,7 +133,10 @@ impl Stage {
 fn line(event: &Result<DialogEvent, DialogError>) -> String {
     match event {
         Ok(DialogEvent::Started { model, .. }) => format!("started {model}"),
-        Ok(DialogEvent::Question { text }) => format!("question {text}"),
+        Ok(DialogEvent::Question { text, translations, keywords }) => {
+            let also = [&translations[..], keywords].concat();
+            [&[format!("question {text}")][..], &also].concat().join(" | ")
+        }
         Ok(DialogEvent::Retrieved { passages, total }) => {
             format!("retrieved {} of {total}", passages.len())
         }
@@ -153,6 +161,14 @@ fn says(texts: &[&str]) -> Script {
     let mut events: Vec<_> = texts.iter().map(|text| Ok(ChatEvent::text(*text))).collect();
     events.push(Ok(ChatEvent::finished(FinishReason::Stop)));
     Ok(events)
+}
+
+/// Says this, and then nothing more.
+fn goes_silent(texts: &[&str]) -> Script {
+    let mut script = says(texts)?;
+    script.pop();
+    script.push(Err(ErrorKind::Timeout));
+    Ok(script)
 }
 
 fn question(text: &str) -> Vec<Message> {
@@ -246,11 +262,45 @@ async fn a_question_that_leans_on_the_conversation_is_reworded() {
     let stage = Stage::new(&["Tea."], vec![says(&["How hot is tea?"]), says(&["Hot."])]);
     assert_eq!(stage.play(conversation()).await[1], "question How hot is tea?");
     assert_eq!(*stage.shelf.1.lock().unwrap(), ["How hot is tea?"]);
+    let asked = stage.model.asked.lock().unwrap()[0].messages[0].text();
+    assert!(asked.contains("today is Thursday, 1970-01-01"), "{asked}");
 
     let stage = Stage::new(&["Tea."], vec![Err(ErrorKind::Upstream), says(&["Hot."])]);
     let lines = stage.play(conversation()).await;
     assert!(lines[1].starts_with("warning the question was searched for as it was asked"));
     assert_eq!(*stage.shelf.1.lock().unwrap(), ["How hot?"]);
+}
+
+#[tokio::test]
+async fn a_question_is_also_searched_for_in_other_languages_and_with_keywords() {
+    let scripts = vec![says(&["Wie heiß?"]), says(&["degrees, How hot?"]), says(&["Hot."])];
+    let mut stage = Stage::new(&["Tea."], scripts);
+    stage.dialog.languages = vec!["German".into()];
+    stage.dialog.keywords = true;
+    assert_eq!(
+        stage.play(question("How hot?")).await[1..3],
+        ["question How hot? | Wie heiß? | degrees", "retrieved 1 of 9"]
+    );
+    assert_eq!(*stage.shelf.1.lock().unwrap(), ["How hot?, degrees", "Wie heiß?"]);
+
+    let scripts = vec![Err(ErrorKind::Upstream), Err(ErrorKind::Quota), says(&["Hot."])];
+    let mut stage = Stage::new(&["Tea."], scripts);
+    stage.dialog.languages = vec!["German".into()];
+    stage.dialog.keywords = true;
+    assert_eq!(
+        stage.play(question("How hot?")).await[1..4],
+        [
+            "warning the question was not searched for in German",
+            "warning the question was searched for without keywords",
+            "retrieved 1 of 9",
+        ]
+    );
+    assert_eq!(*stage.shelf.1.lock().unwrap(), ["How hot?"]);
+
+    let mut stage = Stage::new(&["Tea."], vec![says(&["Hi."])]);
+    stage.dialog.languages = vec!["German".into()];
+    stage.dialog.datasets.clear();
+    assert_eq!(stage.play(question("How hot?")).await[1], "delta Hi.", "nothing is searched");
 }
 
 #[tokio::test]
@@ -287,6 +337,41 @@ async fn evidence_and_history_are_fitted_into_the_context() {
     let asked = stage.model.asked.lock().unwrap();
     let kept: Vec<_> = asked[0].messages[1..].iter().map(Message::text).collect();
     assert_eq!(kept, ["recent", "answer", "Why?"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn when_time_is_up_the_answer_ends_where_it_is() {
+    for (texts, expected) in [
+        (
+            &["Tea. ", "Hot"][..],
+            &[
+                "delta Tea.",
+                "delta  Hot",
+                "warning the answer is not complete: its time was up",
+                "done Length cited [] dropped 0",
+            ][..],
+        ),
+        (&[], &["error there was no answer within 30 s"]),
+    ] {
+        let mut stage = Stage::new(&["Tea."], vec![goes_silent(texts)]);
+        stage.dialog.deadline = Some(Duration::from_secs(30));
+        assert_eq!(stage.play(question("Why?")).await[2..], *expected);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn every_stage_ends_when_time_is_up() {
+    let conversation =
+        vec![Message::user("Tea?"), Message::assistant("Yes."), Message::user("Hot?")];
+    for (messages, keywords) in [(conversation, false), (question("Hot?"), true)] {
+        let mut stage = Stage::new(&["Tea."], vec![goes_silent(&["Tea"])]);
+        stage.dialog.deadline = Some(Duration::from_secs(30));
+        stage.dialog.keywords = keywords;
+        assert_eq!(
+            stage.play(messages).await,
+            ["started test/scripted", "error there was no answer within 30 s"]
+        );
+    }
 }
 
 #[tokio::test]

@@ -356,6 +356,21 @@ pub struct DialogConfig {
     pub instructions: Option<String>,
     /// What to say when nothing was found. Blank lets the model answer without evidence.
     pub empty_response: String,
+    /// Whether the model rewords a question that leans on the conversation before it.
+    pub rewrite: bool,
+    /// Whether the model names keywords to search for with the question.
+    pub keywords: bool,
+    /// Languages that the model translates the question into, to search in those, too; at most eight.
+    pub languages: Vec<String>,
+    /// How long a turn may take; then the answer ends where it is. 0 sets no limit.
+    pub deadline_seconds: u64,
+}
+
+impl DialogConfig {
+    /// [`deadline_seconds`](Self::deadline_seconds) as a duration; `None` is no limit.
+    pub fn deadline(&self) -> Option<Duration> {
+        (self.deadline_seconds > 0).then(|| Duration::from_secs(self.deadline_seconds))
+    }
 }
 
 impl Default for DialogConfig {
@@ -367,6 +382,10 @@ impl Default for DialogConfig {
             vector_weight: None,
             instructions: None,
             empty_response: "I found nothing in the documents that answers this.".into(),
+            rewrite: dialog.rewrite,
+            keywords: dialog.keywords,
+            languages: dialog.languages,
+            deadline_seconds: 600,
         }
     }
 }

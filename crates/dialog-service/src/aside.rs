@@ -1,0 +1,33 @@
+//! Asking the turn's model something on the side, before it answers.
+
+use llm_core::{ChatRequest, ChatResponse, ErrorKind, Message, ModelError, Operation};
+
+use crate::{DialogError, Turn};
+
+/// A longer reply is not what was asked for.
+const MOST_BYTES: usize = 2_000;
+
+/// Whether the turn's model does what it is told. One that only quotes does not.
+pub(crate) fn is_possible(turn: &Turn) -> bool {
+    turn.model.info().capabilities.instructions != Some(false)
+}
+
+/// The model's reply to `prompt`, without the conversation. Dropping the future cancels the call.
+///
+/// # Errors
+/// As the model's; a blank reply, or one beyond 2,000 bytes, is malformed.
+pub(crate) async fn ask(turn: &Turn, prompt: String) -> Result<String, DialogError> {
+    let request = ChatRequest {
+        model: turn.request.model.clone(),
+        messages: vec![Message::user(prompt)],
+        ..ChatRequest::default()
+    };
+    let reply = turn.model.chat(request).await?;
+    let text = ChatResponse::collect(reply).await?.text();
+    let text = text.trim();
+    if text.is_empty() || text.len() > MOST_BYTES {
+        let reason = "the model did not reply with what it was asked for";
+        return Err(ModelError::new(ErrorKind::Malformed, Operation::Chat, reason).into());
+    }
+    Ok(text.to_owned())
+}

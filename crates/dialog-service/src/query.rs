@@ -1,0 +1,94 @@
+//! [`Query`]: what is searched for, and putting together what was found.
+
+use std::collections::HashMap;
+
+use rag_core::ChunkId;
+
+use crate::{Evidence, Passage};
+
+/// What is searched for.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct Query {
+    /// The question, made to stand alone.
+    pub(crate) question: String,
+    /// The same in other languages.
+    pub(crate) translations: Vec<String>,
+    /// Words to search for with the question.
+    pub(crate) keywords: Vec<String>,
+}
+
+impl Query {
+    /// The texts to search for, each on its own: words of one language only water down what another one finds. The first
+    /// one is the question's.
+    pub(crate) fn texts(&self) -> Vec<String> {
+        let mut first = self.question.clone();
+        for keyword in &self.keywords {
+            first.push_str(", ");
+            first.push_str(keyword);
+        }
+        std::iter::once(first).chain(self.translations.iter().cloned()).collect()
+    }
+}
+
+/// What several searches found, as one: every passage once, with its best score, best first, at most `top`.
+pub(crate) fn merged(found: Vec<Evidence>, top: usize) -> Evidence {
+    let mut whole = Evidence::default();
+    let mut places: HashMap<ChunkId, usize> = HashMap::new();
+    let mut passages: Vec<Passage> = Vec::new();
+    for evidence in found {
+        whole.total = whole.total.max(evidence.total);
+        for warning in evidence.warnings {
+            if !whole.warnings.contains(&warning) {
+                whole.warnings.push(warning);
+            }
+        }
+        for passage in evidence.passages {
+            match places.get(&passage.chunk.id) {
+                Some(&place) if passages[place].score < passage.score => passages[place] = passage,
+                Some(_) => {}
+                None => {
+                    places.insert(passage.chunk.id.clone(), passages.len());
+                    passages.push(passage);
+                }
+            }
+        }
+    }
+    // Stable: of equal ones, that of the question itself comes first.
+    passages.sort_by(|a, b| b.score.total_cmp(&a.score));
+    passages.truncate(top);
+    whole.passages = passages;
+    whole
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::passage::tests::passages;
+
+    #[test]
+    fn keywords_go_with_the_question_and_translations_alone() {
+        let query = Query {
+            question: "How hot?".into(),
+            translations: vec!["Wie heiß?".into()],
+            keywords: vec!["degrees".into(), "water".into()],
+        };
+        assert_eq!(query.texts(), ["How hot?, degrees, water", "Wie heiß?"]);
+    }
+
+    #[test]
+    fn a_passage_is_there_once_with_its_best_score() {
+        let evidence = |scores: &[f32], total, warning: &str| {
+            let mut passages = passages(&["a", "b", "c"]).to_vec();
+            passages.iter_mut().zip(scores).for_each(|(passage, score)| passage.score = *score);
+            passages.retain(|passage| passage.score > 0.0);
+            Evidence { passages, total, warnings: vec![warning.into()] }
+        };
+        let found = vec![evidence(&[0.5, 0.4, 0.0], 9, "x"), evidence(&[0.1, 0.8, 0.5], 7, "x")];
+        let whole = merged(found.clone(), 8);
+        let shown: Vec<_> =
+            whole.passages.iter().map(|p| (p.chunk.text.as_str(), p.score)).collect();
+        assert_eq!(shown, [("b", 0.8), ("a", 0.5), ("c", 0.5)]);
+        assert_eq!((whole.total, whole.warnings.len()), (9, 1));
+        assert_eq!(merged(found, 1).passages.len(), 1);
+    }
+}
