@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
+use llm_bundle::SyncPool;
 use llm_core::{EmbeddingRequest, SyncEmbeddingModel};
 use rag_core::{
     Chunk, ChunkFilter, ChunkHit, ChunkId, ChunkIndex, ClaimedJob, ContentHash, Dataset, DatasetId,
@@ -128,6 +129,16 @@ impl Library {
         Ok(self.retriever.retrieve(&request)?.chunks)
     }
 
+    /// The dataset that holds the documents.
+    pub(crate) fn dataset(&self) -> &Dataset {
+        &self.dataset
+    }
+
+    /// What a dialog finds its evidence in. Retrieval runs on `threads`.
+    pub(crate) fn source(&self, threads: SyncPool) -> dialog_service::Library {
+        dialog_service::Library::new(Arc::new(self.retriever.clone()), threads)
+    }
+
     pub(crate) fn by_text(&self, question: &str) -> Result<Vec<usize>> {
         let query = SearchQuery { text: Some(question.into()), ..self.query() };
         Ok(documents_of(ids(self.store.search(&query)?.text)))
@@ -168,10 +179,14 @@ fn corpus_chunks(
     of: &DocumentId,
 ) -> Result<Vec<Chunk>> {
     let title = Some(document.title.clone()).filter(|title| !title.is_empty());
+    let mut end = 0;
     let chunk = |(ordinal, text): (usize, &str)| -> Result<Chunk> {
         let id = format!("{place}-{ordinal}").parse()?;
+        let start = end;
+        end += text.len();
         Ok(Chunk {
             ordinal: ordinal as u32,
+            span: start..end,
             headings: title.iter().cloned().collect(),
             questions: document.questions.clone(),
             ..Chunk::new(id, dataset.clone(), of.clone(), text.to_owned())

@@ -1,5 +1,6 @@
 //! Measures quality on labelled data.
 
+mod answers;
 mod chunking;
 mod evidence;
 mod library;
@@ -21,6 +22,8 @@ pub(crate) struct Args {
 
 #[derive(Subcommand)]
 enum What {
+    /// Whether replies hold the labelled answers, and citations lead to where those stand
+    Answers(answers::Args),
     /// How much of the evidence for questions is in the passages found, by how documents are cut
     Chunking(chunking::Args),
     /// Whether documents are read as expected, and how close their text is to ground truths, for each format
@@ -32,6 +35,7 @@ enum What {
 /// Measures and prints.
 pub(crate) fn run(args: Args) -> Result<()> {
     match args.what {
+        What::Answers(args) => answers::run(&args),
         What::Chunking(args) => chunking::run(&args),
         What::Parsing(args) => parsing::run(&args),
         What::Retrieval(args) => retrieval::run(&args),
