@@ -11,9 +11,9 @@ use crate::{Citation, Passage};
 
 /// One event of a turn. Text is always a delta, never cumulative.
 ///
-/// Order: `Started`; `Question` when more or other words are searched for than
-/// were asked; `Retrieved` when datasets were searched; then
-/// `Reasoning`, `Delta`, `Citation`, `Tool` as the model gives them; last `Done`. `Warning` may come anywhere between.
+/// Order: `Started`; `Question` when more or other words are searched for than were asked; `Retrieved` when datasets
+/// were searched; then `Reasoning`, `Delta`, `Citation`, `Tool` as the model gives them; last `Done`. `Warning` may come
+/// anywhere between.
 /// A turn that fails ends with an `Err` of its stream instead of `Done`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "snake_case")]

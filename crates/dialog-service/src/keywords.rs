@@ -6,19 +6,26 @@ use crate::{DialogError, Turn, aside};
 /// So many are asked for, and no more are taken.
 const MOST: usize = 5;
 
-/// Whether the dialog wants keywords, and its model can name them.
-pub(crate) fn are_wanted(turn: &Turn) -> bool {
-    turn.dialog.keywords && !turn.dialog.datasets.is_empty() && aside::is_possible(turn)
-}
-
-/// Asks the model for keywords of `question`, without those that stand in it.
+/// Keywords of `question` that do not stand in it, where the dialog wants any; and a warning when the model failed.
 pub(crate) async fn keywords(
     turn: &Turn,
     prompts: &Prompts,
     question: &str,
-) -> Result<Vec<String>, DialogError> {
-    let reply = aside::ask(turn, prompts.keywords(question, MOST)?).await?;
-    Ok(listed(&reply, question))
+) -> (Vec<String>, Option<String>) {
+    if !turn.dialog.keywords {
+        return (Vec::new(), None);
+    }
+    match named(turn, prompts, question).await {
+        Ok(reply) => (listed(&reply, question), None),
+        Err(error) => {
+            tracing::warn!(error = &error as &dyn std::error::Error, "no keywords");
+            (Vec::new(), Some("the question was searched for without keywords".into()))
+        }
+    }
+}
+
+async fn named(turn: &Turn, prompts: &Prompts, question: &str) -> Result<String, DialogError> {
+    aside::ask(turn, prompts.keywords(question, MOST)?).await
 }
 
 /// The keywords of a reply, in whatever form models list them.

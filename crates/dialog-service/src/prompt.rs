@@ -52,7 +52,7 @@ impl Prompts {
             .map(|passage| {
                 context! {
                     title => passage.location().replace(['"', '<', '>', '\n'], " "),
-                    text => escape(&passage.chunk.text),
+                    text => escape(&passage.chunk.text, "evidence"),
                 }
             })
             .collect();
@@ -80,7 +80,7 @@ impl Prompts {
     /// # Errors
     /// [`DialogError::Prompt`].
     pub fn translate(&self, question: &str, language: &str) -> Result<String, DialogError> {
-        self.render(TRANSLATE, context! { question => unframed(question), language })
+        self.render(TRANSLATE, context! { question => escape(question, "question"), language })
     }
 
     /// The request for at most so many keywords of a question.
@@ -88,7 +88,7 @@ impl Prompts {
     /// # Errors
     /// [`DialogError::Prompt`].
     pub fn keywords(&self, question: &str, most: usize) -> Result<String, DialogError> {
-        self.render(KEYWORDS, context! { question => unframed(question), most })
+        self.render(KEYWORDS, context! { question => escape(question, "question"), most })
     }
 
     fn render(&self, name: &str, values: minijinja::Value) -> Result<String, DialogError> {
@@ -99,14 +99,10 @@ impl Prompts {
     }
 }
 
-/// Keeps a passage from ending its own frame.
-fn escape(text: &str) -> String {
-    text.replace("</evidence", "<\\/evidence").replace("<evidence", "<\\evidence")
-}
-
-/// Keeps a question from ending its own frame.
-fn unframed(question: &str) -> String {
-    question.replace("</question", "<\\/question")
+/// Keeps a text from opening or ending the frame of this name that it stands in.
+fn escape(text: &str, frame: &str) -> String {
+    let (open, close) = (format!("<{frame}"), format!("</{frame}"));
+    text.replace(&close, &format!("<\\/{frame}")).replace(&open, &format!("<\\{frame}"))
 }
 
 #[cfg(test)]

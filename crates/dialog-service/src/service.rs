@@ -14,8 +14,8 @@ use crate::deadline::Deadline;
 use crate::prompt::Prompts;
 use crate::query::{Query, merged};
 use crate::{
-    Citer, DialogError, DialogEvent, Done, Evidence, EvidenceRequest, EvidenceSource, Passage,
-    Stage, Turn, keywords, rewrite, translate,
+    Citer, Dialog, DialogError, DialogEvent, Done, Evidence, EvidenceRequest, EvidenceSource,
+    Passage, Stage, Turn, aside, keywords, rewrite, translate,
 };
 
 /// Answers turns. Cheap to clone; one serves all dialogs.
@@ -161,26 +161,18 @@ impl Flow {
 
     /// The question with what else is searched for. What fails costs a warning.
     async fn widen(&mut self, question: String) -> Query {
-        let keywords_wanted = keywords::are_wanted(&self.turn);
-        if !self.searches() || !keywords_wanted && self.turn.dialog.languages.is_empty() {
+        let Dialog { keywords, languages, .. } = &self.turn.dialog;
+        let is_wanted = *keywords || !languages.is_empty();
+        if !is_wanted || !self.searches() || !aside::is_possible(&self.turn) {
             return Query { question, ..Query::default() };
         }
         let (turn, prompts) = (&self.turn, &self.service.prompts);
-        let named = async {
-            match keywords_wanted {
-                true => keywords::keywords(turn, prompts, &question).await,
-                false => Ok(Vec::new()),
-            }
-        };
-        let ((translations, warnings), named) =
-            futures::join!(translate::translations(turn, prompts, &question), named);
-        self.warnings.extend(warnings);
+        let ((translations, untranslated), (keywords, unnamed)) = futures::join!(
+            translate::translations(turn, prompts, &question),
+            keywords::keywords(turn, prompts, &question),
+        );
+        self.warnings.extend(untranslated.into_iter().chain(unnamed));
         self.clock.lap(Stage::Widen);
-        let keywords = named.unwrap_or_else(|error| {
-            tracing::warn!(error = &error as &dyn std::error::Error, "no keywords");
-            self.warnings.push("the question was searched for without keywords".into());
-            Vec::new()
-        });
         Query { question, translations, keywords }
     }
 

@@ -3,10 +3,7 @@
 use futures::future::join_all;
 
 use crate::prompt::Prompts;
-use crate::{DialogError, Turn, aside};
-
-/// More languages than that are not translated into.
-const MOST_LANGUAGES: usize = 8;
+use crate::{Dialog, DialogError, Turn, aside};
 
 /// The question in each of the dialog's languages, all asked for at once; what repeats the question is left out. Says
 /// which languages failed.
@@ -15,10 +12,8 @@ pub(crate) async fn translations(
     prompts: &Prompts,
     question: &str,
 ) -> (Vec<String>, Vec<String>) {
-    if turn.dialog.languages.is_empty() || !aside::is_possible(turn) {
-        return Default::default();
-    }
-    let languages: Vec<&String> = turn.dialog.languages.iter().take(MOST_LANGUAGES).collect();
+    let languages = &turn.dialog.languages;
+    let languages = &languages[..languages.len().min(Dialog::MOST_LANGUAGES)];
     let asked = languages.iter().map(|language| translation(turn, prompts, question, language));
     let mut translations: Vec<String> = Vec::new();
     let mut warnings = Vec::new();

@@ -46,13 +46,19 @@ pub struct Dialog {
     pub rewrite: bool,
     /// Whether to ask the model for keywords of the question, and search for those, too.
     pub keywords: bool,
-    /// Languages to search in besides that of the question: the model translates it. At most eight.
+    /// Languages to search in besides that of the question: the model translates it. Those beyond
+    /// [`MOST_LANGUAGES`](Self::MOST_LANGUAGES) are left out.
     pub languages: Vec<String>,
     /// How long the whole turn may take. Then the answer ends where it is, with a warning; when there is none yet, the turn
     /// fails. With a limit, the stream must be polled on a tokio runtime with a timer.
     pub deadline: Option<Duration>,
     /// Tokens of the model's context, where its own limit is unknown.
     pub fallback_context: u32,
+}
+
+impl Dialog {
+    /// Further [`languages`](Self::languages) are not searched in.
+    pub const MOST_LANGUAGES: usize = 8;
 }
 
 impl Default for Dialog {

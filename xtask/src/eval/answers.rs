@@ -21,9 +21,6 @@ use super::evidence::{Evidence, EvidenceSet, Question};
 use super::library::Library;
 use super::retrieval_set::{self, RetrievalSet};
 
-/// Where the sets are when none is named.
-const USUAL_PLACE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../shared/retrieval");
-
 /// The model that is measured when none is named.
 const EXTRACTIVE: &str = "local/extractive";
 
@@ -75,7 +72,7 @@ struct Score {
     citation_precision: f64,
     /// Whose reply has such a citation.
     citation_recall: f64,
-    /// Who are cited the very words: the quote overlaps the labelled answer.
+    /// Whose reply has a citation of the very words: the quote overlaps a labelled answer.
     quoted: f64,
     citations_per_reply: f64,
 }
@@ -95,8 +92,6 @@ pub(crate) fn run(args: &Args) -> Result<()> {
 
 async fn measure_all(args: &Args) -> Result<()> {
     let model = model(args)?;
-    let usual = [PathBuf::from(USUAL_PLACE)];
-    let directories = if args.directories.is_empty() { &usual[..] } else { &args.directories };
     if !args.json {
         println!(
             "{:14} {:24} {:>9} {:>6} {:>8} {:>9} {:>6} {:>6} {:>9} {:>6}",
@@ -113,7 +108,7 @@ async fn measure_all(args: &Args) -> Result<()> {
         );
     }
     let mut measured = 0;
-    for directory in retrieval_set::find(directories)? {
+    for directory in retrieval_set::find(&args.directories)? {
         match EvidenceSet::load(&directory) {
             Ok(evidence) => {
                 print(&measure(args, &directory, &evidence, model.clone()).await?, args.json)?;

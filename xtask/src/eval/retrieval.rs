@@ -17,9 +17,6 @@ use super::quality::Quality;
 use super::retrieval_set::{self, RetrievalSet};
 use crate::weights;
 
-/// Where the sets are when none is named.
-const USUAL_PLACE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../shared/retrieval");
-
 /// What to measure, and how to print it.
 #[derive(clap::Args)]
 pub(crate) struct Args {
@@ -49,8 +46,6 @@ struct Row {
 
 /// Measures every set and prints a row for each method.
 pub(crate) fn run(args: &Args) -> Result<()> {
-    let usual = [PathBuf::from(USUAL_PLACE)];
-    let directories = if args.directories.is_empty() { &usual[..] } else { &args.directories };
     let mut models: Vec<Arc<dyn SyncEmbeddingModel>> = vec![Arc::new(StaticEmbedding::new())];
     models.extend(trained(args.model.as_deref())?);
     if !args.json {
@@ -59,7 +54,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
             "set", "method", "nDCG@10", "recall@5", "questions", "ms"
         );
     }
-    for directory in retrieval_set::find(directories)? {
+    for directory in retrieval_set::find(&args.directories)? {
         let mut set = RetrievalSet::load(&directory)?;
         if args.questions > 0 {
             set.tell(args.questions);

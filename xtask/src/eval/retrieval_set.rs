@@ -88,8 +88,13 @@ impl RetrievalSet {
     }
 }
 
-/// The sets among these directories and directly below them, by name.
+/// Where the sets are when none is named.
+const USUAL_PLACE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../shared/retrieval");
+
+/// The sets among these directories and directly below them, by name. Without any, those beside the workspace.
 pub(crate) fn find(directories: &[PathBuf]) -> Result<Vec<PathBuf>> {
+    let usual = [PathBuf::from(USUAL_PLACE)];
+    let directories = if directories.is_empty() { &usual } else { directories };
     let mut found = Vec::new();
     for directory in directories {
         if is_set(directory) {

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use dialog_service::Dialog;
 use toml::{Table, Value};
 
 use super::{Config, local_model};
@@ -151,6 +152,10 @@ fn check(config: &Config) -> Result<(), ConfigError> {
     if !(0.0..=1.0).contains(&weight) || !(0.0..=1.0).contains(&config.dialog.threshold) {
         return Err(ConfigError::new("[dialog]", "weights and thresholds lie between 0 and 1"));
     }
+    if config.dialog.languages.len() > Dialog::MOST_LANGUAGES {
+        let reason = format!("`languages` are {} at most", Dialog::MOST_LANGUAGES);
+        return Err(ConfigError::new("[dialog]", reason));
+    }
     Ok(())
 }
 
@@ -255,6 +260,11 @@ mod tests {
                 "[recordings]: choose one of `record` and `replay`",
             ),
             ("[dialog]\nthreshold = 2", vec![], "[dialog]: weights and thresholds"),
+            (
+                "[dialog]\nlanguages = [\"\", \"\", \"\", \"\", \"\", \"\", \"\", \"\", \"\"]",
+                vec![],
+                "[dialog]: `languages` are 8 at most",
+            ),
             ("[cache]\nmod = \"off\"", vec![], "did you mean `mode`?"),
             ("[cache]\nttl_seconds = 0", vec![], "nonzero"),
             ("[cache]\nmode = \"semantic\"", vec![], "[cache]: the mode `semantic` needs"),
