@@ -77,6 +77,14 @@ id!(
     /// A chunk of a document. Derived from document, version and ordinal, so that re-ingesting gives the same ids.
     ChunkId
 );
+id!(
+    /// A conversation with a dialog.
+    SessionId
+);
+id!(
+    /// A question to a dialog, and its answer.
+    TurnId
+);
 
 impl TenantId {
     /// The tenant of a server without accounts.

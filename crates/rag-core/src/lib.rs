@@ -23,6 +23,8 @@ mod artifact;
 mod chunk;
 mod chunking;
 mod content_hash;
+mod conversation;
+mod conversation_store;
 mod dataset;
 mod document;
 mod enrichment;
@@ -43,10 +45,12 @@ pub use artifact::{ArtifactKey, ArtifactKind, ArtifactStore};
 pub use chunk::{Chunk, ChunkKind, EmbeddedChunk, PlacedSpan, Tag};
 pub use chunking::{ChildOptions, ChunkMethod, ChunkingOptions, Delimiter};
 pub use content_hash::ContentHash;
+pub use conversation::{Feedback, SavedTurn, Session, TurnStatus};
+pub use conversation_store::{ConversationStore, SessionPage};
 pub use dataset::{Dataset, DatasetSettings, EmbeddingIdentity};
 pub use document::{Document, DocumentStatus, IngestStage};
 pub use enrichment::{EnrichmentOptions, GraphOptions, MetadataField, SummaryOptions};
-pub use id::{ChunkId, DatasetId, DocumentId, InvalidId, TenantId};
+pub use id::{ChunkId, DatasetId, DocumentId, InvalidId, SessionId, TenantId, TurnId};
 pub use metadata::{Metadata, MetadataValue};
 pub use metadata_filter::{
     FilterOperator, InvalidFilter, MetadataCondition, MetadataFilter, PreparedCondition,

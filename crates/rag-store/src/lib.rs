@@ -62,6 +62,8 @@ mod chunks;
 mod claims;
 mod clock;
 mod compound;
+mod conversation_store;
+mod conversations;
 mod datasets;
 mod document_set;
 mod document_terms;

@@ -160,6 +160,35 @@ const MIGRATIONS: &[&str] = &[
     -- New vectors of documents that do not have all of theirs yet, by the key of the chunk now.
     CREATE TABLE new_vector (key INTEGER PRIMARY KEY, value BLOB NOT NULL);
 ",
+    "
+    CREATE TABLE session (
+        no INTEGER PRIMARY KEY,
+        id TEXT NOT NULL UNIQUE,
+        tenant TEXT NOT NULL,
+        dialog TEXT NOT NULL,
+        title TEXT NOT NULL,
+        created_at INTEGER NOT NULL,
+        updated_at INTEGER NOT NULL
+    );
+    CREATE INDEX session_order ON session (tenant, updated_at DESC, id DESC);
+
+    CREATE TABLE turn (
+        no INTEGER PRIMARY KEY AUTOINCREMENT,
+        id TEXT NOT NULL UNIQUE,
+        session INTEGER NOT NULL REFERENCES session (no) ON DELETE CASCADE,
+        parent INTEGER REFERENCES turn (no) ON DELETE CASCADE,
+        status TEXT NOT NULL,
+        question TEXT NOT NULL,
+        answer TEXT NOT NULL,
+        feedback TEXT,
+        record TEXT NOT NULL,
+        asked_at INTEGER NOT NULL,
+        ended_at INTEGER
+    );
+    CREATE INDEX turn_session ON turn (session, no);
+    CREATE INDEX turn_parent ON turn (parent);
+    CREATE INDEX turn_running ON turn (no) WHERE status = 'running';
+",
 ];
 
 /// Opens the connection that writes, makes or migrates the tables.

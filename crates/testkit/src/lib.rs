@@ -7,6 +7,7 @@
 //! - [`scripted`]: models, asynchronous and synchronous, that answer by a script.
 //! - [`RedisServer`]: a real Redis of a test's own.
 //! - [`cache_suite`]: what every store of the cache must do.
+//! - [`conversation_suite`]: what every store of conversations must do.
 //! - [`limit_suite`]: what every store of limits must do.
 //! - [`store_suite`]: what every store must do, whatever its engine.
 //! - [`Numbers`], [`spell`]: numbers and words that are made up, the same each time.
@@ -26,6 +27,7 @@
 
 pub mod cache_suite;
 pub mod conformance;
+pub mod conversation_suite;
 mod fake_upstream;
 pub mod limit_suite;
 mod made_up;
