@@ -23,6 +23,9 @@ pub enum DialogError {
         /// How long it may take.
         limit: Duration,
     },
+    /// It was stopped before there was any text.
+    #[error("the turn was stopped before it was answered")]
+    Stopped,
     /// A prompt template is broken.
     #[error("the prompt template `{name}` cannot be rendered")]
     Prompt {

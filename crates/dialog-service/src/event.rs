@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use llm_core::{Annotation, FinishReason, ReasoningDelta, ToolCallDelta, Usage};
+use rag_core::TurnId;
 use serde::{Deserialize, Serialize};
 
 use crate::{Citation, Passage};
@@ -22,7 +23,7 @@ pub enum DialogEvent {
     /// The turn was accepted.
     Started {
         /// Its id.
-        turn: String,
+        turn: TurnId,
         /// The model that will answer, as `provider/model`.
         model: String,
     },

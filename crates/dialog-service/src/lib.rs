@@ -41,12 +41,13 @@
 //! # let evidence = Arc::new(Strings(vec![passage]));
 //! let service = DialogService::new(evidence, Arc::new(|text| text.len() / 3));
 //! let turn = Turn {
-//!     id: "turn-1".into(),
+//!     id: "turn-1".parse().unwrap(),
 //!     asked_at: std::time::SystemTime::now(),
 //!     messages: vec![Message::user("How hot must the water be?")],
 //!     model,
 //!     request: ChatRequest::default(),
 //!     dialog: Dialog { datasets: vec![dataset], ..Dialog::default() },
+//!     stop: Default::default(),
 //! };
 //! let events: Vec<_> = block_on(service.answer(turn).collect());
 //! let answer: String = events
@@ -61,18 +62,24 @@
 //! ```
 
 mod aside;
+mod busy;
 mod cite;
 mod compose;
-mod deadline;
+mod conversations;
 mod error;
 mod event;
 mod evidence;
+mod failure;
 mod keywords;
 mod library;
+mod limits;
+mod live;
 mod memory;
 mod passage;
 mod prompt;
 mod query;
+mod recent;
+mod record;
 mod rewrite;
 mod service;
 mod translate;
@@ -80,12 +87,16 @@ mod turn;
 
 pub use cite::{Citation, Citer};
 pub use compose::TokenCount;
+pub use conversations::{ConversationError, ConversationOptions, Conversations, Follows, WhenBusy};
 pub use error::DialogError;
 pub use event::{DialogEvent, Done, Stage};
 pub use evidence::{Evidence, EvidenceRequest, EvidenceSource};
+pub use failure::TurnFailure;
 pub use library::Library;
+pub use live::{LiveTurn, NumberedEvent};
 pub use memory::MemoryConversations;
 pub use passage::Passage;
 pub use prompt::Prompts;
+pub use record::{Recorder, SearchedFor, TurnRecord};
 pub use service::DialogService;
 pub use turn::{Dialog, Turn};

@@ -10,7 +10,7 @@ use futures::{Stream, TryStreamExt};
 use llm_core::{ChatEvent, ChatReply, ErrorKind, FinishReason, Role, Usage};
 
 use crate::compose::{Composed, TokenCount, compose};
-use crate::deadline::Deadline;
+use crate::limits::Limits;
 use crate::prompt::Prompts;
 use crate::query::{Query, merged};
 use crate::{
@@ -43,9 +43,9 @@ impl DialogService {
             flow.check()?;
             yield flow.started();
 
-            let deadline = flow.deadline();
-            let question = deadline.within(flow.question()).await?;
-            let query = deadline.within(flow.widen(question)).await?;
+            let limits = Limits::of(&flow.turn);
+            let question = limits.within(flow.question()).await?;
+            let query = limits.within(flow.widen(question)).await?;
             for event in flow.take_warnings() {
                 yield event;
             }
@@ -54,7 +54,7 @@ impl DialogService {
             }
 
             if flow.searches() {
-                let found = deadline.within(flow.retrieve(&query)).await??;
+                let found = limits.within(flow.retrieve(&query)).await??;
                 for event in flow.take_warnings() {
                     yield event;
                 }
@@ -66,12 +66,12 @@ impl DialogService {
                 return;
             }
 
-            let mut reply = deadline.within(flow.ask()).await??;
+            let mut reply = limits.within(flow.ask()).await??;
             for event in flow.take_warnings() {
                 yield event;
             }
             let mut citer = flow.citer();
-            while let Some(event) = flow.next(&mut reply, deadline, &citer).await? {
+            while let Some(event) = flow.next(&mut reply, &limits, &citer).await? {
                 for event in flow.take(event, &mut citer) {
                     yield event;
                 }
@@ -128,11 +128,6 @@ impl Flow {
             turn: self.turn.id.clone(),
             model: self.turn.model.info().name.to_string(),
         }
-    }
-
-    /// From now on.
-    fn deadline(&self) -> Deadline {
-        Deadline::after(self.turn.dialog.deadline)
     }
 
     fn searches(&self) -> bool {
@@ -239,16 +234,21 @@ impl Flow {
         if self.searches() { Citer::new(self.passages.clone()) } else { Citer::off() }
     }
 
-    /// The model's next event. When time is up, there is none, and the answer so far is the answer.
+    /// The model's next event. When time is up, or the turn is stopped, there is none, and the answer so far is the
+    /// answer.
     async fn next(
         &mut self,
         reply: &mut ChatReply,
-        deadline: Deadline,
+        limits: &Limits,
         citer: &Citer,
     ) -> Result<Option<ChatEvent>, DialogError> {
-        match deadline.within(reply.try_next()).await {
+        match limits.within(reply.try_next()).await {
             Ok(event) => Ok(event?),
-            Err(late) if citer.text().is_empty() => Err(late),
+            Err(early) if citer.text().is_empty() => Err(early),
+            Err(DialogError::Stopped) => {
+                self.finish = FinishReason::Cancelled;
+                Ok(None)
+            }
             Err(late) => {
                 self.finish = FinishReason::Length;
                 tracing::warn!(error = &late as &dyn std::error::Error, "an answer was cut short");

@@ -4,13 +4,14 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use llm_core::{ChatModel, ChatRequest, Message};
-use rag_core::{Dataset, DocumentId, MetadataFilter};
+use rag_core::{Dataset, DocumentId, MetadataFilter, TurnId};
+use tokio_util::sync::CancellationToken;
 
 /// A question to a dialog, with all that is needed to answer it.
 #[derive(Clone)]
 pub struct Turn {
     /// An id for this turn, unique to the caller.
-    pub id: String,
+    pub id: TurnId,
     /// When it was asked: what "today" means in the question.
     pub asked_at: SystemTime,
     /// The conversation, oldest first; the last message is the user's question.
@@ -21,6 +22,9 @@ pub struct Turn {
     pub request: ChatRequest,
     /// The dialog's settings.
     pub dialog: Dialog,
+    /// Cancelled to stop the turn: the answer ends where it is, as [`FinishReason::Cancelled`](llm_core::FinishReason);
+    /// when there is none yet, the turn fails.
+    pub stop: CancellationToken,
 }
 
 /// How a dialog answers.

@@ -234,6 +234,8 @@ pub enum FinishReason {
     Refusal,
     /// The provider paused a long turn; send it back to go on.
     Paused,
+    /// Who asked for it stopped it.
+    Cancelled,
     /// The provider reports a failure as the end of the answer.
     Error,
     /// A word that is not known here.

@@ -263,6 +263,7 @@ fn finish(finish: FinishReason) -> &'static str {
         FinishReason::ContentFilter => "content_filter",
         FinishReason::Refusal => "refusal",
         FinishReason::Paused => "paused",
+        FinishReason::Cancelled => "cancelled",
         FinishReason::Error => "error",
         _ => "other",
     }

@@ -1,0 +1,340 @@
+//! [`Conversations`]: turns of sessions, which are kept and go on when nobody looks.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::StreamExt;
+use llm_bundle::SyncPool;
+use llm_core::Message;
+use rag_core::{
+    ConversationStore, SavedTurn, SessionId, StoreError, StoreErrorKind, TenantId, TurnId,
+    TurnStatus,
+};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::busy::{BusySessions, Place};
+use crate::live::LiveTurn;
+use crate::memory::{milliseconds, now};
+use crate::recent::{RecentLimits, RecentTurns};
+use crate::record::Recorder;
+use crate::{DialogEvent, DialogService, Turn, TurnFailure};
+
+/// Answers turns of sessions. Each is kept as it begins and as it ends, however it ends, and runs in a task of its own,
+/// so that a lost connection does not lose it. Cheap to clone.
+#[derive(Clone)]
+pub struct Conversations(Arc<Inner>);
+
+struct Inner {
+    service: DialogService,
+    store: Arc<dyn ConversationStore>,
+    threads: SyncPool,
+    options: ConversationOptions,
+    recent: RecentTurns,
+    busy: BusySessions,
+    tasks: TaskTracker,
+    /// Cancelled to end all turns.
+    interrupt: CancellationToken,
+}
+
+/// How conversations are kept.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ConversationOptions {
+    /// What becomes of a turn whose session answers another one.
+    pub when_busy: WhenBusy,
+    /// How long a turn goes on that nobody reads; `None`: to its end.
+    pub abandon_after: Option<Duration>,
+    /// Earlier turns that a new one is told of, at most. What does not fit into the model's context is left out anyway.
+    pub most_history: usize,
+    /// Turns that ended whose events can still be read.
+    pub most_recent: usize,
+    /// Bytes that the events of those may take, roughly.
+    pub most_recent_bytes: usize,
+    /// How long the events of a turn that ended can be read.
+    pub recent_for: Duration,
+    /// Bytes that the events of one turn may take, roughly. A turn that gives more ends there.
+    pub most_turn_bytes: usize,
+}
+
+impl Default for ConversationOptions {
+    fn default() -> Self {
+        Self {
+            when_busy: WhenBusy::Refuse,
+            abandon_after: None,
+            most_history: 64,
+            most_recent: 1_024,
+            most_recent_bytes: 64 << 20,
+            recent_for: Duration::from_secs(600),
+            most_turn_bytes: 32 << 20,
+        }
+    }
+}
+
+/// What becomes of a turn whose session answers another one.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum WhenBusy {
+    /// It is refused.
+    #[default]
+    Refuse,
+    /// It waits for the other to end.
+    Wait,
+}
+
+/// Which turn a new one follows.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Follows {
+    /// The one that was asked last, if there is one.
+    #[default]
+    Latest,
+    /// This one: beside others that follow it, the new one is a branch.
+    Turn(TurnId),
+    /// None: the conversation begins anew.
+    Nothing,
+}
+
+/// Why no turn began.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ConversationError {
+    /// What was named does not exist.
+    #[error("{0}")]
+    NotFound(String),
+    /// The session answers another turn.
+    #[error("the session answers another question; wait for it, or stop it")]
+    Busy,
+    /// No turn begins any more.
+    #[error("the server is stopping; ask again when it is back")]
+    Stopping,
+    /// The store failed.
+    #[error("the conversation cannot be read or kept")]
+    Store(#[source] Box<dyn std::error::Error + Send + Sync>),
+}
+
+impl From<StoreError> for ConversationError {
+    fn from(error: StoreError) -> Self {
+        match error.kind() {
+            StoreErrorKind::NotFound => Self::NotFound(error.to_string()),
+            _ => Self::Store(Box::new(error)),
+        }
+    }
+}
+
+impl Conversations {
+    /// Answers with `service`, keeps turns in `store`, whose methods run on `threads`. Cancelling `interrupt` ends all
+    /// turns where they are.
+    pub fn new(
+        service: DialogService,
+        store: Arc<dyn ConversationStore>,
+        threads: SyncPool,
+        options: ConversationOptions,
+        interrupt: CancellationToken,
+    ) -> Self {
+        let recent = RecentTurns::new(RecentLimits {
+            most: options.most_recent,
+            most_bytes: options.most_recent_bytes,
+            age: options.recent_for,
+        });
+        Self(Arc::new(Inner {
+            service,
+            store,
+            threads,
+            options,
+            recent,
+            busy: BusySessions::default(),
+            tasks: TaskTracker::new(),
+            interrupt,
+        }))
+    }
+
+    /// Begins a turn: keeps its question, and answers it in a task of its own on the runtime of the caller. The turn's
+    /// messages are the question; the conversation before it is put before them. Its `stop` is replaced. Dropping the
+    /// future while another turn is waited for begins nothing; later, the turn goes on without a reader.
+    ///
+    /// # Errors
+    /// [`ConversationError`]. What fails later is an event of the turn.
+    pub async fn begin(
+        &self,
+        tenant: TenantId,
+        session: SessionId,
+        follows: Follows,
+        turn: Turn,
+    ) -> Result<Arc<LiveTurn>, ConversationError> {
+        let Inner { busy, options, interrupt, tasks, .. } = &*self.0;
+        let place = match options.when_busy {
+            WhenBusy::Refuse => busy.enter_now(&session).ok_or(ConversationError::Busy)?,
+            WhenBusy::Wait => busy.enter(&session).await,
+        };
+        if tasks.is_closed() || interrupt.is_cancelled() {
+            return Err(ConversationError::Stopping);
+        }
+        // In a task, so that what is kept as begun is also answered.
+        let begun = tasks.spawn(self.clone().start(tenant, session, follows, turn, place));
+        begun.await.unwrap_or_else(|panic| Err(ConversationError::Store(panic.into())))
+    }
+
+    /// The tenant's turn of that id, if it is under way or ended lately.
+    pub fn live(&self, tenant: &TenantId, id: &TurnId) -> Option<Arc<LiveTurn>> {
+        self.0.recent.get(tenant, id)
+    }
+
+    /// Begins no more turns, waits for those under way for as long as `patience`, then ends them where they are and
+    /// waits until they are kept.
+    pub async fn close(&self, patience: Duration) {
+        let Inner { tasks, interrupt, .. } = &*self.0;
+        tasks.close();
+        if tokio::time::timeout(patience, tasks.wait()).await.is_err() {
+            interrupt.cancel();
+            tasks.wait().await;
+        }
+    }
+
+    async fn start(
+        self,
+        tenant: TenantId,
+        session: SessionId,
+        follows: Follows,
+        turn: Turn,
+        place: Place,
+    ) -> Result<Arc<LiveTurn>, ConversationError> {
+        let (mut turn, saved) = self.prepared(&tenant, &session, follows, turn).await?;
+        turn.stop = self.0.interrupt.child_token();
+        let live = LiveTurn::new(saved.id.clone(), tenant, session, turn.stop.clone());
+        let live = Arc::new(live);
+        self.0.recent.begin(live.clone());
+        self.0.tasks.spawn(self.clone().run(live.clone(), turn, saved, place));
+        Ok(live)
+    }
+
+    /// The turn with the conversation before it, and as it is kept from now on.
+    async fn prepared(
+        &self,
+        tenant: &TenantId,
+        session: &SessionId,
+        follows: Follows,
+        mut turn: Turn,
+    ) -> Result<(Turn, SavedTurn), ConversationError> {
+        let saved = SavedTurn {
+            id: turn.id.clone(),
+            session: session.clone(),
+            parent: None,
+            status: TurnStatus::Running,
+            question: turn.messages.last().map(Message::text).unwrap_or_default(),
+            answer: String::new(),
+            feedback: None,
+            record: "{}".to_owned(),
+            asked_at: milliseconds(turn.asked_at),
+            ended_at: None,
+        };
+        let (tenant, most) = (tenant.clone(), self.0.options.most_history);
+        let (history, saved) = self
+            .with_store(move |store| {
+                let parent = match follows {
+                    Follows::Nothing => None,
+                    Follows::Turn(id) => Some(id),
+                    Follows::Latest => {
+                        store.latest_turn(&tenant, &saved.session)?.map(|latest| latest.id)
+                    }
+                };
+                let history = match &parent {
+                    Some(parent) => store.path(&tenant, parent, most)?,
+                    None => Vec::new(),
+                };
+                let saved = SavedTurn { parent, ..saved };
+                store.begin_turn(&tenant, &saved)?;
+                Ok((history, saved))
+            })
+            .await?;
+        turn.messages.splice(0..0, history.iter().flat_map(messages));
+        Ok((turn, saved))
+    }
+
+    /// Answers a turn to its end, and keeps it before its last event is told.
+    async fn run(self, live: Arc<LiveTurn>, turn: Turn, saved: SavedTurn, place: Place) {
+        let ending = Ending { inner: self.0.clone(), live: live.clone() };
+        let events = self.0.service.answer(turn);
+        let mut events = std::pin::pin!(events);
+        let mut left = std::pin::pin!(self.is_left(&live));
+        let mut is_left = false;
+        let mut recorder = Recorder::new();
+        let last = loop {
+            let event = tokio::select! {
+                event = events.next() => event,
+                () = &mut left, if !is_left => {
+                    is_left = true;
+                    live.stop_as(TurnStatus::Abandoned);
+                    continue;
+                }
+            };
+            let event = match event {
+                Some(event) => event.map_err(|error| TurnFailure::from(&error)),
+                None => Err(TurnFailure::internal("the turn ended without a word")),
+            };
+            recorder.take(&event);
+            if matches!(event, Err(_) | Ok(DialogEvent::Done(_))) {
+                break event;
+            }
+            if live.push(event) > self.0.options.most_turn_bytes {
+                live.stop_as(TurnStatus::Interrupted);
+            }
+        };
+        self.keep(&live, saved, &recorder).await;
+        live.end(last);
+        drop(ending);
+        drop(place);
+    }
+
+    /// Waits until nobody has read a turn for too long.
+    async fn is_left(&self, live: &LiveTurn) {
+        match self.0.options.abandon_after {
+            Some(limit) => live.is_left_for(limit).await,
+            None => std::future::pending().await,
+        }
+    }
+
+    /// Keeps how a turn ended. What fails is told as a warning.
+    async fn keep(&self, live: &LiveTurn, saved: SavedTurn, recorder: &Recorder) {
+        let record = serde_json::to_string(recorder.record());
+        let ended = SavedTurn {
+            status: recorder.status(live.stopped_as()),
+            answer: recorder.answer().to_owned(),
+            record: record.unwrap_or_else(|_| saved.record.clone()),
+            ended_at: Some(now()),
+            ..saved
+        };
+        if let Err(error) = self.with_store(move |store| store.end_turn(&ended)).await {
+            tracing::error!(error = &error as &dyn std::error::Error, turn = %live.id, "a turn was not kept");
+            let message = "the answer could not be kept; copy what you need of it".to_owned();
+            live.push(Ok(DialogEvent::Warning { message }));
+        }
+    }
+
+    async fn with_store<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&dyn ConversationStore) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, ConversationError> {
+        let store = self.0.store.clone();
+        let done = self.0.threads.run(move || work(&*store)).await;
+        Ok(done.map_err(|error| ConversationError::Store(Box::new(error)))??)
+    }
+}
+
+/// Ends a turn in any case: also when its task dies, its readers are told.
+struct Ending {
+    inner: Arc<Inner>,
+    live: Arc<LiveTurn>,
+}
+
+impl Drop for Ending {
+    fn drop(&mut self) {
+        self.live.end(Err(TurnFailure::internal("the turn was dropped")));
+        self.inner.recent.end(&self.live);
+    }
+}
+
+/// A turn as a later one is told of it; one without an answer is passed over.
+fn messages(turn: &SavedTurn) -> Vec<Message> {
+    match turn.answer.is_empty() {
+        true => Vec::new(),
+        false => vec![Message::user(&turn.question), Message::assistant(&turn.answer)],
+    }
+}

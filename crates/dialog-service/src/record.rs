@@ -1,0 +1,120 @@
+//! [`TurnRecord`]: what is kept of a turn besides its question and its text.
+
+use std::sync::Arc;
+
+use llm_core::{Annotation, FinishReason, ToolCallDelta};
+use rag_core::TurnStatus;
+use serde::{Deserialize, Serialize};
+
+use crate::{Citation, DialogEvent, Done, Passage, TurnFailure};
+
+/// What is kept of a turn besides its question and its text: how the answer came about, in JSON.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct TurnRecord {
+    /// The model that answered, as `provider/model`.
+    pub model: String,
+    /// What was searched for, where that was not just the question.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub query: Option<SearchedFor>,
+    /// The evidence, in the order of the prompt.
+    pub passages: Arc<[Passage]>,
+    /// Chunks in the searched datasets.
+    pub total: u64,
+    /// The model's reasoning.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub reasoning: String,
+    /// Which span of the answer rests on which span of which passage.
+    pub citations: Vec<Citation>,
+    /// Sources that the model's provider named.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub annotations: Vec<Annotation>,
+    /// Tools that the model asked for, as it came.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub tools: Vec<ToolCallDelta>,
+    /// What went not quite as asked.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub warnings: Vec<String>,
+    /// How it ended, if it was answered.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub done: Option<Done>,
+    /// Why it failed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub failure: Option<TurnFailure>,
+}
+
+/// What was searched for.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SearchedFor {
+    /// The question, reworded to stand alone.
+    pub text: String,
+    /// The same in other languages.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub translations: Vec<String>,
+    /// Words that were searched for with it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub keywords: Vec<String>,
+}
+
+/// Gathers a turn's events into what is kept of it.
+#[derive(Debug, Default)]
+pub struct Recorder {
+    answer: String,
+    record: TurnRecord,
+}
+
+impl Recorder {
+    /// Of a turn that begins.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Takes the next event.
+    pub fn take(&mut self, event: &Result<DialogEvent, TurnFailure>) {
+        let record = &mut self.record;
+        match event {
+            Ok(DialogEvent::Started { model, .. }) => record.model.clone_from(model),
+            Ok(DialogEvent::Question { text, translations, keywords }) => {
+                record.query = Some(SearchedFor {
+                    text: text.clone(),
+                    translations: translations.clone(),
+                    keywords: keywords.clone(),
+                });
+            }
+            Ok(DialogEvent::Retrieved { passages, total }) => {
+                record.passages = passages.clone();
+                record.total = *total;
+            }
+            Ok(DialogEvent::Reasoning(delta)) => record.reasoning.push_str(&delta.text),
+            Ok(DialogEvent::Delta { text }) => self.answer.push_str(text),
+            Ok(DialogEvent::Citation(citation)) => record.citations.push(citation.clone()),
+            Ok(DialogEvent::Annotation(annotation)) => record.annotations.push(annotation.clone()),
+            Ok(DialogEvent::Tool(delta)) => record.tools.push(delta.clone()),
+            Ok(DialogEvent::Warning { message }) => record.warnings.push(message.clone()),
+            Ok(DialogEvent::Done(done)) => record.done = Some(done.clone()),
+            Err(failure) => record.failure = Some(failure.clone()),
+        }
+    }
+
+    /// The text of the answer so far.
+    pub fn answer(&self) -> &str {
+        &self.answer
+    }
+
+    /// What there is to keep besides it.
+    pub fn record(&self) -> &TurnRecord {
+        &self.record
+    }
+
+    /// How far the turn came, and whether it was ended before its time.
+    pub(crate) fn status(&self, stopped: TurnStatus) -> TurnStatus {
+        let is_stopped = |failure: &TurnFailure| failure.code == "stopped";
+        match (&self.record.done, &self.record.failure) {
+            (Some(done), _) if done.finish == FinishReason::Cancelled => stopped,
+            (Some(_), _) => TurnStatus::Complete,
+            (None, Some(failure)) if is_stopped(failure) => stopped,
+            (None, Some(_)) => TurnStatus::Failed,
+            (None, None) => TurnStatus::Running,
+        }
+    }
+}

@@ -1,0 +1,265 @@
+//! Each kind of dialog with each way that a turn can go: the whole stream, and what is kept of it.
+
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use dialog_service::{ConversationOptions, DialogEvent, Follows};
+use futures::StreamExt;
+use llm_core::{ChatEvent, ErrorKind, FinishReason, Message, ToolCallDelta};
+use rag_core::TurnStatus;
+
+use crate::stage::{Script, Stage, goes_silent, lines, question, says};
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Kind {
+    Plain,
+    Rag,
+}
+
+/// A stage for a dialog of this kind, whose model answers by this script.
+fn stage(kind: Kind, passages: &[&str], script: Script) -> Stage {
+    let mut stage = Stage::new(passages, vec![script]);
+    if kind == Kind::Plain {
+        stage.dialog.datasets.clear();
+    }
+    stage
+}
+
+/// What goes on, in which kind of dialog, over which passages; what the model does; the events after the first; as what
+/// the turn is kept.
+type Row =
+    (&'static str, Kind, &'static [&'static str], Script, &'static [&'static str], TurnStatus);
+
+fn calls_a_tool() -> Script {
+    let call = ToolCallDelta {
+        index: 0,
+        id: Some("call-1".into()),
+        name: Some("weather".into()),
+        arguments: "{}".into(),
+        ..ToolCallDelta::default()
+    };
+    Ok(vec![Ok(ChatEvent::ToolCall(call)), Ok(ChatEvent::finished(FinishReason::ToolCalls))])
+}
+
+fn breaks_off(texts: &[&str], kind: ErrorKind) -> Script {
+    let mut events = says(texts)?;
+    events.pop();
+    events.push(Err(kind));
+    Ok(events)
+}
+
+/// The tool call is shown as the model gave it; here only that it is there.
+fn without_details(line: String) -> String {
+    if line.starts_with("Tool(") { "tool".into() } else { line }
+}
+
+#[tokio::test]
+async fn every_kind_of_dialog_and_every_way_it_can_go() {
+    use Kind::{Plain, Rag};
+    use TurnStatus::{Complete, Failed};
+    let hit = || says(&["Hot", " [ID:0]."]);
+    let rows: Vec<Row> = vec![
+        (
+            "found",
+            Rag,
+            &["Tea is hot."],
+            hit(),
+            &[
+                "retrieved 1 of 9",
+                "delta Hot",
+                "citation 0 0..3 \"Tea is hot.\"",
+                "delta .",
+                "done Stop cited [0] dropped 0",
+            ],
+            Complete,
+        ),
+        (
+            "without datasets nothing is a marker",
+            Plain,
+            &["Tea is hot."],
+            hit(),
+            &["delta Hot", "delta  [ID:0].", "done Stop cited [] dropped 0"],
+            Complete,
+        ),
+        (
+            "nothing found",
+            Rag,
+            &[],
+            hit(),
+            &["retrieved 0 of 9", "delta Hot", "delta .", "done Stop cited [] dropped 1"],
+            Complete,
+        ),
+        (
+            "fails before the first token",
+            Rag,
+            &["Tea."],
+            Err(ErrorKind::Upstream),
+            &["retrieved 1 of 9", "error upstream"],
+            Failed,
+        ),
+        (
+            "fails before the first token",
+            Plain,
+            &[],
+            Err(ErrorKind::RateLimit),
+            &["error rate_limit"],
+            Failed,
+        ),
+        (
+            "fails half-way",
+            Rag,
+            &["Tea."],
+            breaks_off(&["Hot [ID:0] and", " wet"], ErrorKind::Connection),
+            &[
+                "retrieved 1 of 9",
+                "delta Hot",
+                "citation 0 0..3 \"Tea.\"",
+                "delta  and",
+                "delta  wet",
+                "error connection",
+            ],
+            Failed,
+        ),
+        (
+            "fails half-way",
+            Plain,
+            &[],
+            breaks_off(&["Hot", " and"], ErrorKind::Connection),
+            &["delta Hot", "delta  and", "error connection"],
+            Failed,
+        ),
+        (
+            "asks for a tool",
+            Rag,
+            &["Tea."],
+            calls_a_tool(),
+            &["retrieved 1 of 9", "tool", "done ToolCalls cited [] dropped 0"],
+            Complete,
+        ),
+        (
+            "asks for a tool",
+            Plain,
+            &[],
+            calls_a_tool(),
+            &["tool", "done ToolCalls cited [] dropped 0"],
+            Complete,
+        ),
+    ];
+    for (name, kind, passages, script, expected, status) in rows {
+        let stage = stage(kind, passages, script);
+        let talk = stage.conversations(ConversationOptions::default());
+        let turn = talk.begin(&stage, "t", Follows::Latest).await.unwrap();
+        let seen: Vec<String> = lines(&turn, 0).await.into_iter().map(without_details).collect();
+        assert_eq!(seen[0], "started test/scripted", "{name}, {kind:?}");
+        assert_eq!(seen[1..], *expected, "{name}, {kind:?}");
+        let text: String = seen.iter().filter_map(|line| line.strip_prefix("delta ")).collect();
+        let kept = talk.kept("t");
+        assert_eq!((kept.answer, kept.status), (text, status), "{name}, {kind:?}");
+        assert_eq!(stage.model.live.load(Ordering::SeqCst), 0);
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Stuck {
+    Rewriting,
+    Widening,
+    Retrieving,
+    Asking,
+    BeforeTheFirstToken,
+    HalfWay,
+}
+
+const STAGES: [Stuck; 6] = [
+    Stuck::Rewriting,
+    Stuck::Widening,
+    Stuck::Retrieving,
+    Stuck::Asking,
+    Stuck::BeforeTheFirstToken,
+    Stuck::HalfWay,
+];
+
+/// A stage where a turn goes no further than this, and the turn's conversation.
+fn stuck(at: Stuck) -> (Stage, Vec<Message>) {
+    let never = || Err(ErrorKind::Timeout);
+    let scripts = match at {
+        Stuck::Rewriting | Stuck::Widening | Stuck::Asking => vec![never()],
+        Stuck::Retrieving => Vec::new(),
+        Stuck::BeforeTheFirstToken => vec![goes_silent(&[])],
+        Stuck::HalfWay => vec![goes_silent(&["Hot", " and"])],
+    };
+    let mut stage = Stage::new(&["Tea."], scripts);
+    stage.dialog.keywords = at == Stuck::Widening;
+    stage.shelf.is_stuck.store(at == Stuck::Retrieving, Ordering::SeqCst);
+    let mut messages = question("How hot?");
+    if at == Stuck::Rewriting {
+        messages.splice(0..0, [Message::user("Tea?"), Message::assistant("Yes.")]);
+    }
+    (stage, messages)
+}
+
+/// Events of a turn that is stuck there, before what ends it.
+fn before(at: Stuck) -> &'static [&'static str] {
+    match at {
+        Stuck::Rewriting | Stuck::Widening | Stuck::Retrieving => &["started test/scripted"],
+        Stuck::Asking | Stuck::BeforeTheFirstToken => {
+            &["started test/scripted", "retrieved 1 of 9"]
+        }
+        Stuck::HalfWay => &["started test/scripted", "retrieved 1 of 9", "delta Hot", "delta  and"],
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn when_time_is_up_at_any_stage() {
+    for at in STAGES {
+        let (mut stage, messages) = stuck(at);
+        stage.dialog.deadline = Some(Duration::from_secs(30));
+        let end: &[&str] = match at {
+            Stuck::HalfWay => &[
+                "warning the answer is not complete: its time was up",
+                "done Length cited [] dropped 0",
+            ],
+            _ => &["error there was no answer within 30 s"],
+        };
+        assert_eq!(stage.play(messages).await, [before(at), end].concat(), "{at:?}");
+    }
+}
+
+#[tokio::test]
+async fn when_it_is_stopped_at_any_stage() {
+    for at in STAGES {
+        let (stage, messages) = stuck(at);
+        let turn = stage.turn(messages);
+        let stop = turn.stop.clone();
+        let mut events = Box::pin(stage.service.answer(turn));
+        for _ in before(at) {
+            events.next().await.unwrap().unwrap();
+        }
+        assert!(futures::poll!(events.next()).is_pending(), "{at:?}");
+        stop.cancel();
+        let last: Vec<_> = events.collect().await;
+        match (at, &last[..]) {
+            (Stuck::HalfWay, [Ok(DialogEvent::Done(done))]) => {
+                assert_eq!(done.finish, FinishReason::Cancelled);
+            }
+            (_, [Err(error)]) => {
+                assert_eq!(error.to_string(), "the turn was stopped before it was answered");
+            }
+            other => panic!("{other:?}"),
+        }
+        assert_eq!(stage.model.live.load(Ordering::SeqCst), 0, "{at:?}");
+    }
+}
+
+#[tokio::test]
+async fn when_its_reader_drops_it_at_any_stage() {
+    for at in STAGES {
+        let (stage, messages) = stuck(at);
+        let mut events = Box::pin(stage.service.answer(stage.turn(messages)));
+        for _ in before(at) {
+            events.next().await.unwrap().unwrap();
+        }
+        assert!(futures::poll!(events.next()).is_pending(), "{at:?}");
+        drop(events);
+        assert_eq!(stage.model.live.load(Ordering::SeqCst), 0, "{at:?}");
+    }
+}

@@ -1,0 +1,6 @@
+//! What callers see of dialogs: single turns, and conversations.
+
+mod conversations;
+mod golden;
+mod stage;
+mod turns;
