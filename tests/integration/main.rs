@@ -2,6 +2,7 @@
 
 mod cache;
 mod client;
+mod conversations;
 mod dialects;
 mod dialog;
 mod disconnect;

@@ -5,11 +5,11 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use anyhow::{Context, Result};
-use dialog_service::{DialogService, Library};
+use dialog_service::{Conversations, DialogService, Library};
 use futures::future::BoxFuture;
 use llm_bundle::{Blocking, Bundle, Cache, CacheUse, Paces, Priority, Quotas, SyncPool};
 use llm_core::{ChatModel, EmbeddingModel, ErrorKind, ModelError, Operation, SyncEmbeddingModel};
-use rag_core::{EmbeddingIdentity, MetadataStore, StoreError, TenantId};
+use rag_core::{ConversationStore, EmbeddingIdentity, MetadataStore, StoreError, TenantId};
 use rag_ingest::{Pipeline, PipelineOptions, PipelineParts};
 use rag_parse::isolated::IsolatedParser;
 use rag_parse::{ParseLimits, StructuralChunker};
@@ -45,6 +45,8 @@ pub struct App {
     pub pipeline: Pipeline,
     /// Answers turns.
     pub dialogs: DialogService,
+    /// Answers turns of sessions, and keeps them.
+    pub conversations: Conversations,
     /// Threads for synchronous work that may wait for models: retrieval, parsing.
     pub callers: SyncPool,
     /// Threads for synchronous models.
@@ -122,11 +124,16 @@ impl App {
         let library = Arc::new(library(&store, &bundle, callers.clone()));
         let shutdown = Shutdown::new(config.server.drain());
         let in_flight = InFlight::new(config.server.max_requests, 0);
+        let count = Arc::new(|text: &str| llm_tokens::estimate(text) as usize);
+        let dialogs = DialogService::new(library.clone(), count);
         Ok(Arc::new(Self {
-            dialogs: DialogService::new(
-                library.clone(),
-                Arc::new(|text: &str| llm_tokens::estimate(text) as usize),
+            conversations: Conversations::new(
+                dialogs.clone(),
+                store.clone(),
+                callers.clone(),
+                config.sessions.options(),
             ),
+            dialogs,
             library,
             pipeline: pipeline(&config, &store, &bundle, callers.clone())?,
             config,
@@ -219,6 +226,7 @@ impl App {
 
     /// Lets the threads finish, and writes what was recorded. Call it when nothing serves requests any more.
     pub async fn close(&self) {
+        self.conversations.close(Duration::ZERO).await;
         self.mcp.close().await;
         for pool in [&self.callers, &self.models] {
             if let Err(error) = pool.shutdown(LAST_JOBS).await {
@@ -294,10 +302,15 @@ fn library(store: &Arc<EmbeddedStore>, bundle: &Bundle, callers: SyncPool) -> Li
     Library::new(Arc::new(retriever), callers)
 }
 
-/// Opens the store of this process alone. Whoever held a job before is dead, so all jobs are free.
+/// Opens the store of this process alone. Whoever held a job or answered a turn before is dead, so all jobs are free,
+/// and no turn runs.
 fn open_store(data_dir: &Path) -> Result<Arc<EmbeddedStore>, StoreError> {
     let store = EmbeddedStore::open(data_dir, StoreOptions::default())?;
     store.release_leases()?;
+    let interrupted = store.interrupt_turns()?;
+    if interrupted > 0 {
+        tracing::warn!(interrupted, "turns ended when the server did last time");
+    }
     Ok(store)
 }
 

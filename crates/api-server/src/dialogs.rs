@@ -9,8 +9,9 @@ use llm_bundle::Bundle;
 use llm_core::{
     Annotation, ChatEvent, ChatReply, ChatRequest, ErrorKind, ModelError, Operation, Warning,
 };
-use rag_core::{DocumentId, MetadataStore, TenantId};
+use rag_core::{DocumentId, MetadataStore, TenantId, TurnId};
 use serde_json::json;
+use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use crate::app::App;
@@ -72,8 +73,15 @@ pub(crate) async fn turn_over(
         ..Dialog::default()
     };
     let messages = std::mem::take(&mut request.messages);
-    let id = Uuid::now_v7().simple().to_string();
-    Ok(Turn { id, asked_at: SystemTime::now(), messages, model, request, dialog })
+    Ok(Turn {
+        id: TurnId::from_u128(Uuid::now_v7().as_u128()),
+        asked_at: SystemTime::now(),
+        messages,
+        model,
+        request,
+        dialog,
+        stop: CancellationToken::new(),
+    })
 }
 
 /// A turn's events as those of a chat model; citations become annotations.
@@ -149,6 +157,7 @@ fn model_error(error: DialogError) -> ModelError {
                 .with_param("messages");
         }
         DialogError::Deadline { .. } => ErrorKind::Timeout,
+        DialogError::Stopped => ErrorKind::Cancelled,
         _ => ErrorKind::Internal,
     };
     tracing::error!(error = &error as &dyn std::error::Error, "a turn failed");

@@ -21,6 +21,7 @@ mod catalogue;
 pub mod cli;
 mod commands;
 pub mod config;
+mod conversations;
 mod detour;
 mod dialogs;
 mod http;

@@ -65,9 +65,13 @@ impl Server {
     /// and ends the threads.
     pub async fn stop(mut self) {
         self.app.shutdown.stop.cancel();
-        if let Some(serving) = self.serving.take() {
-            let _ = serving.await;
-        }
+        let served = async {
+            if let Some(serving) = self.serving.take() {
+                let _ = serving.await;
+            }
+        };
+        // Turns have as long as connections, whether somebody reads them or not.
+        tokio::join!(served, self.app.conversations.close(self.app.config.server.drain()));
         self.app.close().await;
     }
 }
@@ -76,6 +80,7 @@ impl Drop for Server {
     fn drop(&mut self) {
         self.app.shutdown.stop.cancel();
         self.app.shutdown.cut.cancel();
+        self.app.conversations.interrupt();
         if let Some(serving) = self.serving.take() {
             serving.abort();
         }

@@ -44,6 +44,8 @@ pub struct ConversationOptions {
     pub when_busy: WhenBusy,
     /// How long a turn goes on that nobody reads; `None`: to its end.
     pub abandon_after: Option<Duration>,
+    /// Turns under way at once; more are refused.
+    pub most_turns: usize,
     /// Earlier turns that a new one is told of, at most. What does not fit into the model's context is left out anyway.
     pub most_history: usize,
     /// Turns that ended whose events can still be read.
@@ -61,6 +63,7 @@ impl Default for ConversationOptions {
         Self {
             when_busy: WhenBusy::Refuse,
             abandon_after: None,
+            most_turns: 1_024,
             most_history: 64,
             most_recent: 1_024,
             most_recent_bytes: 64 << 20,
@@ -102,6 +105,9 @@ pub enum ConversationError {
     /// The session answers another turn.
     #[error("the session answers another question; wait for it, or stop it")]
     Busy,
+    /// As many turns as allowed are under way.
+    #[error("as many questions as possible are being answered; ask again in a moment")]
+    Overloaded,
     /// No turn begins any more.
     #[error("the server is stopping; ask again when it is back")]
     Stopping,
@@ -120,14 +126,12 @@ impl From<StoreError> for ConversationError {
 }
 
 impl Conversations {
-    /// Answers with `service`, keeps turns in `store`, whose methods run on `threads`. Cancelling `interrupt` ends all
-    /// turns where they are.
+    /// Answers with `service`, keeps turns in `store`, whose methods run on `threads`.
     pub fn new(
         service: DialogService,
         store: Arc<dyn ConversationStore>,
         threads: SyncPool,
         options: ConversationOptions,
-        interrupt: CancellationToken,
     ) -> Self {
         let recent = RecentTurns::new(RecentLimits {
             most: options.most_recent,
@@ -142,7 +146,7 @@ impl Conversations {
             recent,
             busy: BusySessions::default(),
             tasks: TaskTracker::new(),
-            interrupt,
+            interrupt: CancellationToken::new(),
         }))
     }
 
@@ -167,6 +171,9 @@ impl Conversations {
         if tasks.is_closed() || interrupt.is_cancelled() {
             return Err(ConversationError::Stopping);
         }
+        if tasks.len() >= options.most_turns {
+            return Err(ConversationError::Overloaded);
+        }
         // In a task, so that what is kept as begun is also answered.
         let begun = tasks.spawn(self.clone().start(tenant, session, follows, turn, place));
         begun.await.unwrap_or_else(|panic| Err(ConversationError::Store(panic.into())))
@@ -177,13 +184,18 @@ impl Conversations {
         self.0.recent.get(tenant, id)
     }
 
+    /// Ends all turns where they are, now and later ones; they are still kept.
+    pub fn interrupt(&self) {
+        self.0.interrupt.cancel();
+    }
+
     /// Begins no more turns, waits for those under way for as long as `patience`, then ends them where they are and
     /// waits until they are kept.
     pub async fn close(&self, patience: Duration) {
-        let Inner { tasks, interrupt, .. } = &*self.0;
+        let tasks = &self.0.tasks;
         tasks.close();
         if tokio::time::timeout(patience, tasks.wait()).await.is_err() {
-            interrupt.cancel();
+            self.interrupt();
             tasks.wait().await;
         }
     }

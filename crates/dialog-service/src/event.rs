@@ -74,7 +74,8 @@ pub struct Done {
     pub finish: FinishReason,
     /// What the model consumed.
     pub usage: Usage,
-    /// Time spent by stage.
+    /// Time spent by stage; in JSON in seconds.
+    #[serde(rename = "seconds", with = "seconds")]
     pub timings: BTreeMap<Stage, Duration>,
     /// Numbers of the passages that the answer cites.
     pub cited: Vec<usize>,
@@ -99,4 +100,33 @@ pub enum Stage {
     Generate,
     /// The whole turn.
     Total,
+}
+
+/// Durations as seconds.
+mod seconds {
+    use std::collections::BTreeMap;
+    use std::time::Duration;
+
+    use serde::de::Error;
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    use super::Stage;
+
+    pub(super) fn serialize<S: Serializer>(
+        timings: &BTreeMap<Stage, Duration>,
+        to: S,
+    ) -> Result<S::Ok, S::Error> {
+        let seconds = timings.iter().map(|(stage, took)| (*stage, took.as_secs_f64()));
+        seconds.collect::<BTreeMap<Stage, f64>>().serialize(to)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
+        from: D,
+    ) -> Result<BTreeMap<Stage, Duration>, D::Error> {
+        let seconds = BTreeMap::<Stage, f64>::deserialize(from)?;
+        let timings = seconds.into_iter().map(|(stage, seconds)| {
+            Ok((stage, Duration::try_from_secs_f64(seconds).map_err(D::Error::custom)?))
+        });
+        timings.collect()
+    }
 }

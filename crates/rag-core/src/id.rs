@@ -20,6 +20,11 @@ macro_rules! id {
         pub struct $name(String);
 
         impl $name {
+            /// The identifier of a number that is unique by itself, a UUID's say: its 32 hexadecimal digits.
+            pub fn from_u128(number: u128) -> Self {
+                Self(format!("{number:032x}"))
+            }
+
             /// The identifier as text.
             pub fn as_str(&self) -> &str {
                 &self.0

@@ -14,6 +14,7 @@ use llm_core::{ChatModel, ChatRequest, Message, SyncChatModel};
 use llm_local::{Extractive, StaticEmbedding};
 use llm_providers::catalogue::{self, Dialect, ProviderEntry};
 use llm_providers::{Access, connect_entry};
+use rag_core::TurnId;
 use serde::Serialize;
 use unicode_segmentation::UnicodeSegmentation;
 
@@ -140,12 +141,13 @@ async fn measure(
     let began = Instant::now();
     let outcomes: Vec<Result<Outcome>> = stream::iter(asked.iter().map(|question| {
         let turn = Turn {
-            id: String::new(),
+            id: TurnId::from_u128(0),
             asked_at: SystemTime::now(),
             messages: vec![Message::user(&question.text)],
             model: model.clone(),
             request: ChatRequest { model: args.model.clone(), ..ChatRequest::default() },
             dialog: dialog.clone(),
+            stop: Default::default(),
         };
         ask(&service, turn)
     }))

@@ -11,6 +11,7 @@ mod local_model;
 mod mcp;
 mod models;
 mod secret;
+mod sessions;
 mod telemetry;
 mod usage;
 
@@ -32,6 +33,7 @@ pub use local_model::LocalModelConfig;
 pub use mcp::McpConfig;
 pub use models::{KnownModel, ModelsConfig};
 pub use secret::SecretRef;
+pub use sessions::{SessionsConfig, WhenBusyConfig};
 pub use telemetry::TelemetryConfig;
 pub use usage::UsageConfig;
 
@@ -59,6 +61,8 @@ pub struct Config {
     pub defaults: DefaultsConfig,
     /// How questions about documents are answered.
     pub dialog: DialogConfig,
+    /// Conversations that are kept.
+    pub sessions: SessionsConfig,
     /// How much tenants and API keys may use.
     pub limits: LimitsConfig,
     /// Answers that are kept and given again.

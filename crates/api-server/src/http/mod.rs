@@ -3,6 +3,7 @@
 mod cache;
 mod chat;
 mod connections;
+mod conversations;
 mod embeddings;
 mod failure;
 mod knowledge;
@@ -43,6 +44,7 @@ pub(crate) fn router(app: Arc<App>) -> Router {
         .layer(from_fn_with_state(app.clone(), observe::admit));
     let native = Router::new()
         .merge(knowledge::routes())
+        .merge(conversations::routes())
         .route("/api/v2/search", post(search::passages))
         .route("/api/v2/usage", get(usage::sums))
         .route("/api/v2/usage/records", get(usage::records))

@@ -3,6 +3,9 @@
 use axum::Json;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use dialog_service::TurnFailure;
+use llm_core::{ModelError, Retry, RetryHint};
+use llm_providers::openai::server::error_status;
 use serde_json::json;
 
 /// A status, and what is wrong in one line that says what to do.
@@ -10,24 +13,69 @@ use serde_json::json;
 pub(super) struct Problem {
     status: StatusCode,
     detail: String,
+    retry_after: Option<u64>,
 }
 
 impl Problem {
     /// The request says something that it cannot say.
     pub(super) fn invalid(detail: impl Into<String>) -> Self {
-        Self { status: StatusCode::BAD_REQUEST, detail: detail.into() }
+        Self::new(StatusCode::BAD_REQUEST, detail)
     }
 
     /// There is no such thing here.
     pub(super) fn not_found(detail: impl Into<String>) -> Self {
-        Self { status: StatusCode::NOT_FOUND, detail: detail.into() }
+        Self::new(StatusCode::NOT_FOUND, detail)
     }
 
     /// A defect of ours; the log tells which.
     pub(super) fn internal(error: &anyhow::Error) -> Self {
         tracing::error!(error = crate::error_line(error), "a request failed");
-        let detail = "the server failed; its log tells why".into();
-        Self { status: StatusCode::INTERNAL_SERVER_ERROR, detail }
+        Self::new(StatusCode::INTERNAL_SERVER_ERROR, "the server failed; its log tells why")
+    }
+
+    /// Something that is there stands in the way.
+    pub(super) fn conflict(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::CONFLICT, detail)
+    }
+
+    /// It was there, and is not kept any more.
+    pub(super) fn gone(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::GONE, detail)
+    }
+
+    /// There is no room for it now.
+    pub(super) fn busy(detail: impl Into<String>) -> Self {
+        Self { retry_after: Some(1), ..Self::new(StatusCode::SERVICE_UNAVAILABLE, detail) }
+    }
+
+    /// A model, or what leads to one, failed.
+    pub(super) fn model(error: &ModelError) -> Self {
+        let status = StatusCode::from_u16(error_status(error.kind()));
+        let retry_after = match error.retry() {
+            Retry::After(wait) => Some(wait.as_secs_f64().ceil() as u64),
+            _ => None,
+        };
+        let status = status.unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        Self { retry_after, ..Self::new(status, error.message()) }
+    }
+
+    /// A turn failed before it was answered.
+    pub(super) fn turn(failure: &TurnFailure) -> Self {
+        let status = match failure.code.as_str() {
+            "invalid" | "invalid_request" | "context_length" => StatusCode::BAD_REQUEST,
+            "stopped" => StatusCode::CONFLICT,
+            "rate_limit" | "quota" => StatusCode::TOO_MANY_REQUESTS,
+            "overloaded" => StatusCode::SERVICE_UNAVAILABLE,
+            "deadline" | "timeout" => StatusCode::GATEWAY_TIMEOUT,
+            "retrieval" | "prompt" | "internal" => StatusCode::INTERNAL_SERVER_ERROR,
+            _ => StatusCode::BAD_GATEWAY,
+        };
+        let retry_after = failure.retry_after_seconds;
+        Self { retry_after, ..Self::new(status, failure.message.clone()) }
+    }
+
+    fn new(status: StatusCode, detail: impl Into<String>) -> Self {
+        Self { status, detail: detail.into(), retry_after: None }
     }
 }
 
@@ -42,6 +90,9 @@ impl IntoResponse for Problem {
         let mut response = (self.status, Json(body)).into_response();
         let form = HeaderValue::from_static("application/problem+json");
         response.headers_mut().insert(header::CONTENT_TYPE, form);
+        if let Some(seconds) = self.retry_after {
+            response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+        }
         response
     }
 }

@@ -152,13 +152,8 @@ impl Stage {
         let store = Arc::new(MemoryConversations::new());
         store.create_session(&session("s")).unwrap();
         let threads = SyncPool::builder().name("store").threads(1).build().unwrap();
-        let conversations = Conversations::new(
-            self.service.clone(),
-            store.clone(),
-            threads.clone(),
-            options,
-            CancellationToken::new(),
-        );
+        let conversations =
+            Conversations::new(self.service.clone(), store.clone(), threads.clone(), options);
         Talk { conversations, store, threads }
     }
 }

@@ -1,0 +1,239 @@
+//! Questions to dialogs as sessions keep them.
+
+use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use dialog_service::{ConversationError, Follows, LiveTurn};
+use llm_core::{ChatRequest, Message, ModelError};
+use rag_core::{ConversationStore, DocumentId, SavedTurn, Session, SessionId, StoreError, TurnId};
+use serde::Deserialize;
+use serde_json::{Map, Value, json};
+use uuid::Uuid;
+
+use crate::app::App;
+use crate::dialogs;
+
+/// Characters of a title; further ones are cut.
+const MOST_TITLE: usize = 80;
+
+/// What is asked, and where.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Question {
+    /// The user's words. Left out: those of the turn that is answered anew.
+    #[serde(default)]
+    question: Option<String>,
+    /// The session that it continues. Left out: a new one.
+    #[serde(default)]
+    session: Option<String>,
+    /// The turn that it follows. Left out: the last one; `null`: none, as if the conversation began.
+    #[serde(default, deserialize_with = "given")]
+    parent: Option<Option<String>>,
+    /// The turn that is answered anew, as a branch beside it. With `question`: edited.
+    #[serde(default)]
+    instead_of: Option<String>,
+    /// The model that answers. Left out: the default.
+    #[serde(default)]
+    model: Option<String>,
+    /// Only these documents.
+    #[serde(default)]
+    documents: Option<Vec<DocumentId>>,
+    /// The longest answer.
+    #[serde(default)]
+    max_output_tokens: Option<u32>,
+    /// Whether to give events as they come. Left out: yes.
+    #[serde(default)]
+    pub(crate) stream: Option<bool>,
+}
+
+/// Tells a field that is `null` from one that is missing.
+fn given<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Option<Option<String>>, D::Error> {
+    Option::deserialize(from).map(Some)
+}
+
+/// Why nothing was asked.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum AskError {
+    /// The request says something that it cannot say.
+    #[error("{0}")]
+    Invalid(String),
+    /// What it names does not exist.
+    #[error("{0}")]
+    NotFound(String),
+    /// The dialog or its model cannot be reached.
+    #[error(transparent)]
+    Model(#[from] ModelError),
+    /// The session does not take it.
+    #[error(transparent)]
+    Conversation(#[from] ConversationError),
+    /// The store or the threads failed.
+    #[error("the question could not be asked")]
+    Failed(#[source] anyhow::Error),
+}
+
+/// Begins a turn of a session, which is made where none is named.
+///
+/// # Errors
+/// [`AskError`]. What fails later is an event of the turn.
+pub(crate) async fn ask(
+    app: &Arc<App>,
+    dialog: String,
+    question: Question,
+) -> Result<Arc<LiveTurn>, AskError> {
+    let Place { session, follows, text } = place(app, &dialog, &question).await?;
+    let request = ChatRequest {
+        messages: vec![Message::user(&text)],
+        max_output_tokens: question.max_output_tokens,
+        ..ChatRequest::default()
+    };
+    let bundle = app.bundle.clone();
+    let turn = dialogs::turn_over(
+        app.clone(),
+        &bundle,
+        dialog.clone(),
+        request,
+        question.documents,
+        question.model,
+    );
+    let turn = turn.await?;
+    let session = match session {
+        Some(session) => session,
+        None => {
+            let session = new_session(app, dialog, &text);
+            let id = session.id.clone();
+            with_store(app, move |store| store.create_session(&session)).await?;
+            id
+        }
+    };
+    Ok(app.conversations.begin(app.tenant(), session, follows, turn).await?)
+}
+
+/// Where a question stands.
+struct Place {
+    /// `None`: in a session of its own.
+    session: Option<SessionId>,
+    follows: Follows,
+    text: String,
+}
+
+async fn place(app: &Arc<App>, dialog: &str, asked: &Question) -> Result<Place, AskError> {
+    let invalid = |detail: &str| Err(AskError::Invalid(detail.to_owned()));
+    let text = asked.question.clone().unwrap_or_default();
+    if let Some(id) = &asked.instead_of {
+        if asked.parent.is_some() || asked.session.is_some() {
+            return invalid("`instead_of` tells session and parent; leave these out");
+        }
+        let other = turn(app, id).await?;
+        check_dialog(app, dialog, other.session.as_str()).await?;
+        let follows = other.parent.map_or(Follows::Nothing, Follows::Turn);
+        let text = if text.trim().is_empty() { other.question } else { text };
+        return Ok(Place { session: Some(other.session), follows, text });
+    }
+    if text.trim().is_empty() {
+        return invalid("`question` is missing or blank; write what you want to know");
+    }
+    let follows = match &asked.parent {
+        None => Follows::Latest,
+        Some(None) => Follows::Nothing,
+        Some(Some(_)) if asked.session.is_none() => {
+            return invalid("`parent` is a turn of a session; name that, too");
+        }
+        Some(Some(parent)) => Follows::Turn(id("turn", parent)?),
+    };
+    let session = match &asked.session {
+        Some(session) => Some(check_dialog(app, dialog, session).await?.id),
+        None => None,
+    };
+    Ok(Place { session, follows, text })
+}
+
+/// The session of that id, which must be with this dialog.
+async fn check_dialog(app: &Arc<App>, dialog: &str, session: &str) -> Result<Session, AskError> {
+    let (tenant, id) = (app.tenant(), id::<SessionId>("session", session)?);
+    let found = with_store(app, move |store| store.session(&tenant, &id)).await?;
+    let found = found.ok_or_else(|| missing("session", session))?;
+    if found.dialog == dialog {
+        return Ok(found);
+    }
+    Err(AskError::Invalid(format!("the session is with the dialog `{}`", found.dialog)))
+}
+
+async fn turn(app: &Arc<App>, asked: &str) -> Result<SavedTurn, AskError> {
+    let (tenant, id) = (app.tenant(), id::<TurnId>("turn", asked)?);
+    let found = with_store(app, move |store| store.turn(&tenant, &id)).await?;
+    found.ok_or_else(|| missing("turn", asked))
+}
+
+fn id<I: std::str::FromStr>(what: &str, text: &str) -> Result<I, AskError> {
+    text.parse().map_err(|_| missing(what, text))
+}
+
+fn missing(what: &str, id: &str) -> AskError {
+    let id: String = id.chars().take(80).collect();
+    AskError::NotFound(format!("there is no {what} `{id}`"))
+}
+
+async fn with_store<T: Send + 'static>(
+    app: &Arc<App>,
+    work: impl FnOnce(&dyn ConversationStore) -> Result<T, StoreError> + Send + 'static,
+) -> Result<T, AskError> {
+    let store = app.store.clone();
+    let done = app.callers.run(move || work(&*store)).await;
+    let done = done.map_err(|error| AskError::Failed(error.into()))?;
+    done.map_err(|error| AskError::Failed(error.into()))
+}
+
+/// A session that begins now.
+pub(crate) fn new_session(app: &App, dialog: String, called: &str) -> Session {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let now = i64::try_from(now.as_millis()).unwrap_or(i64::MAX);
+    Session {
+        id: SessionId::from_u128(Uuid::now_v7().as_u128()),
+        tenant: app.tenant(),
+        dialog,
+        title: title(called),
+        created_at: now,
+        updated_at: now,
+    }
+}
+
+/// A title of these words: one line, not too long.
+pub(crate) fn title(words: &str) -> String {
+    let line = words.split_whitespace().collect::<Vec<_>>().join(" ");
+    match line.char_indices().nth(MOST_TITLE) {
+        Some((end, _)) => format!("{}…", line[..end].trim_end()),
+        None => line,
+    }
+}
+
+/// A turn as it is shown: what it is, and how its answer came about, in one object.
+pub(crate) fn shown(turn: &SavedTurn) -> Value {
+    let mut shown: Map<String, Value> = serde_json::from_str(&turn.record).unwrap_or_default();
+    let Value::Object(own) = json!({
+        "id": turn.id,
+        "session": turn.session,
+        "parent": turn.parent,
+        "status": turn.status,
+        "question": turn.question,
+        "answer": turn.answer,
+        "feedback": turn.feedback,
+        "asked_at": turn.asked_at,
+        "ended_at": turn.ended_at,
+    }) else {
+        return Value::Null;
+    };
+    shown.extend(own);
+    Value::Object(shown)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn titles_are_one_short_line() {
+        assert_eq!(title("  How\n hot? "), "How hot?");
+        assert_eq!(title(&"ü".repeat(80)), "ü".repeat(80));
+        assert_eq!(title(&"ü".repeat(81)), format!("{}…", "ü".repeat(80)));
+    }
+}

@@ -1,0 +1,63 @@
+//! `POST /api/v2/dialogs/{name}/turns`: a question to a dialog, answered as typed events or whole.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::rejection::JsonRejection;
+use axum::extract::{Path, State};
+use axum::http::HeaderValue;
+use axum::response::{IntoResponse, Response};
+use dialog_service::LiveTurn;
+use futures::StreamExt;
+use rag_core::TurnId;
+
+use super::super::problem::Problem;
+use super::{body, events, missing, refused, with_store};
+use crate::app::App;
+use crate::conversations::{AskError, Question, ask as begin, shown};
+
+/// Begins a turn, and gives its events or, with `"stream": false`, what came of it. The headers name turn and session.
+pub(super) async fn ask(
+    State(app): State<Arc<App>>,
+    Path(dialog): Path<String>,
+    asked: Result<Json<Question>, JsonRejection>,
+) -> Result<Response, Problem> {
+    let question = body(asked)?;
+    let is_streamed = question.stream.unwrap_or(true);
+    let live = begin(&app, dialog, question).await.map_err(|error| match error {
+        AskError::Invalid(detail) => Problem::invalid(detail),
+        AskError::NotFound(detail) => Problem::not_found(detail),
+        AskError::Model(error) => Problem::model(&error),
+        AskError::Conversation(error) => refused(error),
+        AskError::Failed(error) => Problem::internal(&error),
+    })?;
+    let mut response = match is_streamed {
+        true => events::stream(&app, &live, 0),
+        false => whole(&app, &live).await?,
+    };
+    let headers = response.headers_mut();
+    for (name, id) in
+        [("x-colloquy-turn", live.id.as_str()), ("x-colloquy-session", live.session.as_str())]
+    {
+        if let Ok(value) = HeaderValue::from_str(id) {
+            headers.insert(name, value);
+        }
+    }
+    Ok(response)
+}
+
+/// Waits for the turn to end. When its asker leaves meanwhile, it goes on.
+async fn whole(app: &App, live: &Arc<LiveTurn>) -> Result<Response, Problem> {
+    let mut events = std::pin::pin!(live.events(0));
+    let mut last = None;
+    while let Some(event) = events.next().await {
+        last = Some(event);
+    }
+    if let Some(Err(failure)) = last.as_ref().map(|last| &last.event) {
+        return Err(Problem::turn(failure));
+    }
+    let (tenant, id): (_, TurnId) = (app.tenant(), live.id.clone());
+    let kept = with_store(app, move |store| store.turn(&tenant, &id)).await?;
+    let kept = kept.ok_or_else(|| missing("turn", live.id.as_str()))?;
+    Ok(Json(shown(&kept)).into_response())
+}

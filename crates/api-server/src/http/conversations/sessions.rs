@@ -1,0 +1,129 @@
+//! Sessions: made, listed, renamed, deleted.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::rejection::{JsonRejection, QueryRejection};
+use axum::extract::{Path, Query, State};
+use axum::http::StatusCode;
+use bytes::Bytes;
+use rag_core::{MetadataStore, Session, SessionId, SessionPage};
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::super::problem::Problem;
+use super::{body, id, missing, query, with_store};
+use crate::app::App;
+use crate::conversations::{new_session, title};
+
+/// Sessions on a page, unless asked for otherwise, and at most.
+const PAGE: usize = 50;
+const MOST: usize = 500;
+
+/// What a session is to be called.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Titled {
+    title: Option<String>,
+}
+
+/// Makes an empty session with a dialog.
+pub(super) async fn create(
+    State(app): State<Arc<App>>,
+    Path(dialog): Path<String>,
+    titled: Bytes,
+) -> Result<(StatusCode, Json<Session>), Problem> {
+    let titled = match titled.is_empty() {
+        true => Titled::default(),
+        false => serde_json::from_slice::<Titled>(&titled)
+            .map_err(|error| Problem::invalid(error.to_string()))?,
+    };
+    let (store, tenant, asked) = (app.store.clone(), app.tenant(), dialog.clone());
+    let found = app.callers.run(move || store.dataset(&tenant, &asked)).await;
+    let found = found.map_err(|error| Problem::internal(&error.into()))?;
+    if found.map_err(|error| Problem::internal(&error.into()))?.is_none() {
+        return Err(missing("dialog", &dialog));
+    }
+    let session = new_session(&app, dialog, &titled.title.unwrap_or_default());
+    let made = session.clone();
+    with_store(&app, move |store| store.create_session(&made)).await?;
+    Ok((StatusCode::CREATED, Json(session)))
+}
+
+/// Which sessions are meant.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Asked {
+    dialog: Option<String>,
+    after: Option<String>,
+    limit: Option<usize>,
+}
+
+/// The tenant's sessions, the one updated last first.
+pub(super) async fn list(
+    State(app): State<Arc<App>>,
+    asked: Result<Query<Asked>, QueryRejection>,
+) -> Result<Json<Value>, Problem> {
+    let Asked { dialog, after, limit } = query(asked)?;
+    let limit = limit.unwrap_or(PAGE);
+    if !(1..=MOST).contains(&limit) {
+        return Err(Problem::invalid(format!("`limit` lies between 1 and {MOST}")));
+    }
+    let after = after.as_deref().map(place).transpose()?;
+    let (tenant, page) = (app.tenant(), SessionPage { dialog, after, limit: limit + 1 });
+    let mut sessions = with_store(&app, move |store| store.sessions(&tenant, &page)).await?;
+    let is_more = sessions.len() > limit;
+    sessions.truncate(limit);
+    let next = sessions.last().filter(|_| is_more);
+    let next = next.map(|session| format!("{}-{}", session.updated_at, session.id));
+    Ok(Json(json!({ "sessions": sessions, "next": next })))
+}
+
+/// What `next` of a page says: time and id.
+fn place(text: &str) -> Result<(i64, SessionId), Problem> {
+    let read =
+        text.split_once('-').and_then(|(time, id)| Some((time.parse().ok()?, id.parse().ok()?)));
+    read.ok_or_else(|| Problem::invalid("`after` is what `next` of the page before said"))
+}
+
+/// One session.
+pub(super) async fn one(
+    State(app): State<Arc<App>>,
+    Path(asked): Path<String>,
+) -> Result<Json<Session>, Problem> {
+    let (tenant, session) = (app.tenant(), id::<SessionId>("session", &asked)?);
+    let found = with_store(&app, move |store| store.session(&tenant, &session)).await?;
+    found.map(Json).ok_or_else(|| missing("session", &asked))
+}
+
+/// Gives a session another title.
+pub(super) async fn rename(
+    State(app): State<Arc<App>>,
+    Path(asked): Path<String>,
+    titled: Result<Json<Titled>, JsonRejection>,
+) -> Result<Json<Session>, Problem> {
+    let session: SessionId = id("session", &asked)?;
+    let Some(new) =
+        body(titled)?.title.map(|given| title(&given)).filter(|title| !title.is_empty())
+    else {
+        return Err(Problem::invalid("`title` is missing or blank"));
+    };
+    let tenant = app.tenant();
+    let renamed = with_store(&app, move |store| {
+        store.rename_session(&tenant, &session, &new)?;
+        store.session(&tenant, &session)
+    });
+    renamed.await?.map(Json).ok_or_else(|| missing("session", &asked))
+}
+
+/// Deletes a session with all its turns.
+pub(super) async fn delete(
+    State(app): State<Arc<App>>,
+    Path(asked): Path<String>,
+) -> Result<StatusCode, Problem> {
+    let (tenant, session) = (app.tenant(), id::<SessionId>("session", &asked)?);
+    match with_store(&app, move |store| store.delete_session(&tenant, &session)).await? {
+        true => Ok(StatusCode::NO_CONTENT),
+        false => Err(missing("session", &asked)),
+    }
+}
