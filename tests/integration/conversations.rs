@@ -121,6 +121,10 @@ async fn a_turn_is_a_stream_of_events_and_is_kept() {
     assert_eq!(kept["passages"], events[1].data["passages"]);
     assert_eq!(kept["citations"][0]["quote"], "Green tea is made with water at 80 degrees.");
     assert_eq!(kept["done"]["cited"], json!([0]));
+    assert_eq!(kept["spent"], events.last().unwrap().data["spent"]);
+    let models: Vec<_> =
+        kept["spent"].as_array().unwrap().iter().map(|spent| &spent["model"]).collect();
+    assert_eq!(models, ["local/static", "fake/m"], "embedding and answer");
 
     let session = answer.header("x-colloquy-session");
     let listed = site.client.get("/api/v2/sessions").await.json();

@@ -13,6 +13,7 @@ use rag_core::{ConversationStore, EmbeddingIdentity, MetadataStore, StoreError, 
 use rag_ingest::{Pipeline, PipelineOptions, PipelineParts};
 use rag_parse::isolated::IsolatedParser;
 use rag_parse::{ParseLimits, StructuralChunker};
+use rag_retrieve::EmbedderFor;
 use rag_store::{EmbeddedStore, StoreOptions};
 use service_guards::InFlight;
 use tokio::runtime::Handle;
@@ -293,13 +294,19 @@ async fn first_chat_model(provider: &Provider) -> Result<String, ModelError> {
 
 /// Retrieval on the callers' threads. It reaches the bundle's async embedding models through `Blocking`.
 fn library(store: &Arc<EmbeddedStore>, bundle: &Bundle, callers: SyncPool) -> Library {
-    let (home, bundle) = (Handle::current(), bundle.clone());
-    let embedder = move |identity: &EmbeddingIdentity| {
+    let usual = embedder(bundle.clone(), Handle::current());
+    let retriever = rag_retrieve::Retriever::new(store.clone(), store.clone(), usual);
+    let (bundle, home) = (bundle.clone(), Handle::current());
+    let of_turn = move |trail| embedder(bundle.clone().with_trail(trail), home.clone());
+    Library::new(Arc::new(retriever), callers).with_embedders(Arc::new(of_turn))
+}
+
+/// The bundle's embedding models for threads.
+fn embedder(bundle: Bundle, home: Handle) -> EmbedderFor {
+    Arc::new(move |identity: &EmbeddingIdentity| {
         let model: Arc<dyn EmbeddingModel> = Arc::new(bundle.embedder(&identity.model)?);
         Ok(Arc::new(Blocking::new(model, home.clone())) as Arc<dyn SyncEmbeddingModel>)
-    };
-    let retriever = rag_retrieve::Retriever::new(store.clone(), store.clone(), Arc::new(embedder));
-    Library::new(Arc::new(retriever), callers)
+    })
 }
 
 /// Opens the store of this process alone. Whoever held a job or answered a turn before is dead, so all jobs are free,

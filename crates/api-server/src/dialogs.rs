@@ -55,7 +55,9 @@ pub(crate) async fn turn_over(
         let message = format!("there is no dialog `{name}`; GET /v1/models lists them");
         ModelError::new(ErrorKind::NotFound, Operation::Chat, message).with_param("model")
     })?;
-    let model = app.chat_model_of(bundle, model.as_deref()).await?;
+    let trail = bundle.trail().cloned().unwrap_or_default();
+    let bundle = bundle.clone().with_trail(trail.clone());
+    let model = app.chat_model_of(&bundle, model.as_deref()).await?;
     let settings = &app.config.dialog;
     let dialog = Dialog {
         datasets: vec![dataset],
@@ -80,6 +82,7 @@ pub(crate) async fn turn_over(
         model,
         request,
         dialog,
+        trail,
         stop: CancellationToken::new(),
     })
 }

@@ -18,6 +18,7 @@ use crate::live::LiveTurn;
 use crate::memory::{milliseconds, now};
 use crate::recent::{RecentLimits, RecentTurns};
 use crate::record::Recorder;
+use crate::spending::spent;
 use crate::{DialogEvent, DialogService, Turn, TurnFailure};
 
 /// Answers turns of sessions. Each is kept as it begins and as it ends, however it ends, and runs in a task of its own,
@@ -263,6 +264,7 @@ impl Conversations {
     /// Answers a turn to its end, and keeps it before its last event is told.
     async fn run(self, live: Arc<LiveTurn>, turn: Turn, saved: SavedTurn, place: Place) {
         let ending = Ending { inner: self.0.clone(), live: live.clone() };
+        let trail = turn.trail.clone();
         let events = self.0.service.answer(turn);
         let mut events = std::pin::pin!(events);
         let mut left = std::pin::pin!(self.is_left(&live));
@@ -289,6 +291,7 @@ impl Conversations {
                 live.stop_as(TurnStatus::Interrupted);
             }
         };
+        recorder.spend(spent(&trail));
         self.keep(&live, saved, &recorder).await;
         live.end(last);
         drop(ending);

@@ -8,7 +8,7 @@ use llm_core::{Annotation, FinishReason, ReasoningDelta, ToolCallDelta, Usage};
 use rag_core::TurnId;
 use serde::{Deserialize, Serialize};
 
-use crate::{Citation, Passage};
+use crate::{Citation, ModelSpending, Passage};
 
 /// One event of a turn. Text is always a delta, never cumulative.
 ///
@@ -81,6 +81,9 @@ pub struct Done {
     pub cited: Vec<usize>,
     /// Citation markers that named no passage and were left out.
     pub dropped_citations: u32,
+    /// What all model calls of the turn consumed, by model: the answer's, those on the side, embeddings, every attempt.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub spent: Vec<ModelSpending>,
 }
 
 /// The stages of a turn.

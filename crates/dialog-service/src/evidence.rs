@@ -1,6 +1,9 @@
 //! [`EvidenceSource`]: where passages come from.
 
+use std::sync::Arc;
+
 use futures::future::BoxFuture;
+use llm_bundle::Trail;
 use rag_core::{Dataset, DocumentId, MetadataFilter};
 
 use crate::{DialogError, Passage};
@@ -31,6 +34,8 @@ pub struct EvidenceRequest {
     pub vector_weight: Option<f32>,
     /// The least score, 0 to 1.
     pub threshold: f32,
+    /// What model calls are told of in.
+    pub trail: Arc<Trail>,
 }
 
 /// What was found.

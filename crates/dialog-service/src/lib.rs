@@ -47,6 +47,7 @@
 //!     model,
 //!     request: ChatRequest::default(),
 //!     dialog: Dialog { datasets: vec![dataset], ..Dialog::default() },
+//!     trail: Default::default(),
 //!     stop: Default::default(),
 //! };
 //! let events: Vec<_> = block_on(service.answer(turn).collect());
@@ -82,6 +83,7 @@ mod recent;
 mod record;
 mod rewrite;
 mod service;
+mod spending;
 mod translate;
 mod turn;
 
@@ -92,11 +94,12 @@ pub use error::DialogError;
 pub use event::{DialogEvent, Done, Stage};
 pub use evidence::{Evidence, EvidenceRequest, EvidenceSource};
 pub use failure::TurnFailure;
-pub use library::Library;
+pub use library::{EmbeddersFor, Library};
 pub use live::{LiveTurn, NumberedEvent};
 pub use memory::MemoryConversations;
 pub use passage::Passage;
 pub use prompt::Prompts;
 pub use record::{Recorder, SearchedFor, TurnRecord};
 pub use service::DialogService;
+pub use spending::ModelSpending;
 pub use turn::{Dialog, Turn};

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use futures::future::BoxFuture;
-use llm_bundle::SyncPool;
-use rag_retrieve::{Retrieval, RetrieveRequest, RetrievedChunk, Retriever};
+use llm_bundle::{SyncPool, Trail};
+use rag_retrieve::{EmbedderFor, Retrieval, RetrieveRequest, RetrievedChunk, Retriever};
 
 use crate::{DialogError, Evidence, EvidenceRequest, EvidenceSource, Passage};
 
@@ -18,16 +18,25 @@ const CANDIDATES: usize = 64;
 pub struct Library {
     retriever: Arc<Retriever>,
     threads: SyncPool,
+    embedders: Option<EmbeddersFor>,
 }
+
+/// The embedding models for questions whose calls are told of in a trail.
+pub type EmbeddersFor = Arc<dyn Fn(Arc<Trail>) -> EmbedderFor + Send + Sync>;
 
 impl Library {
     /// Retrieves with `retriever`, on `threads`.
     pub fn new(retriever: Arc<Retriever>, threads: SyncPool) -> Self {
-        Self { retriever, threads }
+        Self { retriever, threads, embedders: None }
     }
-}
 
-impl Library {
+    /// The same, whose questions are embedded by these models instead of the retriever's, so that a turn learns what
+    /// that consumed.
+    pub fn with_embedders(mut self, embedders: EmbeddersFor) -> Self {
+        self.embedders = Some(embedders);
+        self
+    }
+
     /// Retrieves, with everything that retrieval can do. The future borrows nothing; dropping it gives up waiting, and
     /// a retrieval that has not begun is not begun.
     ///
@@ -37,7 +46,7 @@ impl Library {
         &self,
         request: RetrieveRequest,
     ) -> BoxFuture<'static, Result<Retrieval, DialogError>> {
-        let Self { retriever, threads } = self.clone();
+        let Self { retriever, threads, .. } = self.clone();
         Box::pin(async move {
             let retrieved = threads
                 .run(move || retriever.retrieve(&request))
@@ -50,7 +59,11 @@ impl Library {
 
 impl EvidenceSource for Library {
     fn find(&self, request: EvidenceRequest) -> BoxFuture<'static, Result<Evidence, DialogError>> {
-        let library = self.clone();
+        let mut library = self.clone();
+        if let Some(embedders) = &self.embedders {
+            let embedder = embedders(request.trail);
+            library.retriever = Arc::new(self.retriever.with_embedder(embedder));
+        }
         Box::pin(async move {
             let request = RetrieveRequest {
                 question: request.question,

@@ -6,7 +6,7 @@ use llm_core::{Annotation, FinishReason, ToolCallDelta};
 use rag_core::TurnStatus;
 use serde::{Deserialize, Serialize};
 
-use crate::{Citation, DialogEvent, Done, Passage, TurnFailure};
+use crate::{Citation, DialogEvent, Done, ModelSpending, Passage, TurnFailure};
 
 /// What is kept of a turn besides its question and its text: how the answer came about, in JSON.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -35,6 +35,9 @@ pub struct TurnRecord {
     /// What went not quite as asked.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub warnings: Vec<String>,
+    /// What all its model calls consumed, by model.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub spent: Vec<ModelSpending>,
     /// How it ended, if it was answered.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub done: Option<Done>,
@@ -91,7 +94,10 @@ impl Recorder {
             Ok(DialogEvent::Annotation(annotation)) => record.annotations.push(annotation.clone()),
             Ok(DialogEvent::Tool(delta)) => record.tools.push(delta.clone()),
             Ok(DialogEvent::Warning { message }) => record.warnings.push(message.clone()),
-            Ok(DialogEvent::Done(done)) => record.done = Some(done.clone()),
+            Ok(DialogEvent::Done(done)) => {
+                record.spent.clone_from(&done.spent);
+                record.done = Some(Done { spent: Vec::new(), ..done.clone() });
+            }
             Err(failure) => record.failure = Some(failure.clone()),
         }
     }
@@ -104,6 +110,11 @@ impl Recorder {
     /// What there is to keep besides it.
     pub fn record(&self) -> &TurnRecord {
         &self.record
+    }
+
+    /// Takes what the model calls of a turn consumed that has no last event to say so.
+    pub(crate) fn spend(&mut self, spent: Vec<ModelSpending>) {
+        self.record.spent = spent;
     }
 
     /// How far the turn came, and whether it was ended before its time.

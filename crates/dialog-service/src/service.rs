@@ -13,6 +13,7 @@ use crate::compose::{Composed, TokenCount, compose};
 use crate::limits::Limits;
 use crate::prompt::Prompts;
 use crate::query::{Query, merged};
+use crate::spending::spent;
 use crate::{
     Citer, Dialog, DialogError, DialogEvent, Done, Evidence, EvidenceRequest, EvidenceSource,
     Passage, Stage, Turn, aside, keywords, rewrite, translate,
@@ -188,6 +189,7 @@ impl Flow {
             top: dialog.top,
             vector_weight: dialog.vector_weight,
             threshold: dialog.threshold,
+            trail: self.turn.trail.clone(),
         };
         let searches =
             query.texts().into_iter().map(|text| self.service.evidence.find(request(text)));
@@ -291,6 +293,7 @@ impl Flow {
             timings: self.clock.finish(),
             cited: citer.cited().iter().copied().collect(),
             dropped_citations: citer.dropped(),
+            spent: spent(&self.turn.trail),
         }
     }
 }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+use llm_bundle::Trail;
 use llm_core::{ChatModel, ChatRequest, Message};
 use rag_core::{Dataset, DocumentId, MetadataFilter, TurnId};
 use tokio_util::sync::CancellationToken;
@@ -22,6 +23,9 @@ pub struct Turn {
     pub request: ChatRequest,
     /// The dialog's settings.
     pub dialog: Dialog,
+    /// What its model calls are told of in: tells what they consumed. `model` must have been made with it, or nothing is
+    /// known.
+    pub trail: Arc<Trail>,
     /// Cancelled to stop the turn: the answer ends where it is, as [`FinishReason::Cancelled`](llm_core::FinishReason);
     /// when there is none yet, the turn fails.
     pub stop: CancellationToken,

@@ -101,6 +101,11 @@ impl Bundle {
         self
     }
 
+    /// The trail of its calls, if it has one.
+    pub fn trail(&self) -> Option<&Arc<Trail>> {
+        self.context.trail.as_ref()
+    }
+
     /// The same for calls that use the cache in this way.
     pub fn with_cache(mut self, cache: CacheUse) -> Self {
         self.context.cache = cache;

@@ -54,7 +54,7 @@ impl<R> Asked<R> {
 }
 
 /// Where a call has been. Each call has its own; a trail that a caller gives along ([`CallContext::trail`]) is told of all
-/// calls that are made with it: it adds up their attempts, and names the target of the last.
+/// calls that are made with it: it adds up their attempts and what these consumed, and names the target of the last.
 #[derive(Debug)]
 pub struct Trail {
     started: Instant,
@@ -94,6 +94,28 @@ impl Bill {
             cost: add(before.cost, other.cost),
             has_unknown_cost: before.has_unknown_cost || other.has_unknown_cost,
         };
+    }
+}
+
+/// What was asked of a model, and what that consumed.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Spent {
+    /// The model.
+    pub model: Arc<ModelName>,
+    /// How often it was asked.
+    pub attempts: u32,
+    /// What it consumed.
+    pub usage: Usage,
+    /// In US dollars; `None` when nothing is known of its price, or of what was consumed.
+    pub cost: Option<f64>,
+    /// Whether something was consumed whose cost is not in `cost`, though the model has prices.
+    pub has_unknown_cost: bool,
+}
+
+impl Spent {
+    fn of(model: Arc<ModelName>, bill: Bill) -> Self {
+        let Bill { attempts, usage, cost, has_unknown_cost } = bill;
+        Self { model, attempts, usage, cost, has_unknown_cost }
     }
 }
 
@@ -163,11 +185,27 @@ impl Trail {
     }
 
     fn charge(&self, payee: &Arc<Payee>, bill: Bill) {
-        let mut bills = lock(&self.bills);
-        match bills.iter_mut().find(|(known, _)| Arc::ptr_eq(known, payee)) {
-            Some((_, known)) => known.add(bill),
-            None => bills.push((payee.clone(), bill)),
+        for trail in self.all() {
+            let mut bills = lock(&trail.bills);
+            match bills.iter_mut().find(|(known, _)| Arc::ptr_eq(known, payee)) {
+                Some((_, known)) => known.add(bill.clone()),
+                None => bills.push((payee.clone(), bill.clone())),
+            }
         }
+    }
+
+    /// What was asked of each model and what that consumed, as far as it is over, in the order in which they were first
+    /// asked. Attempts that failed, lost a race or were cancelled are among them; what came from a cache is not.
+    pub fn spent(&self) -> Vec<Spent> {
+        let bills = lock(&self.bills);
+        let mut spent: Vec<(Arc<ModelName>, Bill)> = Vec::new();
+        for (payee, bill) in bills.iter() {
+            match spent.iter_mut().find(|(model, _)| *model == payee.name) {
+                Some((_, known)) => known.add(bill.clone()),
+                None => spent.push((payee.name.clone(), bill.clone())),
+            }
+        }
+        spent.into_iter().map(|(model, bill)| Spent::of(model, bill)).collect()
     }
 
     /// What all attempts at this target, or at all, have consumed as far as they are over, answered or not, each at its

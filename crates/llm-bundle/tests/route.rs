@@ -264,6 +264,11 @@ async fn the_caller_can_see_who_answered() {
     ask(&bundle).await.unwrap();
     assert_eq!(trail.target().unwrap().to_string(), "b/m");
     assert_eq!(trail.attempts(), 2);
+    let spent = trail.spent();
+    let asked: Vec<_> =
+        spent.iter().map(|spent| (spent.model.to_string(), spent.attempts)).collect();
+    assert_eq!(asked, [("a/m".into(), 1), ("b/m".into(), 1)], "the one that failed, too");
+    assert!(spent[1].usage.output_tokens.is_some(), "{spent:?}");
     let context = CallContext { trail: Some(trail.clone()), ..CallContext::default() };
     let model = route.bundle().registry().chat("any").unwrap();
     model.ask(question(), context).await.unwrap();

@@ -147,6 +147,7 @@ async fn measure(
             model: model.clone(),
             request: ChatRequest { model: args.model.clone(), ..ChatRequest::default() },
             dialog: dialog.clone(),
+            trail: Arc::default(),
             stop: Default::default(),
         };
         ask(&service, turn)

@@ -136,6 +136,7 @@ impl Stage {
             model: self.model.clone(),
             request: ChatRequest::default(),
             dialog: self.dialog.clone(),
+            trail: Arc::default(),
             stop: CancellationToken::new(),
         }
     }
