@@ -5,6 +5,7 @@ mod client;
 mod conversations;
 mod dialects;
 mod dialog;
+mod dialogs;
 mod disconnect;
 mod knowledge;
 mod limits;

@@ -1,7 +1,6 @@
 //! What can be asked: models that are known by name, and dialogs.
 
-use llm_core::{ErrorKind, ModelError, ModelInfo, Operation};
-use rag_core::{MetadataStore, TenantId};
+use llm_core::{ModelError, ModelInfo};
 
 use crate::app::App;
 use crate::dialogs;
@@ -21,16 +20,8 @@ pub(crate) struct Entry {
 
 /// Dialogs first, then models, each by name.
 pub(crate) async fn entries(app: &App) -> Result<Vec<Entry>, ModelError> {
-    let store = app.store.clone();
-    let datasets = app
-        .on_thread(Operation::ListModels, move || store.datasets(&TenantId::local()))
-        .await?
-        .map_err(|error| {
-            let message = "the datasets cannot be listed";
-            ModelError::new(ErrorKind::Internal, Operation::ListModels, message).with_source(error)
-        })?;
-    let dialogs = datasets.into_iter().map(|dataset| Entry {
-        id: format!("{}{}", dialogs::PREFIX, dataset.name),
+    let dialogs = dialogs::list(app).await?.into_iter().map(|dialog| Entry {
+        id: format!("{}{}", dialogs::PREFIX, dialog.name),
         owner: "colloquy".into(),
         kind: "dialog",
         info: None,

@@ -1,5 +1,6 @@
 //! Questions to dialogs as sessions keep them.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -11,7 +12,7 @@ use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
 use crate::app::App;
-use crate::dialogs;
+use crate::dialogs::{self, Choice};
 
 /// Characters of a title; further ones are cut.
 const MOST_TITLE: usize = 80;
@@ -38,6 +39,9 @@ pub(crate) struct Question {
     /// Only these documents.
     #[serde(default)]
     documents: Option<Vec<DocumentId>>,
+    /// Values of the dialog's parameters.
+    #[serde(default)]
+    parameters: BTreeMap<String, String>,
     /// The longest answer.
     #[serde(default)]
     max_output_tokens: Option<u32>,
@@ -87,15 +91,12 @@ pub(crate) async fn ask(
         ..ChatRequest::default()
     };
     let bundle = app.bundle.clone();
-    let turn = dialogs::turn_over(
-        app.clone(),
-        &bundle,
-        dialog.clone(),
-        request,
-        question.documents,
-        question.model,
-    );
-    let turn = turn.await?;
+    let choice = Choice {
+        model: question.model,
+        documents: question.documents,
+        parameters: question.parameters,
+    };
+    let turn = dialogs::turn(app.clone(), &bundle, dialog.clone(), request, choice).await?;
     let session = match session {
         Some(session) => session,
         None => {
@@ -185,8 +186,7 @@ async fn with_store<T: Send + 'static>(
 
 /// A session that begins now.
 pub(crate) fn new_session(app: &App, dialog: String, called: &str) -> Session {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    let now = i64::try_from(now.as_millis()).unwrap_or(i64::MAX);
+    let now = now();
     Session {
         id: SessionId::from_u128(Uuid::now_v7().as_u128()),
         tenant: app.tenant(),
@@ -195,6 +195,12 @@ pub(crate) fn new_session(app: &App, dialog: String, called: &str) -> Session {
         created_at: now,
         updated_at: now,
     }
+}
+
+/// Milliseconds since the epoch.
+pub(crate) fn now() -> i64 {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(now.as_millis()).unwrap_or(i64::MAX)
 }
 
 /// A title of these words: one line, not too long.

@@ -30,7 +30,7 @@ pub(crate) struct SearchSpec {
     /// Only these documents; left out: all.
     pub(crate) documents: Option<Vec<DocumentId>>,
     /// Only documents whose metadata pass: an expression, or its parts as JSON.
-    #[serde(deserialize_with = "filter")]
+    #[serde(deserialize_with = "written_filter")]
     pub(crate) filter: Option<MetadataFilter>,
     pub(crate) top: usize,
     pub(crate) skip: usize,
@@ -67,7 +67,9 @@ impl Default for SearchSpec {
 }
 
 /// A filter as people write it (`year >= 2020`), or as programs do.
-fn filter<'de, D: Deserializer<'de>>(from: D) -> Result<Option<MetadataFilter>, D::Error> {
+pub(crate) fn written_filter<'de, D: Deserializer<'de>>(
+    from: D,
+) -> Result<Option<MetadataFilter>, D::Error> {
     #[derive(Deserialize)]
     #[serde(untagged)]
     enum Written {

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use llm_core::{ChatRequest, Message, Role};
 
-use crate::prompt::Prompts;
-use crate::{DialogError, Passage, Turn};
+use crate::prompt::{AnswerPrompt, Prompts};
+use crate::{Dialog, DialogError, Passage, Turn};
 
 /// Counts the tokens of a text, at least roughly; must not block and be cheap.
 pub type TokenCount = Arc<dyn Fn(&str) -> usize + Send + Sync>;
@@ -32,13 +32,7 @@ pub(crate) fn compose(
     count: &TokenCount,
     found: Arc<[Passage]>,
 ) -> Result<Composed, DialogError> {
-    let instructions = turn.dialog.instructions.as_deref();
-    let plain = turn.dialog.datasets.is_empty();
-    let frame = if plain {
-        instructions.unwrap_or_default().to_owned()
-    } else {
-        prompts.answer(instructions, &[])?
-    };
+    let frame = system(turn, prompts, &[])?;
     let (question, history) = match turn.messages.split_last() {
         Some(split) => split,
         None => return Err(DialogError::Invalid("it has no message".into())),
@@ -50,7 +44,7 @@ pub(crate) fn compose(
     let (passages, evidence_tokens) = fit_passages(&found, count, evidence_budget);
     let history_budget = budget.saturating_sub(fixed + evidence_tokens);
 
-    let system = if plain { frame } else { prompts.answer(instructions, &passages)? };
+    let system = system(turn, prompts, &passages)?;
     let mut messages = Vec::new();
     if !system.is_empty() {
         messages.push(Message::system(system));
@@ -60,6 +54,17 @@ pub(crate) fn compose(
 
     let request = ChatRequest { messages, n: None, stream: true, ..turn.request.clone() };
     Ok(Composed { request, passages })
+}
+
+/// The system prompt: a plain chat has its instructions alone, unless it has a template of its own.
+fn system(turn: &Turn, prompts: &Prompts, passages: &[Passage]) -> Result<String, DialogError> {
+    let Dialog { instructions, parameters, .. } = &turn.dialog;
+    let instructions = instructions.as_deref();
+    if turn.dialog.datasets.is_empty() && turn.dialog.prompts.is_none() {
+        return Ok(instructions.unwrap_or_default().to_owned());
+    }
+    let today = &turn.today();
+    prompts.answer(AnswerPrompt { instructions, passages, parameters, today })
 }
 
 /// Tokens that the prompt may take: the context less what is kept for the answer.

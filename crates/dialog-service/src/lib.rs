@@ -98,7 +98,7 @@ pub use library::{EmbeddersFor, Library};
 pub use live::{LiveTurn, NumberedEvent};
 pub use memory::MemoryConversations;
 pub use passage::Passage;
-pub use prompt::Prompts;
+pub use prompt::{AnswerPrompt, Prompts};
 pub use record::{Recorder, SearchedFor, TurnRecord};
 pub use service::DialogService;
 pub use spending::ModelSpending;

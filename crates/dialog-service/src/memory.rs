@@ -1,11 +1,12 @@
 //! [`MemoryConversations`]: conversations that end with the process.
 
+use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use rag_core::{
-    ConversationStore, Feedback, SavedTurn, Session, SessionId, SessionPage, StoreError,
-    StoreErrorKind, TenantId, TurnId, TurnStatus,
+    ConversationStore, Feedback, SavedDialog, SavedTurn, Session, SessionId, SessionPage,
+    StoreError, StoreErrorKind, TenantId, TurnId, TurnStatus,
 };
 
 /// Conversations in memory: for tests, and for programs that keep none. It grows with every turn.
@@ -14,6 +15,7 @@ pub struct MemoryConversations(Mutex<Kept>);
 
 #[derive(Debug, Default)]
 struct Kept {
+    dialogs: BTreeMap<(TenantId, String), SavedDialog>,
     sessions: Vec<Session>,
     /// In the order in which they were asked.
     turns: Vec<SavedTurn>,
@@ -50,6 +52,30 @@ impl Kept {
 }
 
 impl ConversationStore for MemoryConversations {
+    fn save_dialog(&self, dialog: &SavedDialog) -> Result<bool, StoreError> {
+        let mut kept = self.kept();
+        let key = (dialog.tenant.clone(), dialog.name.clone());
+        let before = kept.dialogs.get(&key);
+        let is_new = before.is_none();
+        let created_at = before.map_or(dialog.created_at, |before| before.created_at);
+        kept.dialogs.insert(key, SavedDialog { created_at, ..dialog.clone() });
+        Ok(is_new)
+    }
+
+    fn dialog(&self, tenant: &TenantId, name: &str) -> Result<Option<SavedDialog>, StoreError> {
+        Ok(self.kept().dialogs.get(&(tenant.clone(), name.to_owned())).cloned())
+    }
+
+    fn dialogs(&self, tenant: &TenantId) -> Result<Vec<SavedDialog>, StoreError> {
+        let kept = self.kept();
+        let theirs = kept.dialogs.values().filter(|dialog| dialog.tenant == *tenant);
+        Ok(theirs.cloned().collect())
+    }
+
+    fn delete_dialog(&self, tenant: &TenantId, name: &str) -> Result<bool, StoreError> {
+        Ok(self.kept().dialogs.remove(&(tenant.clone(), name.to_owned())).is_some())
+    }
+
     fn create_session(&self, session: &Session) -> Result<(), StoreError> {
         let mut kept = self.kept();
         if kept.sessions.iter().any(|other| other.id == session.id) {

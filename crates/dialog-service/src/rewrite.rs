@@ -1,7 +1,5 @@
 //! Rewording a question that leans on the conversation, so that it can be searched for.
 
-use jiff::Timestamp;
-use jiff::tz::TimeZone;
 use llm_core::Role;
 
 use crate::prompt::Prompts;
@@ -19,11 +17,5 @@ pub(crate) fn is_needed(turn: &Turn) -> bool {
 
 /// Asks the model for a question that stands alone, with dates in place of "today" and the like.
 pub(crate) async fn reword(turn: &Turn, prompts: &Prompts) -> Result<String, DialogError> {
-    aside::ask(turn, prompts.rewrite(&turn.messages, &today(turn))?).await
-}
-
-/// The day on which the turn was asked, in UTC: `Monday, 2026-11-23`.
-fn today(turn: &Turn) -> String {
-    let asked = Timestamp::try_from(turn.asked_at).unwrap_or_default();
-    asked.to_zoned(TimeZone::UTC).strftime("%A, %Y-%m-%d").to_string()
+    aside::ask(turn, prompts.rewrite(&turn.messages, &turn.today())?).await
 }

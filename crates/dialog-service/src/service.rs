@@ -146,7 +146,7 @@ impl Flow {
         if !rewrite::is_needed(&self.turn) {
             return self.asked();
         }
-        let reworded = rewrite::reword(&self.turn, &self.service.prompts).await;
+        let reworded = rewrite::reword(&self.turn, self.prompts()).await;
         self.clock.lap(Stage::Rewrite);
         reworded.unwrap_or_else(|error| {
             tracing::warn!(error = &error as &dyn std::error::Error, "question not reworded");
@@ -162,7 +162,7 @@ impl Flow {
         if !is_wanted || !self.searches() || !aside::is_possible(&self.turn) {
             return Query { question, ..Query::default() };
         }
-        let (turn, prompts) = (&self.turn, &self.service.prompts);
+        let (turn, prompts) = (&self.turn, self.prompts());
         let ((translations, untranslated), (keywords, unnamed)) = futures::join!(
             translate::translations(turn, prompts, &question),
             keywords::keywords(turn, prompts, &question),
@@ -228,8 +228,11 @@ impl Flow {
     }
 
     fn compose(&self) -> Result<Composed, DialogError> {
-        let DialogService { prompts, count, .. } = &self.service;
-        compose(&self.turn, prompts, count, self.passages.clone())
+        compose(&self.turn, self.prompts(), &self.service.count, self.passages.clone())
+    }
+
+    fn prompts(&self) -> &Prompts {
+        self.turn.dialog.prompts.as_ref().unwrap_or(&self.service.prompts)
     }
 
     fn citer(&self) -> Citer {

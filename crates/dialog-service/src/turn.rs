@@ -1,12 +1,17 @@
 //! What a turn is made of: the dialog's settings, the conversation, the model.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
 use llm_bundle::Trail;
 use llm_core::{ChatModel, ChatRequest, Message};
 use rag_core::{Dataset, DocumentId, MetadataFilter, TurnId};
 use tokio_util::sync::CancellationToken;
+
+use crate::Prompts;
 
 /// A question to a dialog, with all that is needed to answer it.
 #[derive(Clone)]
@@ -31,6 +36,14 @@ pub struct Turn {
     pub stop: CancellationToken,
 }
 
+impl Turn {
+    /// The day on which it was asked, in UTC: `Monday, 2026-11-23`.
+    pub(crate) fn today(&self) -> String {
+        let asked = Timestamp::try_from(self.asked_at).unwrap_or_default();
+        asked.to_zoned(TimeZone::UTC).strftime("%A, %Y-%m-%d").to_string()
+    }
+}
+
 /// How a dialog answers.
 #[derive(Clone, Debug)]
 pub struct Dialog {
@@ -48,6 +61,10 @@ pub struct Dialog {
     pub threshold: f32,
     /// The operator's own instructions, before ours.
     pub instructions: Option<String>,
+    /// Templates of the dialog's own; `None` takes those of the service.
+    pub prompts: Option<Prompts>,
+    /// Values of the parameters that the template of answers has.
+    pub parameters: BTreeMap<String, String>,
     /// What to say when nothing was found; `None` lets the model answer without evidence.
     pub empty_response: Option<String>,
     /// Whether to reword a question that refers to the conversation before it.
@@ -79,6 +96,8 @@ impl Default for Dialog {
             vector_weight: None,
             threshold: 0.1,
             instructions: None,
+            prompts: None,
+            parameters: BTreeMap::new(),
             empty_response: None,
             rewrite: true,
             keywords: false,

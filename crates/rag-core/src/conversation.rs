@@ -1,8 +1,23 @@
-//! Conversations: sessions with a dialog, and the turns of each.
+//! Conversations: dialogs, sessions with them, and the turns of each.
 
 use serde::{Deserialize, Serialize};
 
 use crate::{SessionId, TenantId, TurnId};
+
+/// How questions of one kind are answered: over which datasets, by which model, with which prompt.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SavedDialog {
+    /// Who owns it.
+    pub tenant: TenantId,
+    /// Its name, unique within the tenant.
+    pub name: String,
+    /// How it answers, in a form of the writer's; JSON.
+    pub settings: String,
+    /// Milliseconds since the epoch.
+    pub created_at: i64,
+    /// Milliseconds since the epoch.
+    pub updated_at: i64,
+}
 
 /// A conversation with a dialog.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -1,12 +1,36 @@
 //! [`ConversationStore`]: where conversations are kept.
 
-use crate::{Feedback, SavedTurn, Session, SessionId, StoreError, TenantId, TurnId};
+use crate::{Feedback, SavedDialog, SavedTurn, Session, SessionId, StoreError, TenantId, TurnId};
 #[cfg(doc)]
 use crate::{StoreErrorKind, TurnStatus};
 
-/// Sessions and their turns. All methods may block; call them on threads made for that. What a method acknowledged
+/// Dialogs, sessions with them, and their turns. All methods may block; call them on threads made for that. What a method acknowledged
 /// survives a crash. Whatever belongs to another tenant is as good as missing.
 pub trait ConversationStore: Send + Sync {
+    /// Keeps a dialog, in place of the one of that name, whose time of making stays. Whether it is new.
+    ///
+    /// # Errors
+    /// Only the engine's own.
+    fn save_dialog(&self, dialog: &SavedDialog) -> Result<bool, StoreError>;
+
+    /// The tenant's dialog of that name, if any.
+    ///
+    /// # Errors
+    /// Only the engine's own.
+    fn dialog(&self, tenant: &TenantId, name: &str) -> Result<Option<SavedDialog>, StoreError>;
+
+    /// The tenant's dialogs by name.
+    ///
+    /// # Errors
+    /// Only the engine's own.
+    fn dialogs(&self, tenant: &TenantId) -> Result<Vec<SavedDialog>, StoreError>;
+
+    /// Deletes a dialog; sessions with it stay, to be read. Whether there was such a dialog.
+    ///
+    /// # Errors
+    /// Only the engine's own.
+    fn delete_dialog(&self, tenant: &TenantId, name: &str) -> Result<bool, StoreError>;
+
     /// Keeps a new session.
     ///
     /// # Errors

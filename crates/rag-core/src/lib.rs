@@ -45,7 +45,7 @@ pub use artifact::{ArtifactKey, ArtifactKind, ArtifactStore};
 pub use chunk::{Chunk, ChunkKind, EmbeddedChunk, PlacedSpan, Tag};
 pub use chunking::{ChildOptions, ChunkMethod, ChunkingOptions, Delimiter};
 pub use content_hash::ContentHash;
-pub use conversation::{Feedback, SavedTurn, Session, TurnStatus};
+pub use conversation::{Feedback, SavedDialog, SavedTurn, Session, TurnStatus};
 pub use conversation_store::{ConversationStore, SessionPage};
 pub use dataset::{Dataset, DatasetSettings, EmbeddingIdentity};
 pub use document::{Document, DocumentStatus, IngestStage};

@@ -1,14 +1,33 @@
 //! The conversations of an [`EmbeddedStore`].
 
 use rag_core::{
-    ConversationStore, Feedback, SavedTurn, Session, SessionId, SessionPage, StoreError, TenantId,
-    TurnId,
+    ConversationStore, Feedback, SavedDialog, SavedTurn, Session, SessionId, SessionPage,
+    StoreError, TenantId, TurnId,
 };
 
 use crate::conversations;
 use crate::embedded::EmbeddedStore;
 
 impl ConversationStore for EmbeddedStore {
+    fn save_dialog(&self, dialog: &SavedDialog) -> Result<bool, StoreError> {
+        let dialog = dialog.clone();
+        self.inner.write(move |connection, _| conversations::save_dialog(connection, &dialog))
+    }
+
+    fn dialog(&self, tenant: &TenantId, name: &str) -> Result<Option<SavedDialog>, StoreError> {
+        self.inner.readers.read(|connection| conversations::dialog(connection, tenant, name))
+    }
+
+    fn dialogs(&self, tenant: &TenantId) -> Result<Vec<SavedDialog>, StoreError> {
+        self.inner.readers.read(|connection| conversations::dialogs(connection, tenant))
+    }
+
+    fn delete_dialog(&self, tenant: &TenantId, name: &str) -> Result<bool, StoreError> {
+        let (tenant, name) = (tenant.clone(), name.to_owned());
+        self.inner
+            .write(move |connection, _| conversations::delete_dialog(connection, &tenant, &name))
+    }
+
     fn create_session(&self, session: &Session) -> Result<(), StoreError> {
         let session = session.clone();
         self.inner.write(move |connection, _| conversations::create_session(connection, &session))

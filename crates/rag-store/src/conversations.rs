@@ -1,13 +1,15 @@
-//! Sessions and turns in the database.
+//! Dialogs, sessions and turns in the database.
 
 use rag_core::{
-    Feedback, SavedTurn, Session, SessionId, SessionPage, StoreError, StoreErrorKind, TenantId,
-    TurnId, TurnStatus,
+    Feedback, SavedDialog, SavedTurn, Session, SessionId, SessionPage, StoreError, StoreErrorKind,
+    TenantId, TurnId, TurnStatus,
 };
 use rusqlite::{Connection, ErrorCode, OptionalExtension, Row, named_params, params};
 
 use crate::clock;
 use crate::failure::{damaged, database, not_found};
+
+const DIALOG: &str = "tenant, name, settings, created_at, updated_at";
 
 const SESSION: &str = "id, tenant, dialog, title, created_at, updated_at";
 
@@ -18,6 +20,68 @@ const TURN: &str =
 
 const TURNS: &str = "turn JOIN session ON session.no = turn.session
     LEFT JOIN turn AS parent ON parent.no = turn.parent";
+
+pub(crate) fn save_dialog(
+    connection: &Connection,
+    dialog: &SavedDialog,
+) -> Result<bool, StoreError> {
+    let is_new = self::dialog(connection, &dialog.tenant, &dialog.name)?.is_none();
+    connection
+        .prepare_cached(&format!(
+            "INSERT INTO dialog ({DIALOG}) VALUES (?1, ?2, ?3, ?4, ?5)
+             ON CONFLICT DO UPDATE SET settings = ?3, updated_at = ?5"
+        ))
+        .map_err(database)?
+        .execute(params![
+            dialog.tenant.as_str(),
+            dialog.name,
+            dialog.settings,
+            dialog.created_at,
+            dialog.updated_at,
+        ])
+        .map_err(database)?;
+    Ok(is_new)
+}
+
+pub(crate) fn dialog(
+    connection: &Connection,
+    tenant: &TenantId,
+    name: &str,
+) -> Result<Option<SavedDialog>, StoreError> {
+    connection
+        .prepare_cached(&format!("SELECT {DIALOG} FROM dialog WHERE tenant = ?1 AND name = ?2"))
+        .map_err(database)?
+        .query_row([tenant.as_str(), name], |row| Ok(read_dialog(row)))
+        .optional()
+        .map_err(database)?
+        .transpose()
+}
+
+pub(crate) fn dialogs(
+    connection: &Connection,
+    tenant: &TenantId,
+) -> Result<Vec<SavedDialog>, StoreError> {
+    connection
+        .prepare_cached(&format!("SELECT {DIALOG} FROM dialog WHERE tenant = ?1 ORDER BY name"))
+        .map_err(database)?
+        .query_map([tenant.as_str()], |row| Ok(read_dialog(row)))
+        .map_err(database)?
+        .map(|row| row.map_err(database)?)
+        .collect()
+}
+
+pub(crate) fn delete_dialog(
+    connection: &Connection,
+    tenant: &TenantId,
+    name: &str,
+) -> Result<bool, StoreError> {
+    let deleted = connection
+        .prepare_cached("DELETE FROM dialog WHERE tenant = ?1 AND name = ?2")
+        .map_err(database)?
+        .execute([tenant.as_str(), name])
+        .map_err(database)?;
+    Ok(deleted > 0)
+}
 
 pub(crate) fn create_session(connection: &Connection, session: &Session) -> Result<(), StoreError> {
     connection
@@ -312,6 +376,17 @@ fn taken(error: rusqlite::Error, what: &str, id: &str) -> StoreError {
 
 fn limit(most: usize) -> i64 {
     i64::try_from(most).unwrap_or(i64::MAX)
+}
+
+fn read_dialog(row: &Row<'_>) -> Result<SavedDialog, StoreError> {
+    let tenant: String = row.get(0).map_err(database)?;
+    Ok(SavedDialog {
+        tenant: tenant.parse().map_err(|error| damaged("a tenant id", error))?,
+        name: row.get(1).map_err(database)?,
+        settings: row.get(2).map_err(database)?,
+        created_at: row.get(3).map_err(database)?,
+        updated_at: row.get(4).map_err(database)?,
+    })
 }
 
 fn read_session(row: &Row<'_>) -> Result<Session, StoreError> {

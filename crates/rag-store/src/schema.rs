@@ -161,6 +161,15 @@ const MIGRATIONS: &[&str] = &[
     CREATE TABLE new_vector (key INTEGER PRIMARY KEY, value BLOB NOT NULL);
 ",
     "
+    CREATE TABLE dialog (
+        tenant TEXT NOT NULL,
+        name TEXT NOT NULL,
+        settings TEXT NOT NULL,
+        created_at INTEGER NOT NULL,
+        updated_at INTEGER NOT NULL,
+        PRIMARY KEY (tenant, name)
+    );
+
     CREATE TABLE session (
         no INTEGER PRIMARY KEY,
         id TEXT NOT NULL UNIQUE,

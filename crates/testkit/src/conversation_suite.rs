@@ -3,13 +3,14 @@
 use std::sync::Arc;
 
 use rag_core::{
-    ConversationStore, Feedback, SavedTurn, Session, SessionPage, StoreErrorKind, TenantId, TurnId,
-    TurnStatus,
+    ConversationStore, Feedback, SavedDialog, SavedTurn, Session, SessionPage, StoreErrorKind,
+    TenantId, TurnId, TurnStatus,
 };
 
 type Case = (&'static str, fn(&dyn ConversationStore));
 
 const CASES: &[Case] = &[
+    ("dialogs are kept by name, within their tenant", dialogs_are_kept),
     ("sessions are found within their tenant", sessions_are_found),
     ("sessions are listed, the one updated last first, page by page", sessions_are_listed),
     ("a session is renamed and deleted with its turns", sessions_are_renamed_and_deleted),
@@ -36,6 +37,34 @@ fn mine() -> TenantId {
 
 fn other() -> TenantId {
     "other".parse().expect("an id")
+}
+
+fn dialogs_are_kept(store: &dyn ConversationStore) {
+    let dialog = |name: &str, settings: &str, time| SavedDialog {
+        tenant: mine(),
+        name: name.into(),
+        settings: settings.into(),
+        created_at: time,
+        updated_at: time,
+    };
+    assert!(store.save_dialog(&dialog("tea", "{}", 1)).expect("kept"));
+    assert!(store.save_dialog(&dialog("Ärzte & Co", "{}", 1)).expect("kept"));
+    assert!(!store.save_dialog(&dialog("tea", r#"{"top":3}"#, 2)).expect("kept"));
+    let tea = SavedDialog { created_at: 1, ..dialog("tea", r#"{"top":3}"#, 2) };
+    assert_eq!(store.dialog(&mine(), "tea").expect("read"), Some(tea));
+    assert_eq!(store.dialog(&mine(), "Tea").expect("read"), None);
+    let names: Vec<_> =
+        store.dialogs(&mine()).expect("read").into_iter().map(|dialog| dialog.name).collect();
+    assert_eq!(names, ["tea", "Ärzte & Co"]);
+
+    assert_eq!(store.dialog(&other(), "tea").expect("read"), None);
+    assert_eq!(store.dialogs(&other()).expect("read"), []);
+    assert!(!store.delete_dialog(&other(), "tea").expect("asked"));
+    let theirs = SavedDialog { tenant: other(), ..dialog("tea", "{}", 3) };
+    assert!(store.save_dialog(&theirs).expect("kept"), "the same name");
+    assert!(store.delete_dialog(&mine(), "tea").expect("deleted"));
+    assert!(!store.delete_dialog(&mine(), "tea").expect("asked"));
+    assert_eq!(store.dialog(&other(), "tea").expect("read"), Some(theirs));
 }
 
 fn session(id: &str, updated_at: i64) -> Session {

@@ -35,9 +35,8 @@ pub(crate) async fn ask(
 async fn answer(app: &Arc<App>, args: AskArgs) -> Result<ExitCode> {
     let documents = documents(app, &args).await?;
     let request = ChatRequest::new(vec![Message::user(args.question)]);
-    let turn =
-        dialogs::turn_over(app.clone(), &app.bundle, args.dataset, request, documents, args.model)
-            .await?;
+    let choice = dialogs::Choice { model: args.model, documents, ..Default::default() };
+    let turn = dialogs::turn(app.clone(), &app.bundle, args.dataset, request, choice).await?;
     let mut events = std::pin::pin!(app.dialogs.answer(turn));
     let mut out = std::io::stdout().lock();
     if !args.json {

@@ -25,7 +25,7 @@ use uuid::Uuid;
 use super::cache::Caching;
 use super::{Failure, sse, unsupported};
 use crate::app::App;
-use crate::dialogs;
+use crate::dialogs::{self, Choice};
 
 /// A body that is larger than this is parsed on a thread of its own.
 const PARSE_INLINE: usize = 128 << 10;
@@ -84,7 +84,7 @@ async fn ask_streamed(
     let tools = tools(&app, &mut request).await?;
     match (dialogs::named(&request), tools) {
         (Some(name), _) => {
-            let turn = dialogs::turn(app.clone(), bundle, name, request).await?;
+            let turn = dialogs::turn(app.clone(), bundle, name, request, Choice::default()).await?;
             Ok(dialogs::as_chat(app.dialogs.answer(turn)))
         }
         (None, Some(tools)) => Ok(as_chat(bundle.with_tools(tools).chat_stream(request))),

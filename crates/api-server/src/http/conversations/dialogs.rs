@@ -1,24 +1,81 @@
-//! The dialogs that there are.
+//! Dialogs: listed, set up, deleted.
 
 use std::sync::Arc;
 
 use axum::Json;
-use axum::extract::State;
-use rag_core::MetadataStore;
+use axum::extract::rejection::JsonRejection;
+use axum::extract::{Path, State};
+use axum::http::StatusCode;
 use serde_json::{Value, json};
 
 use super::super::problem::Problem;
+use super::{body, missing};
 use crate::app::App;
+use crate::dialogs::{self, DialogSettings, ListedDialog};
 
-/// One for each dataset of the tenant, of its name.
+/// The longest name.
+const MOST_NAME: usize = 128;
+
+/// The tenant's dialogs: those that are kept, and for each other dataset the one over it.
 pub(super) async fn list(State(app): State<Arc<App>>) -> Result<Json<Value>, Problem> {
-    let (store, tenant) = (app.store.clone(), app.tenant());
-    let datasets = app.callers.run(move || store.datasets(&tenant)).await;
-    let datasets = datasets.map_err(|error| Problem::internal(&error.into()))?;
-    let datasets = datasets.map_err(|error| Problem::internal(&error.into()))?;
-    let dialogs = datasets
-        .iter()
-        .map(|dataset| json!({ "name": dataset.name, "datasets": [dataset.name] }))
-        .collect::<Vec<_>>();
+    let dialogs = dialogs::list(&app).await.map_err(|error| Problem::model(&error))?;
+    let dialogs: Vec<Value> = dialogs.iter().map(shown).collect();
     Ok(Json(json!({ "dialogs": dialogs })))
+}
+
+/// One of them.
+pub(super) async fn one(
+    State(app): State<Arc<App>>,
+    Path(name): Path<String>,
+) -> Result<Json<Value>, Problem> {
+    let dialogs = dialogs::list(&app).await.map_err(|error| Problem::model(&error))?;
+    let found = dialogs.iter().find(|dialog| dialog.name == name);
+    found.map(|dialog| Json(shown(dialog))).ok_or_else(|| missing("dialog", &name))
+}
+
+/// Keeps a dialog, in place of the one of that name.
+pub(super) async fn save(
+    State(app): State<Arc<App>>,
+    Path(name): Path<String>,
+    settings: Result<Json<DialogSettings>, JsonRejection>,
+) -> Result<(StatusCode, Json<Value>), Problem> {
+    let settings = body(settings)?;
+    check_name(&name)?;
+    settings.check().map_err(Problem::invalid)?;
+    if let Some(model) = &settings.model {
+        app.bundle.chat_model(model).map_err(|error| Problem::model(&error))?;
+    }
+    let is_new = dialogs::save(&app, &name, &settings).await;
+    let is_new = is_new.map_err(|error| Problem::model(&error))?;
+    let status = if is_new { StatusCode::CREATED } else { StatusCode::OK };
+    Ok((status, Json(shown(&ListedDialog { name, settings, is_implied: false }))))
+}
+
+/// Deletes a dialog that is kept. Sessions with it stay, to be read.
+pub(super) async fn delete(
+    State(app): State<Arc<App>>,
+    Path(name): Path<String>,
+) -> Result<StatusCode, Problem> {
+    match dialogs::delete(&app, &name).await.map_err(|error| Problem::model(&error))? {
+        true => Ok(StatusCode::NO_CONTENT),
+        false => Err(missing("dialog", &name)),
+    }
+}
+
+/// Names stand in `dialog/NAME` and in addresses.
+fn check_name(name: &str) -> Result<(), Problem> {
+    let is_fine = !name.trim().is_empty()
+        && name.trim() == name
+        && name.len() <= MOST_NAME
+        && !name.chars().any(|c| c == '/' || c.is_control());
+    match is_fine {
+        true => Ok(()),
+        false => Err(Problem::invalid(format!(
+            "a dialog's name has 1 to {MOST_NAME} bytes, no slash, and no space around it"
+        ))),
+    }
+}
+
+fn shown(dialog: &ListedDialog) -> Value {
+    json!({ "name": dialog.name, "implied": dialog.is_implied, "settings": dialog.settings })
 }

@@ -22,6 +22,10 @@ use crate::app::App;
 pub(super) fn routes() -> Router<Arc<App>> {
     Router::new()
         .route("/api/v2/dialogs", get(dialogs::list))
+        .route(
+            "/api/v2/dialogs/{name}",
+            get(dialogs::one).put(dialogs::save).delete(dialogs::delete),
+        )
         .route("/api/v2/dialogs/{name}/sessions", post(sessions::create))
         .route("/api/v2/dialogs/{name}/turns", post(asking::ask))
         .route("/api/v2/sessions", get(sessions::list))

@@ -7,7 +7,7 @@ use axum::extract::rejection::{JsonRejection, QueryRejection};
 use axum::extract::{Path, Query, State};
 use axum::http::StatusCode;
 use bytes::Bytes;
-use rag_core::{MetadataStore, Session, SessionId, SessionPage};
+use rag_core::{Session, SessionId, SessionPage};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -15,6 +15,7 @@ use super::super::problem::Problem;
 use super::{body, id, missing, query, with_store};
 use crate::app::App;
 use crate::conversations::{new_session, title};
+use crate::dialogs;
 
 /// Sessions on a page, unless asked for otherwise, and at most.
 const PAGE: usize = 50;
@@ -38,10 +39,8 @@ pub(super) async fn create(
         false => serde_json::from_slice::<Titled>(&titled)
             .map_err(|error| Problem::invalid(error.to_string()))?,
     };
-    let (store, tenant, asked) = (app.store.clone(), app.tenant(), dialog.clone());
-    let found = app.callers.run(move || store.dataset(&tenant, &asked)).await;
-    let found = found.map_err(|error| Problem::internal(&error.into()))?;
-    if found.map_err(|error| Problem::internal(&error.into()))?.is_none() {
+    let found = dialogs::find(&app, &dialog).await.map_err(|error| Problem::model(&error))?;
+    if found.is_none() {
         return Err(missing("dialog", &dialog));
     }
     let session = new_session(&app, dialog, &titled.title.unwrap_or_default());

@@ -1,91 +1,11 @@
-//! Dialogs over datasets, and how they look as chat models.
+//! How dialogs look as chat models.
 
 use std::sync::Arc;
-use std::time::SystemTime;
 
-use dialog_service::{Citation, Dialog, DialogError, DialogEvent, Passage, Turn};
+use dialog_service::{Citation, DialogError, DialogEvent, Passage};
 use futures::{Stream, StreamExt};
-use llm_bundle::Bundle;
-use llm_core::{
-    Annotation, ChatEvent, ChatReply, ChatRequest, ErrorKind, ModelError, Operation, Warning,
-};
-use rag_core::{DocumentId, MetadataStore, TenantId, TurnId};
+use llm_core::{Annotation, ChatEvent, ChatReply, ErrorKind, ModelError, Operation, Warning};
 use serde_json::json;
-use tokio_util::sync::CancellationToken;
-use uuid::Uuid;
-
-use crate::app::App;
-
-/// A model of this prefix is a dialog over the dataset of the name that follows.
-pub(crate) const PREFIX: &str = "dialog/";
-
-/// The dialog that a request names, if it names one.
-pub(crate) fn named(request: &ChatRequest) -> Option<String> {
-    request.model.strip_prefix(PREFIX).map(str::to_owned)
-}
-
-/// A turn of the dialog `name` that answers the request's conversation with a model of `bundle`.
-pub(crate) async fn turn(
-    app: Arc<App>,
-    bundle: &Bundle,
-    name: String,
-    request: ChatRequest,
-) -> Result<Turn, ModelError> {
-    turn_over(app, bundle, name, request, None, None).await
-}
-
-/// As [`turn`], over some of the documents only, and with a model of the caller's choice.
-pub(crate) async fn turn_over(
-    app: Arc<App>,
-    bundle: &Bundle,
-    name: String,
-    mut request: ChatRequest,
-    documents: Option<Vec<DocumentId>>,
-    model: Option<String>,
-) -> Result<Turn, ModelError> {
-    let (asked, store) = (name.clone(), app.store.clone());
-    let found = app
-        .on_thread(Operation::Chat, move || store.dataset(&TenantId::local(), &asked))
-        .await?
-        .map_err(|error| {
-            ModelError::new(ErrorKind::Internal, Operation::Chat, error.to_string())
-                .with_source(error)
-        })?;
-    let dataset = found.ok_or_else(|| {
-        let message = format!("there is no dialog `{name}`; GET /v1/models lists them");
-        ModelError::new(ErrorKind::NotFound, Operation::Chat, message).with_param("model")
-    })?;
-    let trail = bundle.trail().cloned().unwrap_or_default();
-    let bundle = bundle.clone().with_trail(trail.clone());
-    let model = app.chat_model_of(&bundle, model.as_deref()).await?;
-    let settings = &app.config.dialog;
-    let dialog = Dialog {
-        datasets: vec![dataset],
-        documents,
-        top: settings.top,
-        vector_weight: settings.vector_weight,
-        threshold: settings.threshold,
-        instructions: settings.instructions.clone(),
-        empty_response: Some(settings.empty_response.clone())
-            .filter(|text| !text.trim().is_empty()),
-        rewrite: settings.rewrite,
-        keywords: settings.keywords,
-        languages: settings.languages.clone(),
-        deadline: settings.deadline(),
-        ..Dialog::default()
-    };
-    let messages = std::mem::take(&mut request.messages);
-    Ok(Turn {
-        id: TurnId::from_u128(Uuid::now_v7().as_u128()),
-        asked_at: SystemTime::now(),
-        messages,
-        model,
-        request,
-        dialog,
-        trail,
-        stop: CancellationToken::new(),
-    })
-}
 
 /// A turn's events as those of a chat model; citations become annotations.
 pub(crate) fn as_chat(

@@ -1,0 +1,118 @@
+//! Dialogs: how they are set up, found by name, and asked.
+
+mod as_chat;
+mod saved;
+mod settings;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use dialog_service::{Dialog, Prompts, Turn};
+use llm_bundle::Bundle;
+use llm_core::{ChatRequest, ErrorKind, ModelError, Operation};
+use rag_core::{DocumentId, TurnId};
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+
+use crate::app::App;
+use crate::config::DialogConfig;
+
+pub(crate) use as_chat::as_chat;
+pub(crate) use saved::{ListedDialog, delete, find, list, save};
+pub(crate) use settings::DialogSettings;
+
+/// A model of this prefix is the dialog of the name that follows.
+pub(crate) const PREFIX: &str = "dialog/";
+
+/// The dialog that a request names, if it names one.
+pub(crate) fn named(request: &ChatRequest) -> Option<String> {
+    request.model.strip_prefix(PREFIX).map(str::to_owned)
+}
+
+/// What a caller may choose besides the question.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Choice {
+    /// The model; `None` is the dialog's.
+    pub(crate) model: Option<String>,
+    /// Only these documents.
+    pub(crate) documents: Option<Vec<DocumentId>>,
+    /// Values of the dialog's parameters.
+    pub(crate) parameters: BTreeMap<String, String>,
+}
+
+/// A turn of the dialog `name` that answers the request's conversation with a model of `bundle`.
+///
+/// # Errors
+/// An unknown dialog, dataset or model; parameters that the dialog has not, or has no value for.
+pub(crate) async fn turn(
+    app: Arc<App>,
+    bundle: &Bundle,
+    name: String,
+    mut request: ChatRequest,
+    choice: Choice,
+) -> Result<Turn, ModelError> {
+    let (settings, datasets) = find(&app, &name).await?.ok_or_else(|| {
+        let message = format!("there is no dialog `{name}`; GET /v1/models lists them");
+        ModelError::new(ErrorKind::NotFound, Operation::Chat, message).with_param("model")
+    })?;
+    let trail = bundle.trail().cloned().unwrap_or_default();
+    let bundle = bundle.clone().with_trail(trail.clone());
+    let model = choice.model.as_deref().or(settings.model.as_deref());
+    let model = app.chat_model_of(&bundle, model).await?;
+    let parameters = settings.values(choice.parameters).map_err(|reason| {
+        ModelError::new(ErrorKind::InvalidRequest, Operation::Chat, reason).with_param("parameters")
+    })?;
+    let prompts = settings.prompts().map_err(|error| {
+        let message = format!("the prompt of the dialog `{name}` is broken");
+        ModelError::new(ErrorKind::Internal, Operation::Chat, message).with_source(error)
+    })?;
+    request.max_output_tokens = request.max_output_tokens.or(settings.max_output_tokens);
+    let messages = std::mem::take(&mut request.messages);
+    let dialog = Dialog {
+        datasets,
+        documents: choice.documents,
+        ..dialog(settings, &app.config.dialog, prompts, parameters)
+    };
+    Ok(Turn {
+        id: TurnId::from_u128(Uuid::now_v7().as_u128()),
+        asked_at: SystemTime::now(),
+        messages,
+        model,
+        request,
+        dialog,
+        trail,
+        stop: CancellationToken::new(),
+    })
+}
+
+/// How a dialog answers: as it says, else as the server is configured.
+fn dialog(
+    settings: DialogSettings,
+    configured: &DialogConfig,
+    prompts: Option<Prompts>,
+    parameters: BTreeMap<String, String>,
+) -> Dialog {
+    let empty_response = settings.empty_response.or(Some(configured.empty_response.clone()));
+    let deadline = match settings.deadline_seconds {
+        Some(seconds) => {
+            DialogConfig { deadline_seconds: seconds, ..configured.clone() }.deadline()
+        }
+        None => configured.deadline(),
+    };
+    Dialog {
+        metadata: settings.filter,
+        top: settings.top.unwrap_or(configured.top),
+        vector_weight: settings.vector_weight.or(configured.vector_weight),
+        threshold: settings.threshold.unwrap_or(configured.threshold),
+        instructions: settings.instructions.or_else(|| configured.instructions.clone()),
+        empty_response: empty_response.filter(|text| !text.trim().is_empty()),
+        rewrite: settings.rewrite.unwrap_or(configured.rewrite),
+        keywords: settings.keywords.unwrap_or(configured.keywords),
+        languages: settings.languages.unwrap_or_else(|| configured.languages.clone()),
+        deadline,
+        prompts,
+        parameters,
+        ..Dialog::default()
+    }
+}

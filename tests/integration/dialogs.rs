@@ -1,0 +1,129 @@
+//! `/api/v2/dialogs`: set up, listed, asked through every door, deleted.
+
+use reqwest::Method;
+use serde_json::{Value, json};
+use testkit::Behaviour;
+
+use crate::site::Site;
+
+const TEA: &str = "# Tea\n\nGreen tea is made with water at 80 degrees.\n";
+
+async fn site() -> Site {
+    let site = Site::start_with(&[("tea.md", TEA)], |config| {
+        config.defaults.chat = Some("fake/usual".into());
+    })
+    .await;
+    site.upstream.always(Behaviour::text("At eighty degrees [ID:0]."));
+    site
+}
+
+/// The system prompt of the last call upstream, and the model that was asked.
+fn asked(site: &Site) -> (String, Value) {
+    let request = site.upstream.requests().pop().unwrap().json();
+    (request["messages"][0]["content"].as_str().unwrap().to_owned(), request["model"].clone())
+}
+
+async fn put(site: &Site, name: &str, settings: &Value) -> crate::client::Answer {
+    site.client.send(Method::PUT, &format!("/api/v2/dialogs/{name}"), settings).await
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_dialog_of_ones_own_answers_as_it_says() {
+    let site = site().await;
+    let path = "/api/v2/dialogs/tea%20room";
+    let prompt = "Be {{ parameters.tone }} to {{ parameters.who }}.{% for p in passages %}\n[{{ loop.index0 }}] {{ p.text }}{% endfor %}";
+    let settings = json!({
+        "description": "About tea", "datasets": ["default"], "model": "fake/own", "top": 3,
+        "prompt": prompt, "parameters": [{ "name": "tone", "default": "kind" }, { "name": "who" }],
+    });
+    let made = put(&site, "tea%20room", &settings).await;
+    assert_eq!(made.status, 201, "{}", made.text);
+    let shown = made.json();
+    assert_eq!(shown, json!({ "name": "tea room", "implied": false, "settings": settings }));
+    assert_eq!(site.client.get(path).await.json(), shown);
+
+    let question = json!({
+        "question": "How hot must the water for green tea be?", "stream": false,
+        "parameters": { "who": "guests" },
+    });
+    let answer = site.client.post(&format!("{path}/turns"), &question).await;
+    assert_eq!(answer.json()["answer"], "At eighty degrees.", "{}", answer.text);
+    let (system, model) = asked(&site);
+    assert!(system.starts_with("Be kind to guests.\n[0] "), "{system}");
+    assert!(system.contains("water at 80 degrees"), "{system}");
+    assert_eq!(model, "own");
+
+    for (parameters, reason) in [
+        (json!({}), "`parameters` lack `who`"),
+        (json!({ "x": "y", "who": "" }), "no parameter `x`"),
+    ] {
+        let question = json!({ "question": "Tea?", "parameters": parameters });
+        let refused = site.client.post(&format!("{path}/turns"), &question).await;
+        assert_eq!(refused.status, 400, "{}", refused.text);
+        assert!(refused.text.contains(reason), "{}", refused.text);
+    }
+    let listed = site.client.get("/api/v2/sessions").await.json();
+    assert_eq!(listed["sessions"].as_array().unwrap().len(), 1, "what was refused left none");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_dialog_is_a_model_and_a_dataset_is_a_dialog() {
+    let site = site().await;
+    let names = async || -> Vec<String> {
+        let listed = site.client.get("/api/v2/dialogs").await.json();
+        let dialogs = listed["dialogs"].as_array().unwrap().clone();
+        dialogs.iter().map(|dialog| format!("{} {}", dialog["name"], dialog["implied"])).collect()
+    };
+    assert_eq!(names().await, ["\"default\" true"]);
+    let brief = json!({ "datasets": ["default"], "instructions": "Be brief." });
+    assert_eq!(put(&site, "brief", &brief).await.status, 201);
+    assert_eq!(names().await, ["\"brief\" false", "\"default\" true"]);
+    let models = site.client.get("/v1/models").await.json();
+    let ids: Vec<_> = models["data"].as_array().unwrap().iter().map(|model| &model["id"]).collect();
+    assert_eq!(ids[..2], ["dialog/brief", "dialog/default"]);
+
+    let request = json!({
+        "model": "dialog/brief",
+        "messages": [{ "role": "user", "content": "How hot must the water for green tea be?" }],
+    });
+    let answer = site.client.post("/v1/chat/completions", &request).await.json();
+    assert_eq!(answer["choices"][0]["message"]["content"], "At eighty degrees.");
+    assert!(asked(&site).0.starts_with("Be brief."));
+
+    let changed = json!({ "datasets": ["default"], "instructions": "Be long." });
+    assert_eq!(put(&site, "brief", &changed).await.status, 200);
+    site.client.post("/v1/chat/completions", &request).await;
+    assert!(asked(&site).0.starts_with("Be long."));
+
+    put(&site, "default", &json!({ "datasets": [], "instructions": "Just chat." })).await;
+    let request = json!({ "question": "Hi", "stream": false });
+    let turn = site.client.post("/api/v2/dialogs/default/turns", &request).await.json();
+    assert_eq!(turn["answer"], "At eighty degrees [ID:0].", "nothing is a marker");
+    assert_eq!(asked(&site).0, "Just chat.");
+    let deleted = site.client.send(Method::DELETE, "/api/v2/dialogs/default", &Value::Null).await;
+    assert_eq!(deleted.status, 204);
+    assert_eq!(names().await, ["\"brief\" false", "\"default\" true"], "the dataset's own again");
+    let again = site.client.send(Method::DELETE, "/api/v2/dialogs/default", &Value::Null).await;
+    assert_eq!(again.status, 404);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_dialog_cannot_be_is_said_when_it_is_set_up() {
+    let site = site().await;
+    for (name, settings, status, reason) in [
+        ("x", json!({ "datasets": ["none"] }), 404, "there is no dataset `none`"),
+        ("x", json!({ "model": "no/such" }), 404, "no/such"),
+        ("x", json!({ "prompt": "{{ nothing }}" }), 400, "`prompt`: undefined value"),
+        ("x", json!({ "prompt": "Hello" }), 400, "it shows no evidence"),
+        ("x", json!({ "tpo": 3 }), 400, "unknown field `tpo`"),
+        ("x", json!({ "filter": "year >" }), 400, "`filter`"),
+        ("a%2Fb", json!({}), 400, "no slash"),
+        ("%20x", json!({}), 400, "no space around it"),
+    ] {
+        let refused = put(&site, name, &settings).await;
+        assert_eq!(refused.status, status, "{settings}: {}", refused.text);
+        assert!(refused.text.contains(reason), "{settings}: {}", refused.text);
+    }
+    let listed = site.client.get("/api/v2/dialogs").await.json();
+    assert_eq!(listed["dialogs"].as_array().unwrap().len(), 1);
+}
