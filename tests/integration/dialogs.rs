@@ -108,11 +108,26 @@ async fn a_dialog_is_a_model_and_a_dataset_is_a_dialog() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_rerank_model_has_the_last_word() {
+    let site = site().await;
+    for (rerank, is_there) in [(json!("local/lexical"), true), (json!(""), false)] {
+        put(&site, "tea", &json!({ "datasets": ["default"], "rerank": rerank })).await;
+        let request = json!({ "question": "How hot is green tea?", "stream": false });
+        let turn = site.client.post("/api/v2/dialogs/tea/turns", &request).await.json();
+        let why = &turn["passages"][0]["why"];
+        assert_eq!(why["rerank"].is_number(), is_there, "{turn}");
+        let spent = turn["spent"].as_array().unwrap();
+        assert_eq!(spent.iter().any(|spent| spent["model"] == "local/lexical"), is_there, "{turn}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_a_dialog_cannot_be_is_said_when_it_is_set_up() {
     let site = site().await;
     for (name, settings, status, reason) in [
         ("x", json!({ "datasets": ["none"] }), 404, "there is no dataset `none`"),
         ("x", json!({ "model": "no/such" }), 404, "no/such"),
+        ("x", json!({ "rerank": "no/such" }), 404, "no/such"),
         ("x", json!({ "prompt": "{{ nothing }}" }), 400, "`prompt`: undefined value"),
         ("x", json!({ "prompt": "Hello" }), 400, "it shows no evidence"),
         ("x", json!({ "tpo": 3 }), 400, "unknown field `tpo`"),

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use llm_bundle::{Blocking, Bundle};
-use llm_core::RerankModel;
+use llm_core::{ModelError, RerankModel};
 use rag_core::{Dataset, DocumentId, MetadataFilter, MetadataStore, PhraseUse};
 use rag_retrieve::{Reranker, Retrieval, RetrieveRequest};
 use serde::de::Error;
@@ -120,7 +120,11 @@ pub(crate) async fn search(
         skip: spec.skip,
         vector_weight: spec.vector_weight.or(settings.vector_weight),
         threshold: spec.threshold.unwrap_or(settings.threshold),
-        rerank: spec.rerank.map(|name| reranker(bundle, &name)).transpose()?,
+        rerank: spec
+            .rerank
+            .map(|name| reranker(bundle, &name))
+            .transpose()
+            .map_err(|error| SearchError::NotFound(error.to_string()))?,
         diversity: spec.diversity,
         neighbours: spec.neighbours,
         parents: spec.parents,
@@ -177,8 +181,11 @@ async fn datasets(app: &Arc<App>, names: Vec<String>) -> Result<Vec<Dataset>, Se
     app.callers.run(find).await.map_err(|error| SearchError::Failed(error.into()))?
 }
 
-fn reranker(bundle: &Bundle, name: &str) -> Result<Reranker, SearchError> {
-    let model = bundle.reranker(name).map_err(|error| SearchError::NotFound(error.to_string()))?;
-    let model: Arc<dyn RerankModel> = Arc::new(model);
+/// The bundle's rerank model of that name, for threads. Must be called on the runtime that owns all I/O.
+///
+/// # Errors
+/// An unknown name.
+pub(crate) fn reranker(bundle: &Bundle, name: &str) -> Result<Reranker, ModelError> {
+    let model: Arc<dyn RerankModel> = Arc::new(bundle.reranker(name)?);
     Ok(Reranker { model: Arc::new(Blocking::new(model, Handle::current())), hits: RERANKED })
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use futures::future::BoxFuture;
 use llm_bundle::Trail;
 use rag_core::{Dataset, DocumentId, MetadataFilter};
+use rag_retrieve::Reranker;
 
 use crate::{DialogError, Passage};
 
@@ -32,6 +33,8 @@ pub struct EvidenceRequest {
     pub top: usize,
     /// Weight of the vectors against full text; `None` takes the one measured for the embedding model.
     pub vector_weight: Option<f32>,
+    /// A model that orders the best passages anew.
+    pub rerank: Option<Reranker>,
     /// The least score, 0 to 1.
     pub threshold: f32,
     /// What model calls are told of in.

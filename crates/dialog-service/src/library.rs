@@ -73,6 +73,7 @@ impl EvidenceSource for Library {
                 top: request.top,
                 candidates: CANDIDATES.max(request.top),
                 vector_weight: request.vector_weight,
+                rerank: request.rerank,
                 threshold: request.threshold,
                 ..RetrieveRequest::default()
             };

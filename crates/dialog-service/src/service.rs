@@ -188,6 +188,7 @@ impl Flow {
             metadata: dialog.metadata.clone(),
             top: dialog.top,
             vector_weight: dialog.vector_weight,
+            rerank: dialog.rerank.clone(),
             threshold: dialog.threshold,
             trail: self.turn.trail.clone(),
         };

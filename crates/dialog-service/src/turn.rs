@@ -9,6 +9,7 @@ use jiff::tz::TimeZone;
 use llm_bundle::Trail;
 use llm_core::{ChatModel, ChatRequest, Message};
 use rag_core::{Dataset, DocumentId, MetadataFilter, TurnId};
+use rag_retrieve::Reranker;
 use tokio_util::sync::CancellationToken;
 
 use crate::Prompts;
@@ -57,6 +58,8 @@ pub struct Dialog {
     pub top: usize,
     /// Weight of the vectors against full text, 0 to 1; `None` takes the one measured for the embedding model.
     pub vector_weight: Option<f32>,
+    /// A model that orders the best passages anew; its score then stands in place of theirs.
+    pub rerank: Option<Reranker>,
     /// Passages with a lower score (0 to 1) are left out.
     pub threshold: f32,
     /// The operator's own instructions, before ours.
@@ -94,6 +97,7 @@ impl Default for Dialog {
             metadata: None,
             top: 8,
             vector_weight: None,
+            rerank: None,
             threshold: 0.1,
             instructions: None,
             prompts: None,

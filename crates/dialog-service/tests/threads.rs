@@ -198,6 +198,7 @@ async fn retrieval_and_local_models_run_on_their_own_threads() {
             top: 3,
             vector_weight: None,
             threshold: 0.0,
+            rerank: None,
             trail: Arc::default(),
         })
     };

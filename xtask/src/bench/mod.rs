@@ -3,6 +3,7 @@
 mod ingest;
 mod pages;
 mod retrieval;
+mod turns;
 
 use anyhow::Result;
 use clap::Subcommand;
@@ -24,6 +25,8 @@ enum What {
     Ingest(ingest::Args),
     /// How long searches take over 100,000 and 1,000,000 chunks, and over many datasets
     Retrieval(retrieval::Args),
+    /// What a turn costs besides its model and its search, and whether many at once disturb each other
+    Turns(turns::Args),
 }
 
 /// Measures and prints.
@@ -31,5 +34,6 @@ pub(crate) fn run(args: Args) -> Result<()> {
     match args.what {
         What::Ingest(args) => ingest::run(&args),
         What::Retrieval(args) => retrieval::run(&args),
+        What::Turns(args) => turns::run(&args),
     }
 }

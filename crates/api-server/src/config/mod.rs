@@ -356,6 +356,8 @@ pub struct DialogConfig {
     pub threshold: f32,
     /// Weight of the vectors against full text, 0 to 1; left out, the one measured for the embedding model.
     pub vector_weight: Option<f32>,
+    /// A model that orders the best passages anew; left out: none.
+    pub rerank: Option<String>,
     /// The operator's own instructions to the model.
     pub instructions: Option<String>,
     /// What to say when nothing was found. Blank lets the model answer without evidence.
@@ -384,6 +386,7 @@ impl Default for DialogConfig {
             top: dialog.top,
             threshold: dialog.threshold,
             vector_weight: None,
+            rerank: None,
             instructions: None,
             empty_response: "I found nothing in the documents that answers this.".into(),
             rewrite: dialog.rewrite,

@@ -17,6 +17,7 @@ use uuid::Uuid;
 
 use crate::app::App;
 use crate::config::DialogConfig;
+use crate::search::reranker;
 
 pub(crate) use as_chat::as_chat;
 pub(crate) use saved::{ListedDialog, delete, find, list, save};
@@ -67,11 +68,15 @@ pub(crate) async fn turn(
         let message = format!("the prompt of the dialog `{name}` is broken");
         ModelError::new(ErrorKind::Internal, Operation::Chat, message).with_source(error)
     })?;
+    let rerank = settings.rerank.as_ref().or(app.config.dialog.rerank.as_ref());
+    let rerank = rerank.filter(|name| !name.trim().is_empty());
+    let rerank = rerank.map(|name| reranker(&bundle, name)).transpose()?;
     request.max_output_tokens = request.max_output_tokens.or(settings.max_output_tokens);
     let messages = std::mem::take(&mut request.messages);
     let dialog = Dialog {
         datasets,
         documents: choice.documents,
+        rerank,
         ..dialog(settings, &app.config.dialog, prompts, parameters)
     };
     Ok(Turn {

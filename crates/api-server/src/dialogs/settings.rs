@@ -50,6 +50,9 @@ pub(crate) struct DialogSettings {
     /// Weight of the vectors.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) vector_weight: Option<f32>,
+    /// A model that orders the best passages anew; blank: none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) rerank: Option<String>,
     /// Only documents whose metadata pass: an expression, or its parts as JSON.
     #[serde(deserialize_with = "written_filter", skip_serializing_if = "Option::is_none")]
     pub(crate) filter: Option<MetadataFilter>,

@@ -3,9 +3,10 @@
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use dialog_service::{ConversationOptions, DialogEvent, Follows};
-use futures::StreamExt;
+use dialog_service::{Citation, ConversationOptions, DialogEvent, Follows};
+use futures::{StreamExt, TryStreamExt};
 use llm_core::{ChatEvent, ErrorKind, FinishReason, Message, ToolCallDelta};
+use proptest::prelude::*;
 use rag_core::TurnStatus;
 
 use crate::stage::{Script, Stage, goes_silent, lines, question, says};
@@ -261,5 +262,64 @@ async fn when_its_reader_drops_it_at_any_stage() {
         assert!(futures::poll!(events.next()).is_pending(), "{at:?}");
         drop(events);
         assert_eq!(stage.model.live.load(Ordering::SeqCst), 0, "{at:?}");
+    }
+}
+
+/// What a turn comes to, however its text was cut.
+#[derive(Debug, PartialEq)]
+struct Whole {
+    text: String,
+    citations: Vec<Citation>,
+    cited: Vec<usize>,
+    dropped: u32,
+}
+
+async fn whole(pieces: &[&str]) -> Whole {
+    let stage = Stage::new(&["Tea is hot.", "茶は熱い。", "الشاي ساخن."], vec![says(pieces)]);
+    let events: Vec<_> =
+        stage.service.answer(stage.turn(question("How hot?"))).try_collect().await.unwrap();
+    let mut whole = Whole { text: String::new(), citations: vec![], cited: vec![], dropped: 0 };
+    for event in events {
+        match event {
+            DialogEvent::Delta { text } => whole.text.push_str(&text),
+            DialogEvent::Citation(citation) => whole.citations.push(citation),
+            DialogEvent::Done(done) => {
+                whole.cited = done.cited;
+                whole.dropped = done.dropped_citations;
+            }
+            _ => {}
+        }
+    }
+    whole
+}
+
+proptest! {
+    #[test]
+    fn any_chunking_of_the_models_text_gives_the_same(
+        parts in proptest::collection::vec(
+            "Tea is hot|茶は熱い。|الشاي ساخن\\. |👩‍🔬|<think>|</think>|```\n|`|\\[ID:[0-9]\\]|\\[ID: 0, 2\\]|【ID:1】|\\[ID|ID:1\\]|\\(ID:2\\)|\\. |\n\n|[a-c \\[\\]]{0,3}",
+            0..14,
+        ),
+        cuts in proptest::collection::vec(any::<proptest::sample::Index>(), 0..8),
+    ) {
+        let text = parts.concat();
+        let borders: Vec<usize> = text.char_indices().map(|(at, _)| at).skip(1).collect();
+        let mut cuts: Vec<usize> = match borders.is_empty() {
+            true => Vec::new(),
+            false => cuts.iter().map(|cut| *cut.get(&borders)).collect(),
+        };
+        cuts.sort_unstable();
+        cuts.dedup();
+        let mut pieces = Vec::new();
+        let mut rest = 0;
+        for cut in cuts {
+            pieces.push(&text[rest..cut]);
+            rest = cut;
+        }
+        pieces.push(&text[rest..]);
+        let (cut, uncut) = futures::executor::block_on(async {
+            (whole(&pieces).await, whole(&[&text]).await)
+        });
+        prop_assert_eq!(cut, uncut);
     }
 }

@@ -45,6 +45,9 @@ pub(super) async fn save(
     if let Some(model) = &settings.model {
         app.bundle.chat_model(model).map_err(|error| Problem::model(&error))?;
     }
+    if let Some(model) = settings.rerank.as_ref().filter(|name| !name.trim().is_empty()) {
+        app.bundle.reranker(model).map_err(|error| Problem::model(&error))?;
+    }
     let is_new = dialogs::save(&app, &name, &settings).await;
     let is_new = is_new.map_err(|error| Problem::model(&error))?;
     let status = if is_new { StatusCode::CREATED } else { StatusCode::OK };
