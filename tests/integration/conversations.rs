@@ -375,3 +375,43 @@ async fn what_is_wrong_is_said() {
     assert_eq!(site.client.get("/api/v2/sessions").await.json()["sessions"], json!([]));
     assert_eq!(site.upstream.calls(), 0);
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn files_that_come_along_are_seen_by_the_model() {
+    let site = site(|_| {}).await;
+    site.upstream.always(Behaviour::text("Yes."));
+    let png = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg==";
+    let files = json!([
+        { "name": "plan.md", "data": "IyBQbGFuCgpTZXJ2ZSB0ZWEgYXQgZm91ci4K" },
+        { "name": "note.txt", "text": "Not at five." },
+        { "name": "cup.png", "data": png },
+    ]);
+    let first = whole(&site.client, json!({ "question": "When?", "attachments": files })).await;
+    let seen =
+        |place: usize| site.upstream.requests().pop().unwrap().json()["messages"][place].clone();
+    let content = seen(1)["content"].clone();
+    assert!(content.to_string().contains("Serve tea at four."), "{content}");
+    assert!(content.to_string().contains("Not at five."), "{content}");
+    let image = content.as_array().unwrap().last().unwrap();
+    assert!(image["image_url"]["url"].as_str().unwrap().starts_with("data:image/png;base64,"));
+    assert_eq!(first["question"], "When?");
+    let names: Vec<_> =
+        first["attachments"].as_array().unwrap().iter().map(|kept| &kept["name"]).collect();
+    assert_eq!(names, ["plan.md", "note.txt", "cup.png"]);
+
+    whole(&site.client, json!({ "question": "Sure?", "session": first["session"] })).await;
+    let content = seen(1)["content"].to_string();
+    assert!(content.contains("Serve tea at four.") && !content.contains("image"), "{content}");
+
+    for (file, reason) in [
+        (json!({ "name": "x.bin", "data": "AAEC" }), "`x.bin` is of a kind that is not read here"),
+        (json!({ "name": "x.md", "data": "***" }), "no base64"),
+        (json!({ "name": "x.md" }), "has either `data` or `text`"),
+        (json!({ "name": "x.html", "data": "" }), "`x.html` cannot be read"),
+    ] {
+        let body = json!({ "question": "When?", "attachments": [file] });
+        let refused = site.client.post(TURNS, &body).await;
+        assert_eq!(refused.status, 400, "{}", refused.text);
+        assert!(refused.text.contains(reason), "{}", refused.text);
+    }
+}

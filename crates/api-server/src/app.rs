@@ -42,6 +42,8 @@ pub struct App {
     pub bundle: Bundle,
     /// Finds evidence.
     pub library: Arc<Library>,
+    /// Reads files.
+    pub(crate) parser: Arc<IsolatedParser>,
     /// Takes files in.
     pub pipeline: Pipeline,
     /// Answers turns.
@@ -125,6 +127,7 @@ impl App {
         let library = Arc::new(library(&store, &bundle, callers.clone()));
         let shutdown = Shutdown::new(config.server.drain());
         let in_flight = InFlight::new(config.server.max_requests, 0);
+        let parser = Arc::new(parser()?);
         let count = Arc::new(|text: &str| llm_tokens::estimate(text) as usize);
         let dialogs = DialogService::new(library.clone(), count);
         Ok(Arc::new(Self {
@@ -136,7 +139,8 @@ impl App {
             ),
             dialogs,
             library,
-            pipeline: pipeline(&config, &store, &bundle, callers.clone())?,
+            pipeline: pipeline(&config, &store, &bundle, parser.clone(), callers.clone())?,
+            parser,
             config,
             store,
             bundle,
@@ -321,22 +325,26 @@ fn open_store(data_dir: &Path) -> Result<Arc<EmbeddedStore>, StoreError> {
     Ok(store)
 }
 
+/// Formats whose parsers can crash are read by this same program, started again.
+fn parser() -> Result<IsolatedParser> {
+    let program = std::env::current_exe().context("finding this program's own file")?;
+    Ok(IsolatedParser::new(program, ["parse-worker"], ParseLimits::default()))
+}
+
 fn pipeline(
     config: &Config,
     store: &Arc<EmbeddedStore>,
     bundle: &Bundle,
+    parser: Arc<IsolatedParser>,
     pool: SyncPool,
 ) -> Result<Pipeline> {
-    let limits = ParseLimits::default();
     let options = PipelineOptions {
         // Two jobs at a time leave threads to questions that are asked meanwhile.
         workers: Some(2),
-        file_bytes: limits.file_bytes(),
+        file_bytes: ParseLimits::default().file_bytes(),
         ..PipelineOptions::default()
     };
     let default_chat = config.defaults.chat.clone();
-    // Formats whose parsers can crash are read by this same program, started again.
-    let program = std::env::current_exe().context("finding this program's own file")?;
     // Batches of passages seldom come twice, and would push answers out of the cache.
     let ingesting = bundle.clone().with_priority(Priority::Batch).with_cache(CacheUse::Bypass);
     let chatting = ingesting.clone();
@@ -346,7 +354,7 @@ fn pipeline(
     };
     let parts = PipelineParts {
         store: store.clone(),
-        parser: Arc::new(IsolatedParser::new(program, ["parse-worker"], limits)),
+        parser,
         chunker: Arc::new(StructuralChunker::default()),
         embedder: Arc::new(move |identity: &EmbeddingIdentity| {
             Ok(Arc::new(ingesting.embedder(&identity.model)?) as Arc<dyn EmbeddingModel>)

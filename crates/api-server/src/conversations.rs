@@ -12,6 +12,7 @@ use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
 use crate::app::App;
+use crate::attachments::{self, AttachmentError, GivenFile};
 use crate::dialogs::{self, Choice};
 
 /// Characters of a title; further ones are cut.
@@ -39,6 +40,9 @@ pub(crate) struct Question {
     /// Only these documents.
     #[serde(default)]
     documents: Option<Vec<DocumentId>>,
+    /// Files that the model is to see.
+    #[serde(default)]
+    attachments: Vec<GivenFile>,
     /// Values of the dialog's parameters.
     #[serde(default)]
     parameters: BTreeMap<String, String>,
@@ -75,6 +79,15 @@ pub(crate) enum AskError {
     Failed(#[source] anyhow::Error),
 }
 
+impl From<AttachmentError> for AskError {
+    fn from(error: AttachmentError) -> Self {
+        match error {
+            AttachmentError::Unreadable(reason) => Self::Invalid(reason),
+            AttachmentError::Failed(error) => Self::Failed(error),
+        }
+    }
+}
+
 /// Begins a turn of a session, which is made where none is named.
 ///
 /// # Errors
@@ -91,7 +104,9 @@ pub(crate) async fn ask(
         ..ChatRequest::default()
     };
     let bundle = app.bundle.clone();
+    let attachments = attachments::read(app, question.attachments).await?;
     let choice = Choice {
+        attachments,
         model: question.model,
         documents: question.documents,
         parameters: question.parameters,

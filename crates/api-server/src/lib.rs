@@ -15,6 +15,7 @@
 //! ```
 
 pub mod app;
+mod attachments;
 mod bundle;
 mod cache;
 mod catalogue;

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use llm_core::{ChatRequest, Message, Role};
 
+use crate::attach::attached;
 use crate::prompt::{AnswerPrompt, Prompts};
 use crate::{Dialog, DialogError, Passage, Turn};
 
@@ -16,6 +17,8 @@ pub(crate) struct Composed {
     pub(crate) request: ChatRequest,
     /// The passages that fitted, numbered as in the prompt.
     pub(crate) passages: Arc<[Passage]>,
+    /// Names of attachments of which some text did not fit.
+    pub(crate) cut: Vec<String>,
 }
 
 /// Tokens that a message costs besides its text.
@@ -24,8 +27,11 @@ const MESSAGE_OVERHEAD: usize = 8;
 /// Share of the context that is filled at most; token counts of another tokenizer are estimates.
 const FILL: f32 = 0.9;
 
+/// Share of what the prompt may take that attachments may take.
+const ATTACHMENTS: f32 = 0.5;
+
 /// Composes the request: system prompt with the passages that fit, best first, then as much of the latest history as
-/// fits, and always the question.
+/// fits, and always the question, with what fits of its attachments.
 pub(crate) fn compose(
     turn: &Turn,
     prompts: &Prompts,
@@ -39,7 +45,9 @@ pub(crate) fn compose(
     };
 
     let budget = input_budget(turn);
-    let fixed = count(&frame) + message_tokens(count, question);
+    let room = (budget as f32 * ATTACHMENTS) as usize;
+    let (question, cut) = attached(question, &turn.attachments, count, room);
+    let fixed = count(&frame) + message_tokens(count, &question);
     let evidence_budget = budget.saturating_sub(fixed);
     let (passages, evidence_tokens) = fit_passages(&found, count, evidence_budget);
     let history_budget = budget.saturating_sub(fixed + evidence_tokens);
@@ -50,10 +58,10 @@ pub(crate) fn compose(
         messages.push(Message::system(system));
     }
     messages.extend(latest(history, count, history_budget).iter().cloned());
-    messages.push(question.clone());
+    messages.push(question);
 
     let request = ChatRequest { messages, n: None, stream: true, ..turn.request.clone() };
-    Ok(Composed { request, passages })
+    Ok(Composed { request, passages, cut })
 }
 
 /// The system prompt: a plain chat has its instructions alone, unless it has a template of its own.

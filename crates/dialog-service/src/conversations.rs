@@ -10,16 +10,18 @@ use rag_core::{
     ConversationStore, SavedTurn, SessionId, StoreError, StoreErrorKind, TenantId, TurnId,
     TurnStatus,
 };
+use serde::Deserialize;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::attach::attached;
 use crate::busy::{BusySessions, Place};
 use crate::live::LiveTurn;
 use crate::memory::{milliseconds, now};
 use crate::recent::{RecentLimits, RecentTurns};
 use crate::record::Recorder;
 use crate::spending::spent;
-use crate::{DialogEvent, DialogService, Turn, TurnFailure};
+use crate::{Attachment, DialogEvent, DialogService, TokenCount, Turn, TurnFailure};
 
 /// Answers turns of sessions. Each is kept as it begins and as it ends, however it ends, and runs in a task of its own,
 /// so that a lost connection does not lose it. Cheap to clone.
@@ -234,7 +236,8 @@ impl Conversations {
             question: turn.messages.last().map(Message::text).unwrap_or_default(),
             answer: String::new(),
             feedback: None,
-            record: "{}".to_owned(),
+            record: serde_json::to_string(Recorder::new(&turn.attachments).record())
+                .map_err(|error| ConversationError::Store(error.into()))?,
             asked_at: milliseconds(turn.asked_at),
             ended_at: None,
         };
@@ -257,7 +260,8 @@ impl Conversations {
                 Ok((history, saved))
             })
             .await?;
-        turn.messages.splice(0..0, history.iter().flat_map(messages));
+        let count = self.0.service.count();
+        turn.messages.splice(0..0, history.iter().flat_map(|turn| messages(turn, count)));
         Ok((turn, saved))
     }
 
@@ -265,11 +269,11 @@ impl Conversations {
     async fn run(self, live: Arc<LiveTurn>, turn: Turn, saved: SavedTurn, place: Place) {
         let ending = Ending { inner: self.0.clone(), live: live.clone() };
         let trail = turn.trail.clone();
+        let mut recorder = Recorder::new(&turn.attachments);
         let events = self.0.service.answer(turn);
         let mut events = std::pin::pin!(events);
         let mut left = std::pin::pin!(self.is_left(&live));
         let mut is_left = false;
-        let mut recorder = Recorder::new();
         let last = loop {
             let event = tokio::select! {
                 event = events.next() => event,
@@ -347,9 +351,18 @@ impl Drop for Ending {
 }
 
 /// A turn as a later one is told of it; one without an answer is passed over.
-fn messages(turn: &SavedTurn) -> Vec<Message> {
-    match turn.answer.is_empty() {
-        true => Vec::new(),
-        false => vec![Message::user(&turn.question), Message::assistant(&turn.answer)],
+fn messages(turn: &SavedTurn, count: &TokenCount) -> Vec<Message> {
+    /// The part of a record that is of use here.
+    #[derive(Default, Deserialize)]
+    #[serde(default)]
+    struct Kept {
+        attachments: Vec<Attachment>,
     }
+    if turn.answer.is_empty() {
+        return Vec::new();
+    }
+    let kept: Kept = serde_json::from_str(&turn.record).unwrap_or_default();
+    let question = Message::user(&turn.question);
+    let (question, _) = attached(&question, &kept.attachments, count, usize::MAX);
+    vec![question, Message::assistant(&turn.answer)]
 }

@@ -44,6 +44,7 @@
 //!     id: "turn-1".parse().unwrap(),
 //!     asked_at: std::time::SystemTime::now(),
 //!     messages: vec![Message::user("How hot must the water be?")],
+//!     attachments: Vec::new(),
 //!     model,
 //!     request: ChatRequest::default(),
 //!     dialog: Dialog { datasets: vec![dataset], ..Dialog::default() },
@@ -63,6 +64,7 @@
 //! ```
 
 mod aside;
+mod attach;
 mod busy;
 mod cite;
 mod compose;
@@ -87,6 +89,7 @@ mod spending;
 mod translate;
 mod turn;
 
+pub use attach::{Attachment, AttachmentContent};
 pub use cite::{Citation, Citer};
 pub use compose::TokenCount;
 pub use conversations::{ConversationError, ConversationOptions, Conversations, Follows, WhenBusy};

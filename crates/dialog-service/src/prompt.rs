@@ -12,6 +12,10 @@ const REWRITE: &str = "rewrite.jinja";
 const TRANSLATE: &str = "translate.jinja";
 const KEYWORDS: &str = "keywords.jinja";
 
+/// What a question leans on stands in the last messages, and at their beginning.
+const MOST_MESSAGES: usize = 8;
+const MOST_BYTES: usize = 2_000;
+
 /// Steps that rendering a template may take: ours take some for each passage; one that is made to take long ends.
 const MOST_STEPS: u64 = 100_000;
 
@@ -111,14 +115,19 @@ impl Prompts {
     /// # Errors
     /// [`DialogError::Prompt`].
     pub fn rewrite(&self, messages: &[Message], today: &str) -> Result<String, DialogError> {
-        let messages: Vec<_> = messages
+        let said = |message: &&Message| matches!(message.role, Role::User | Role::Assistant);
+        let mut messages: Vec<_> = messages
             .iter()
-            .filter(|message| matches!(message.role, Role::User | Role::Assistant))
+            .rev()
+            .filter(said)
+            .take(MOST_MESSAGES)
             .map(|message| {
                 let role = if message.role == Role::User { "User" } else { "Assistant" };
-                context! { role, text => message.text() }
+                let text = message.text();
+                context! { role, text => &text[..text.floor_char_boundary(MOST_BYTES)] }
             })
             .collect();
+        messages.reverse();
         self.render(REWRITE, context! { messages, today })
     }
 
@@ -147,7 +156,7 @@ impl Prompts {
 }
 
 /// Keeps a text from opening or ending the frame of this name that it stands in.
-fn escape(text: &str, frame: &str) -> String {
+pub(crate) fn escape(text: &str, frame: &str) -> String {
     let (open, close) = (format!("<{frame}"), format!("</{frame}"));
     text.replace(&close, &format!("<\\/{frame}")).replace(&open, &format!("<\\{frame}"))
 }

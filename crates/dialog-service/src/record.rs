@@ -6,7 +6,7 @@ use llm_core::{Annotation, FinishReason, ToolCallDelta};
 use rag_core::TurnStatus;
 use serde::{Deserialize, Serialize};
 
-use crate::{Citation, DialogEvent, Done, ModelSpending, Passage, TurnFailure};
+use crate::{Attachment, Citation, DialogEvent, Done, ModelSpending, Passage, TurnFailure};
 
 /// What is kept of a turn besides its question and its text: how the answer came about, in JSON.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -14,6 +14,9 @@ use crate::{Citation, DialogEvent, Done, ModelSpending, Passage, TurnFailure};
 pub struct TurnRecord {
     /// The model that answered, as `provider/model`.
     pub model: String,
+    /// What the question brought along: the beginning of texts, pictures by name.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub attachments: Vec<Attachment>,
     /// What was searched for, where that was not just the question.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub query: Option<SearchedFor>,
@@ -46,6 +49,9 @@ pub struct TurnRecord {
     pub failure: Option<TurnFailure>,
 }
 
+/// Bytes of an attachment's text that are kept.
+const KEPT: usize = 64 << 10;
+
 /// What was searched for.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SearchedFor {
@@ -67,9 +73,11 @@ pub struct Recorder {
 }
 
 impl Recorder {
-    /// Of a turn that begins.
-    pub fn new() -> Self {
-        Self::default()
+    /// Of a turn that begins, with what its question brings along.
+    pub fn new(attachments: &[Attachment]) -> Self {
+        let attachments = attachments.iter().map(|attachment| attachment.kept(KEPT)).collect();
+        let record = TurnRecord { attachments, ..TurnRecord::default() };
+        Self { record, ..Self::default() }
     }
 
     /// Takes the next event.

@@ -33,6 +33,10 @@ impl DialogService {
         Self { evidence, prompts: Prompts::new(), count }
     }
 
+    pub(crate) fn count(&self) -> &TokenCount {
+        &self.count
+    }
+
     /// Answers one turn as a stream of events: begins when polled, ends with [`DialogEvent::Done`] or one error.
     /// Dropping it cancels whatever stage is under way, down to the model's connection.
     pub fn answer(
@@ -211,7 +215,12 @@ impl Flow {
 
     /// Asks the model. When the prompt turns out too long, once more with half of the evidence, its numbering kept.
     async fn ask(&mut self) -> Result<ChatReply, DialogError> {
-        let request = self.compose()?.request;
+        let Composed { request, cut, .. } = self.compose()?;
+        if !cut.is_empty() {
+            let warning =
+                format!("too long for the model, so it saw only a part: {}", cut.join(", "));
+            self.warnings.push(warning);
+        }
         match self.turn.model.chat(request).await {
             Ok(reply) => Ok(reply),
             Err(error) if error.kind() == ErrorKind::ContextLength && self.passages.len() > 1 => {

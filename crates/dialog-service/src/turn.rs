@@ -12,7 +12,7 @@ use rag_core::{Dataset, DocumentId, MetadataFilter, TurnId};
 use rag_retrieve::Reranker;
 use tokio_util::sync::CancellationToken;
 
-use crate::Prompts;
+use crate::{Attachment, Prompts};
 
 /// A question to a dialog, with all that is needed to answer it.
 #[derive(Clone)]
@@ -23,6 +23,8 @@ pub struct Turn {
     pub asked_at: SystemTime,
     /// The conversation, oldest first; the last message is the user's question.
     pub messages: Vec<Message>,
+    /// What the question brings along. It is shown to the model, and not searched for.
+    pub attachments: Vec<Attachment>,
     /// The model that answers.
     pub model: Arc<dyn ChatModel>,
     /// Model parameters (sampling, limits, tools …). Its messages are replaced, and its model name is kept.

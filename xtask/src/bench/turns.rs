@@ -133,6 +133,7 @@ impl Stage {
             id: TurnId::from_u128(0),
             asked_at: SystemTime::now(),
             messages: vec![Message::user("How hot is the water?")],
+            attachments: Vec::new(),
             model,
             request: ChatRequest::default(),
             dialog: Dialog { datasets: vec![self.dataset.clone()], ..Dialog::default() },

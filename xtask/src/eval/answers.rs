@@ -144,6 +144,7 @@ async fn measure(
             id: TurnId::from_u128(0),
             asked_at: SystemTime::now(),
             messages: vec![Message::user(&question.text)],
+            attachments: Vec::new(),
             model: model.clone(),
             request: ChatRequest { model: args.model.clone(), ..ChatRequest::default() },
             dialog: dialog.clone(),

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use dialog_service::{Dialog, Prompts, Turn};
+use dialog_service::{Attachment, Dialog, Prompts, Turn};
 use llm_bundle::Bundle;
 use llm_core::{ChatRequest, ErrorKind, ModelError, Operation};
 use rag_core::{DocumentId, TurnId};
@@ -38,6 +38,8 @@ pub(crate) struct Choice {
     pub(crate) model: Option<String>,
     /// Only these documents.
     pub(crate) documents: Option<Vec<DocumentId>>,
+    /// What the question brings along.
+    pub(crate) attachments: Vec<Attachment>,
     /// Values of the dialog's parameters.
     pub(crate) parameters: BTreeMap<String, String>,
 }
@@ -83,6 +85,7 @@ pub(crate) async fn turn(
         id: TurnId::from_u128(Uuid::now_v7().as_u128()),
         asked_at: SystemTime::now(),
         messages,
+        attachments: choice.attachments,
         model,
         request,
         dialog,

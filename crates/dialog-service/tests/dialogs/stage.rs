@@ -133,6 +133,7 @@ impl Stage {
             id: "t".parse().unwrap(),
             asked_at: UNIX_EPOCH,
             messages,
+            attachments: Vec::new(),
             model: self.model.clone(),
             request: ChatRequest::default(),
             dialog: self.dialog.clone(),
