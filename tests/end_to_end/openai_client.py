@@ -61,6 +61,15 @@ check("a streamed answer says the same", text == message.content)
 check("with citations", len(citations) >= 1)
 check("finish reason and usage", finish == "stop" and usage.completion_tokens > 0)
 
+response = client.responses.create(model="dialog/default", input=question)
+check("a response says the same", response.output_text == message.content)
+cited = response.output[-1].content[0].annotations
+check("with citations of files", len(cited) >= 1 and cited[0].type == "file_citation")
+with client.responses.stream(model="dialog/default", input=question) as stream:
+    text = "".join(event.delta for event in stream if event.type == "response.output_text.delta")
+    final = stream.get_final_response()
+check("a streamed response, too", text == message.content == final.output_text)
+
 vectors = client.embeddings.create(model="local/static", input=["hot tea", "a hot cup of tea", "tax law"])
 similarity = lambda a, b: sum(x * y for x, y in zip(a, b))
 a, b, c = (item.embedding for item in vectors.data)

@@ -7,6 +7,7 @@ mod dialects;
 mod dialog;
 mod dialogs;
 mod disconnect;
+mod doors;
 mod knowledge;
 mod limits;
 mod local_model;

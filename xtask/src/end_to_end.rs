@@ -1,4 +1,5 @@
-//! The end-to-end check: the release binary as a user runs it, asked with the official `openai` Python client.
+//! The end-to-end check: the release binary as a user runs it, asked with the official Python clients `openai` and
+//! `anthropic`.
 
 use std::fs;
 use std::io::{BufRead, BufReader};
@@ -10,8 +11,8 @@ use anyhow::{Context, Result, ensure};
 
 use crate::run;
 
-/// The client that is checked against. A newer one is tried when this is raised.
-const OPENAI_CLIENT: &str = "openai>=2,<4";
+/// The clients that are checked against. Newer ones are tried when these are raised.
+const CLIENTS: [&str; 2] = ["openai>=2,<4", "anthropic>=1,<3"];
 
 /// The goals of docs/evidence/first-run.md. They are printed, not enforced: the machine that runs this may be busy.
 const START_GOAL: Duration = Duration::from_millis(300);
@@ -20,7 +21,7 @@ const IDLE_GOAL_MB: u64 = 120;
 /// Builds the binary, starts it on an empty data directory, asks it, stops it, and starts it once more.
 pub(crate) fn run() -> Result<()> {
     run::cargo(&["build", "--release", "--locked", "--package", "api-server"])?;
-    let python = python_with_client()?;
+    let python = python_with_clients()?;
     let data = run::target_dir().join("end-to-end-data");
     if data.exists() {
         fs::remove_dir_all(&data)?;
@@ -29,6 +30,8 @@ pub(crate) fn run() -> Result<()> {
     let first = Server::start(&data)?;
     println!("first start, docs ingested: ready after {:?}", first.ready_after);
     run::command(Command::new(&python).arg("tests/end_to_end/openai_client.py").arg(&first.url))?;
+    let anthropic = ["tests/end_to_end/anthropic_client.py", &first.url];
+    run::command(Command::new(&python).args(anthropic))?;
     first.stop()?;
 
     let second = Server::start(&data)?;
@@ -47,16 +50,16 @@ pub(crate) fn run() -> Result<()> {
     Ok(())
 }
 
-/// A Python with the client, in an environment of its own below the target directory.
-fn python_with_client() -> Result<PathBuf> {
+/// A Python with the clients, in an environment of its own below the target directory.
+fn python_with_clients() -> Result<PathBuf> {
     let environment = run::target_dir().join("end-to-end-python");
     let python = environment.join("bin/python");
     if !python.exists() {
         run::command(Command::new("python3").args(["-m", "venv"]).arg(&environment))
             .context("the end-to-end check needs Python 3.9 or newer with venv")?;
     }
-    let pip = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", OPENAI_CLIENT];
-    run::command(Command::new(&python).args(pip))?;
+    let pip = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check"];
+    run::command(Command::new(&python).args(pip).args(CLIENTS))?;
     Ok(python)
 }
 

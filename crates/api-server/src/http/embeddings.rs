@@ -11,7 +11,7 @@ use llm_core::{ErrorKind, ModelError, ModelKind, Operation};
 use llm_providers::openai::server::{embeddings_body, parse_embedding_request};
 
 use super::cache::Caching;
-use super::{Failure, chat};
+use super::{Failure, answer};
 use crate::app::App;
 
 const OPERATION: Operation = Operation::Embed;
@@ -23,7 +23,7 @@ pub(super) async fn create(
     body: Result<Bytes, BytesRejection>,
 ) -> Result<Response, Failure> {
     let caching = Caching::of(&headers, &app.config.cache, ModelKind::Embedding)?;
-    let body = chat::read(body)?;
+    let body = answer::read(body)?;
     let incoming = app.on_thread(OPERATION, move || parse_embedding_request(&body)).await??;
     let name = incoming.request.model.clone();
     let response = caching.bundle(&app.bundle).embed(incoming.request).await?;

@@ -4,6 +4,7 @@ use axum::Json;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use llm_core::{ModelError, Retry, RetryHint};
+use llm_providers::anthropic::server as anthropic;
 use llm_providers::openai::RequestError;
 use llm_providers::openai::server::{error_body, error_status, request_error_body};
 use serde_json::{Value, json};
@@ -81,6 +82,46 @@ impl From<ModelError> for Failure {
         };
         let status = status.unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         Self { status, body: error_body(&error), retry_after }
+    }
+}
+
+/// A refused or failed request of `/v1/messages`, in the Anthropic dialect.
+#[derive(Debug)]
+pub(super) struct AnthropicFailure(Failure);
+
+impl From<Failure> for AnthropicFailure {
+    /// Takes over the status and the message.
+    fn from(failure: Failure) -> Self {
+        let message = failure.body.pointer("/error/message").cloned().unwrap_or_default();
+        let kind = match failure.status {
+            StatusCode::SERVICE_UNAVAILABLE => "overloaded_error",
+            status if status.is_client_error() => "invalid_request_error",
+            _ => "api_error",
+        };
+        let error = json!({ "type": kind, "message": message });
+        Self(Failure { body: json!({ "type": "error", "error": error }), ..failure })
+    }
+}
+
+impl From<RequestError> for AnthropicFailure {
+    fn from(error: RequestError) -> Self {
+        let body = anthropic::request_error_body(&error);
+        Self(Failure { status: StatusCode::BAD_REQUEST, body, retry_after: None })
+    }
+}
+
+impl From<ModelError> for AnthropicFailure {
+    fn from(error: ModelError) -> Self {
+        let status = StatusCode::from_u16(anthropic::error_status(error.kind()));
+        let status = status.unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let body = anthropic::error_body(&error);
+        Self(Failure { status, body, ..Failure::from(error) })
+    }
+}
+
+impl IntoResponse for AnthropicFailure {
+    fn into_response(self) -> Response {
+        self.0.into()
     }
 }
 

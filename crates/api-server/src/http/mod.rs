@@ -1,5 +1,6 @@
 //! The HTTP surfaces.
 
+mod answer;
 mod cache;
 mod chat;
 mod connections;
@@ -7,11 +8,14 @@ mod conversations;
 mod embeddings;
 mod failure;
 mod knowledge;
+mod messages;
 mod models;
 mod observe;
 mod operations;
 mod page;
 mod problem;
+mod rerank;
+mod responses;
 mod search;
 mod sse;
 mod trace;
@@ -37,11 +41,18 @@ pub(crate) fn router(app: Arc<App>) -> Router {
     let limit = app.config.server.max_body_bytes;
     let openai = Router::new()
         .route("/v1/chat/completions", post(chat::completions))
+        .route("/v1/responses", post(responses::create))
         .route("/v1/embeddings", post(embeddings::create))
+        .route("/v1/rerank", post(rerank::create))
         .route("/v1/models", get(models::list))
         .route("/v1/models/{*id}", get(models::one))
         .layer(DefaultBodyLimit::max(limit))
         .layer(from_fn_with_state(app.clone(), observe::admit));
+    let anthropic = Router::new()
+        .route("/v1/messages", post(messages::create))
+        .route("/v1/messages/count_tokens", post(messages::count_tokens))
+        .layer(DefaultBodyLimit::max(limit))
+        .layer(from_fn_with_state(app.clone(), observe::admit_anthropic));
     let native = Router::new()
         .merge(knowledge::routes())
         .merge(conversations::routes())
@@ -60,6 +71,7 @@ pub(crate) fn router(app: Arc<App>) -> Router {
         .layer(from_fn(page::security_headers));
     Router::new()
         .merge(openai)
+        .merge(anthropic)
         .merge(native)
         .merge(operations)
         .merge(pages)

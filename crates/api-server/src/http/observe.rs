@@ -12,6 +12,7 @@ use service_guards::{HeldBody, Hold};
 use uuid::Uuid;
 
 use super::Failure;
+use super::failure::AnthropicFailure;
 use crate::app::App;
 
 const REQUEST_ID: &str = "x-request-id";
@@ -45,6 +46,18 @@ pub(super) async fn admit(State(app): State<Arc<App>>, request: Request, next: N
     match app.in_flight.try_enter() {
         Ok(permit) => hold(next.run(request).await, permit),
         Err(_) => Failure::busy().into_response(),
+    }
+}
+
+/// The same, refused in the Anthropic dialect.
+pub(super) async fn admit_anthropic(
+    State(app): State<Arc<App>>,
+    request: Request,
+    next: Next,
+) -> Response {
+    match app.in_flight.try_enter() {
+        Ok(permit) => hold(next.run(request).await, permit),
+        Err(_) => AnthropicFailure::from(Failure::busy()).into_response(),
     }
 }
 

@@ -16,10 +16,10 @@ const QUIET: Duration = Duration::from_secs(15);
 /// Events that are ready together leave in one write, up to so many.
 const COALESCE: usize = 64;
 
-/// An event with a number and a name. Neither holds a line break.
+/// An event with a name, and a number where events can be asked for again. Nothing of it holds a line break.
 #[derive(Debug)]
 pub(super) struct NamedEvent {
-    pub(super) id: u64,
+    pub(super) id: Option<u64>,
     pub(super) name: &'static str,
     pub(super) data: String,
 }
@@ -30,7 +30,7 @@ pub(super) fn response(texts: impl Stream<Item = String> + Send + 'static) -> Re
     of_writes(texts.ready_chunks(COALESCE).map(|texts| frame(&texts)))
 }
 
-/// The same of events with `id:` and `event:`. When none comes for a while, a comment keeps the connection open.
+/// The same of events with `event:`, and `id:` where they have one. When none comes for a while, a comment keeps the connection open.
 pub(super) fn named(events: impl Stream<Item = NamedEvent> + Send + 'static) -> Response {
     let writes = events.ready_chunks(COALESCE).map(|events| named_frame(&events));
     let alive = stream! {
@@ -62,7 +62,10 @@ fn named_frame(events: &[NamedEvent]) -> Bytes {
     let mut bytes = BytesMut::with_capacity(length);
     for NamedEvent { id, name, data } in events {
         // Writing to memory does not fail.
-        let _ = write!(bytes, "id: {id}\nevent: {name}\ndata: {data}\n\n");
+        if let Some(id) = id {
+            let _ = writeln!(bytes, "id: {id}");
+        }
+        let _ = write!(bytes, "event: {name}\ndata: {data}\n\n");
     }
     bytes.freeze()
 }

@@ -59,7 +59,7 @@ fn named(numbered: &NumberedEvent) -> NamedEvent {
         Err(failure) => ("error", serde_json::to_string(failure)),
     };
     // All of it is plain data, with texts as keys.
-    NamedEvent { id: numbered.id, name, data: data.unwrap_or_default() }
+    NamedEvent { id: Some(numbered.id), name, data: data.unwrap_or_default() }
 }
 
 fn name(event: &DialogEvent) -> &'static str {

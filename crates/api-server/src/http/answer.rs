@@ -1,0 +1,148 @@
+//! What the doors of `/v1` have in common: asking a model or a dialog, and writing events as they come.
+
+use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use async_stream::stream;
+use axum::extract::rejection::BytesRejection;
+use bytes::Bytes;
+use futures::{Stream, StreamExt};
+use llm_bundle::Bundle;
+use llm_bundle::tools::{ToolSet, as_chat};
+use llm_core::{
+    ChatEvent, ChatReply, ChatRequest, ChatResponse, ErrorKind, ModelError, Operation, Warning,
+};
+use tokio_util::sync::CancellationToken;
+
+use super::Failure;
+use super::sse::NamedEvent;
+use crate::app::App;
+use crate::dialogs::{self, Choice};
+
+/// A body that is larger than this is parsed on a thread of its own.
+const PARSE_INLINE: usize = 128 << 10;
+
+/// Reads a body with `parse`, away from the runtime where it is large.
+pub(super) async fn parsed<T: Send + 'static, E: Send + 'static>(
+    app: &App,
+    body: Bytes,
+    parse: impl FnOnce(&[u8]) -> Result<T, E> + Send + 'static,
+) -> Result<Result<T, E>, ModelError> {
+    match body.len() > PARSE_INLINE {
+        true => app.on_thread(Operation::Chat, move || parse(&body)).await,
+        false => Ok(parse(&body)),
+    }
+}
+
+/// Seconds since the epoch.
+pub(super) fn created() -> i64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |age| age.as_secs() as i64)
+}
+
+/// The bytes of a body, or why they are not there.
+pub(super) fn read(body: Result<Bytes, BytesRejection>) -> Result<Bytes, Failure> {
+    body.map_err(|rejection| Failure::unreadable_body(rejection.status(), &rejection.body_text()))
+}
+
+/// Asks the dialog or model that the request names, for events.
+pub(super) async fn ask_streamed(
+    app: Arc<App>,
+    bundle: &Bundle,
+    mut request: ChatRequest,
+) -> Result<ChatReply, ModelError> {
+    let tools = tools(&app, &mut request).await?;
+    match (dialogs::named(&request), tools) {
+        (Some(name), _) => {
+            let turn = dialogs::turn(app.clone(), bundle, name, request, Choice::default()).await?;
+            Ok(dialogs::as_chat(app.dialogs.answer(turn)))
+        }
+        (None, Some(tools)) => Ok(as_chat(bundle.with_tools(tools).chat_stream(request))),
+        (None, None) => bundle.chat_stream(request).await,
+    }
+}
+
+/// Asks for the whole answer. A model behind a provider gives it in one piece; a dialog always streams inside.
+pub(super) async fn ask_whole(
+    app: Arc<App>,
+    bundle: &Bundle,
+    mut request: ChatRequest,
+) -> Result<ChatResponse, ModelError> {
+    if dialogs::named(&request).is_some() {
+        return ChatResponse::collect(ask_streamed(app, bundle, request).await?).await;
+    }
+    match tools(&app, &mut request).await? {
+        Some(tools) => Ok(bundle.with_tools(tools).chat(request).await?.response),
+        None => bundle.chat(request).await,
+    }
+}
+
+/// The tools of MCP servers that the request means, taken out of it.
+async fn tools(app: &App, request: &mut ChatRequest) -> Result<Option<ToolSet>, ModelError> {
+    let tools = app.mcp.take(request).await?;
+    if tools.is_some() && dialogs::named(request).is_some() {
+        let message = "a dialog takes no tools of MCP servers; ask a model";
+        let error = ModelError::new(ErrorKind::InvalidRequest, Operation::Chat, message);
+        return Err(error.with_param("tools"));
+    }
+    Ok(tools)
+}
+
+/// How many events may come before the answer, at most.
+const HEAD_EVENTS: usize = 64;
+
+/// Waits for the first event that shows the answer to be under way, so that a failure before it is a status, and not
+/// an event of a stream that began well. Also tells what was warned of until then.
+pub(super) async fn begun(reply: ChatReply) -> Result<(Vec<Warning>, ChatReply), ModelError> {
+    let is_under_way =
+        |event: &ChatEvent| !matches!(event, ChatEvent::Started(_) | ChatEvent::Warning(_));
+    let reply = reply.read_ahead(HEAD_EVENTS, is_under_way).await?;
+    let warnings = reply.at_hand().filter_map(|event| match event {
+        ChatEvent::Warning(warning) => Some(warning.clone()),
+        _ => None,
+    });
+    Ok((warnings.collect(), reply))
+}
+
+/// Writes the events of a streamed answer in a dialect that names them.
+pub(super) trait EventWriter: Send + 'static {
+    /// What a piece of the answer becomes.
+    fn write(&mut self, event: ChatEvent) -> Vec<NamedEvent>;
+    /// What comes after the last piece.
+    fn end(self) -> Vec<NamedEvent>;
+    /// What ends an answer that fails half-way.
+    fn fail(self, error: &ModelError) -> Vec<NamedEvent>;
+}
+
+/// The answer in a dialect that names its events. A failure half-way, and a server that must stop, end it with an error.
+pub(super) fn written<W: EventWriter>(
+    mut reply: ChatReply,
+    mut writer: W,
+    cut: CancellationToken,
+) -> impl Stream<Item = NamedEvent> + Send {
+    stream! {
+        let last = loop {
+            let event = tokio::select! {
+                biased;
+                event = reply.next() => event,
+                () = cut.cancelled() => Some(Err(stopping())),
+            };
+            match event {
+                Some(Ok(event)) => {
+                    for event in writer.write(event) {
+                        yield event;
+                    }
+                }
+                Some(Err(error)) => break writer.fail(&error),
+                None => break writer.end(),
+            }
+        };
+        for event in last {
+            yield event;
+        }
+    }
+}
+
+pub(super) fn stopping() -> ModelError {
+    let message = "the server is stopping; ask again when it is back";
+    ModelError::new(ErrorKind::Overloaded, Operation::Chat, message)
+}

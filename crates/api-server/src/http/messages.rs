@@ -1,0 +1,86 @@
+//! `POST /v1/messages` and `/v1/messages/count_tokens`: any model, or a dialog, in the Anthropic dialect.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::State;
+use axum::extract::rejection::BytesRejection;
+use axum::http::HeaderMap;
+use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
+use llm_core::{ChatEvent, Hold, ModelError, ModelKind, Operation};
+use llm_providers::anthropic::server::{
+    EventWriter, ReplyHead, WireEvent, count_tokens_body, message_body,
+};
+use llm_providers::anthropic::{parse_count_tokens_request, parse_request};
+use llm_tokens::TokenCounter;
+use serde_json::Value;
+use uuid::Uuid;
+
+use super::answer::{self, ask_streamed, ask_whole, begun, parsed, read};
+use super::cache::Caching;
+use super::failure::AnthropicFailure;
+use super::sse::{self, NamedEvent};
+use super::unsupported;
+use crate::app::App;
+
+/// Answers, streamed or whole.
+pub(super) async fn create(
+    State(app): State<Arc<App>>,
+    headers: HeaderMap,
+    body: Result<Bytes, BytesRejection>,
+) -> Result<Response, AnthropicFailure> {
+    let unsupported = unsupported::choice(&headers, app.config.server.unsupported)?;
+    let caching = Caching::of(&headers, &app.config.cache, ModelKind::Chat)?;
+    let bundle = caching.bundle(&app.bundle);
+    let mut request = parsed(&app, read(body)?, parse_request).await??;
+    request.unsupported = unsupported;
+    let head =
+        ReplyHead { id: format!("msg_{}", Uuid::new_v4().simple()), model: request.model.clone() };
+    if !request.stream {
+        let response = ask_whole(app, &bundle, request).await?;
+        let mut whole = Json(message_body(&response, &head)).into_response();
+        unsupported::announce(whole.headers_mut(), &response.warnings);
+        caching.announce(whole.headers_mut());
+        return Ok(whole);
+    }
+    let reply = ask_streamed(app.clone(), &bundle, request).await?;
+    let (warnings, reply) = begun(reply).await?;
+    let reply = reply.hold(app.metrics.live_stream());
+    let writer = Writer(EventWriter::new(head));
+    let mut stream = sse::named(answer::written(reply, writer, app.shutdown.cut.clone()));
+    unsupported::announce(stream.headers_mut(), &warnings);
+    caching.announce(stream.headers_mut());
+    Ok(stream)
+}
+
+/// Estimates the tokens of a request; nobody is asked.
+pub(super) async fn count_tokens(
+    State(app): State<Arc<App>>,
+    body: Result<Bytes, BytesRejection>,
+) -> Result<Json<Value>, AnthropicFailure> {
+    let request = parsed(&app, read(body)?, parse_count_tokens_request).await??;
+    let count = move || TokenCounter::estimating().count_request(&request);
+    let count = app.on_thread(Operation::CountTokens, count).await?;
+    Ok(Json(count_tokens_body(u64::from(count.tokens))))
+}
+
+struct Writer(EventWriter);
+
+impl answer::EventWriter for Writer {
+    fn write(&mut self, event: ChatEvent) -> Vec<NamedEvent> {
+        self.0.events(event).into_iter().map(named).collect()
+    }
+
+    fn end(self) -> Vec<NamedEvent> {
+        self.0.end().into_iter().map(named).collect()
+    }
+
+    fn fail(self, error: &ModelError) -> Vec<NamedEvent> {
+        vec![named(EventWriter::error(error))]
+    }
+}
+
+fn named(event: WireEvent) -> NamedEvent {
+    NamedEvent { id: None, name: event.name, data: event.data }
+}

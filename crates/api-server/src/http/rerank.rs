@@ -1,0 +1,85 @@
+//! `POST /v1/rerank`, in the shape that Jina and Cohere share.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::State;
+use axum::extract::rejection::JsonRejection;
+use llm_core::{ErrorKind, ModelError, Operation, RerankRequest};
+use serde::Deserialize;
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+use super::Failure;
+use crate::app::App;
+
+/// Documents of one request.
+const MOST_DOCUMENTS: usize = 10_000;
+
+/// What to order, and for what.
+#[derive(Debug, Deserialize)]
+pub(super) struct Asked {
+    #[serde(default)]
+    model: String,
+    query: String,
+    documents: Vec<Document>,
+    #[serde(default, alias = "top_k")]
+    top_n: Option<usize>,
+    #[serde(default)]
+    return_documents: bool,
+}
+
+/// A document: its text, bare or wrapped.
+#[derive(Debug, Deserialize)]
+#[serde(untagged)]
+enum Document {
+    Bare(String),
+    Wrapped { text: String },
+}
+
+/// Scores documents for a question, the best first.
+pub(super) async fn create(
+    State(app): State<Arc<App>>,
+    asked: Result<Json<Asked>, JsonRejection>,
+) -> Result<Json<Value>, Failure> {
+    let Json(asked) = asked.map_err(|rejection| Failure::invalid(&rejection.body_text()))?;
+    if asked.documents.len() > MOST_DOCUMENTS {
+        return Err(Failure::invalid(&format!("`documents` are {MOST_DOCUMENTS} at most")));
+    }
+    let documents: Vec<String> = asked
+        .documents
+        .into_iter()
+        .map(|document| match document {
+            Document::Bare(text) | Document::Wrapped { text } => text,
+        })
+        .collect();
+    let request = RerankRequest {
+        model: asked.model.clone(),
+        query: asked.query,
+        documents: documents.clone(),
+        top: asked.top_n,
+        ..RerankRequest::default()
+    };
+    let response = app.bundle.rerank(request).await?;
+    let mut results = Vec::new();
+    for ranked in &response.results {
+        let mut result = json!({ "index": ranked.index, "relevance_score": ranked.relevance.unwrap_or(ranked.score) });
+        if asked.return_documents {
+            let text = documents.get(ranked.index).ok_or_else(unknown)?;
+            result["document"] = json!({ "text": text });
+        }
+        results.push(result);
+    }
+    Ok(Json(json!({
+        "id": Uuid::new_v4(),
+        "object": "list",
+        "model": asked.model,
+        "results": results,
+        "usage": { "total_tokens": response.usage.total_tokens().unwrap_or(0) },
+    })))
+}
+
+fn unknown() -> ModelError {
+    let message = "the model ranked a document that it was not given";
+    ModelError::new(ErrorKind::Malformed, Operation::Rerank, message)
+}

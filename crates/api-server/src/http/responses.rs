@@ -1,0 +1,93 @@
+//! `POST /v1/responses`: any model, or a dialog, in OpenAI's newer dialect. Nothing is stored: who goes on sends all.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::State;
+use axum::extract::rejection::BytesRejection;
+use axum::http::HeaderMap;
+use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
+use llm_core::{ChatEvent, ErrorKind, Extra, Hold, ModelError, ModelKind, Operation};
+use llm_providers::openai::responses::parse_request;
+use llm_providers::openai::responses::server::{
+    EventWriter, ResponseHead, ServerEvent, response_body,
+};
+use serde_json::Value;
+use uuid::Uuid;
+
+use super::answer::{self, ask_streamed, ask_whole, begun, created, parsed, read};
+use super::cache::Caching;
+use super::sse::{self, NamedEvent};
+use super::{Failure, unsupported};
+use crate::app::App;
+
+/// Answers, streamed or whole.
+pub(super) async fn create(
+    State(app): State<Arc<App>>,
+    headers: HeaderMap,
+    body: Result<Bytes, BytesRejection>,
+) -> Result<Response, Failure> {
+    let unsupported = unsupported::choice(&headers, app.config.server.unsupported)?;
+    let caching = Caching::of(&headers, &app.config.cache, ModelKind::Chat)?;
+    let bundle = caching.bundle(&app.bundle);
+    let mut incoming = parsed(&app, read(body)?, parse_request).await??;
+    refuse_state(&incoming.take_own_fields())?;
+    let mut request = incoming.request;
+    request.unsupported = unsupported;
+    let head = ResponseHead {
+        id: format!("resp_{}", Uuid::new_v4().simple()),
+        model: request.model.clone(),
+        created: created(),
+        echo: incoming.echo,
+    };
+    if !request.stream {
+        let response = ask_whole(app, &bundle, request).await?;
+        let mut whole = Json(response_body(&response, &head)).into_response();
+        unsupported::announce(whole.headers_mut(), &response.warnings);
+        caching.announce(whole.headers_mut());
+        return Ok(whole);
+    }
+    let reply = ask_streamed(app.clone(), &bundle, request).await?;
+    let (warnings, reply) = begun(reply).await?;
+    let reply = reply.hold(app.metrics.live_stream());
+    let writer = Writer(EventWriter::new(head));
+    let mut stream = sse::named(answer::written(reply, writer, app.shutdown.cut.clone()));
+    unsupported::announce(stream.headers_mut(), &warnings);
+    caching.announce(stream.headers_mut());
+    Ok(stream)
+}
+
+/// Refuses what would need an earlier response, or somebody who works on after the answer.
+fn refuse_state(own: &Extra) -> Result<(), ModelError> {
+    let asks = |name: &&str| {
+        own.get(*name).is_some_and(|value| !matches!(value, Value::Null | Value::Bool(false)))
+    };
+    let fields = ["previous_response_id", "conversation", "prompt", "background"];
+    let Some(field) = fields.into_iter().find(asks) else { return Ok(()) };
+    let message = format!(
+        "`{field}` is not supported: responses are not stored; send the whole conversation as `input`"
+    );
+    let error = ModelError::new(ErrorKind::InvalidRequest, Operation::Chat, message);
+    Err(error.with_param(field))
+}
+
+struct Writer(EventWriter);
+
+impl answer::EventWriter for Writer {
+    fn write(&mut self, event: ChatEvent) -> Vec<NamedEvent> {
+        self.0.push(event).into_iter().map(named).collect()
+    }
+
+    fn end(self) -> Vec<NamedEvent> {
+        self.0.end().into_iter().map(named).collect()
+    }
+
+    fn fail(self, error: &ModelError) -> Vec<NamedEvent> {
+        self.0.fail(error).into_iter().map(named).collect()
+    }
+}
+
+fn named(event: ServerEvent) -> NamedEvent {
+    NamedEvent { id: None, name: event.name, data: event.data }
+}
