@@ -270,7 +270,7 @@ impl App {
 }
 
 /// The provider's default model, or the first of its list that seems to talk.
-async fn first_chat_model(provider: &Provider) -> Result<String, ModelError> {
+pub(crate) async fn first_chat_model(provider: &Provider) -> Result<String, ModelError> {
     if let Some(model) = &provider.default_model {
         return Ok(format!("{}/{model}", provider.name));
     }

@@ -38,6 +38,8 @@ pub enum Command {
     Search(SearchArgs),
     /// List the models that can be reached
     Models(ModelsArgs),
+    /// Read the configuration, and ask each provider for one cheap answer
+    Check(CheckArgs),
     /// Show what model calls consumed and cost
     Usage(UsageArgs),
     /// Copy the documents, with everything made of them, into one file, also while a server runs
@@ -235,6 +237,17 @@ pub struct ModelsArgs {
     pub json: bool,
 }
 
+/// `check`
+#[derive(Args, Clone, Debug)]
+pub struct CheckArgs {
+    #[allow(missing_docs)]
+    #[command(flatten)]
+    pub common: CommonArgs,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
 /// `usage`
 #[derive(Args, Clone, Debug)]
 pub struct UsageArgs {
@@ -305,6 +318,7 @@ impl Command {
             Command::Reembed(args) => args.common.clone(),
             Command::Search(args) => args.common.clone(),
             Command::Models(args) => args.common.clone(),
+            Command::Check(args) => args.common.clone(),
             Command::Usage(args) => args.common.clone(),
             Command::Backup(args) => args.common.clone(),
             Command::Restore(args) => args.common.clone(),

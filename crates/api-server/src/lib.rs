@@ -103,6 +103,7 @@ async fn execute(
         Command::Reembed(args) => commands::reembed(args, config, environment).await,
         Command::Search(args) => commands::search(args, config, environment).await,
         Command::Models(args) => commands::models(args, config, environment).await,
+        Command::Check(args) => commands::check(args, config, environment).await,
         Command::Usage(args) => commands::usage(args, config),
         Command::Backup(args) => commands::backup(args, &config),
         Command::Restore(args) => commands::restore(args, &config),

@@ -100,6 +100,31 @@ fn what_was_consumed_is_shown() {
     check(&desk, &["usage", "--since", "7"], 2, "write a number and s, m, h, d or w");
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn providers_are_checked() {
+    let desk = Desk::new(&[]);
+    assert_eq!(
+        text(&desk.run(&["check"]).stdout).lines().last(),
+        Some("no provider is set up; questions are answered by local/extractive, which quotes")
+    );
+    let upstream = testkit::FakeUpstream::start().await.unwrap();
+    upstream.for_model("good", testkit::Behaviour::text("ready"));
+    upstream.for_model("bad", testkit::Behaviour::status(401));
+    let provider = |name: &str| {
+        let url = upstream.base_url();
+        format!(
+            "[[provider]]\nname = \"{name}\"\nbase_url = \"{url}\"\ndefault_model = \"{name}\"\n"
+        )
+    };
+    fs::write(desk.folder.path().join("colloquy.toml"), provider("good") + &provider("bad"))
+        .unwrap();
+    let output = tokio::task::spawn_blocking(move || desk.run(&["check"])).await.unwrap();
+    let said = text(&output.stdout);
+    assert_eq!(output.status.code(), Some(1), "{said}{}", text(&output.stderr));
+    assert!(said.contains("good/good answered in "), "{said}");
+    assert!(said.contains("bad did not answer: chat request to bad/bad failed"), "{said}");
+}
+
 /// A PDF of one line per page.
 fn pdf(pages: &[&str]) -> Vec<u8> {
     let kids: Vec<String> = (0..pages.len()).map(|page| format!("{} 0 R", 4 + 2 * page)).collect();

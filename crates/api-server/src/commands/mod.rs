@@ -3,6 +3,7 @@
 mod answer_text;
 mod ask;
 mod backup;
+mod check;
 mod ingest;
 mod models;
 mod progress;
@@ -13,6 +14,7 @@ mod usage;
 
 pub(crate) use ask::ask;
 pub(crate) use backup::{backup, restore};
+pub(crate) use check::check;
 pub(crate) use ingest::ingest;
 pub(crate) use models::models;
 pub(crate) use reembed::reembed;
