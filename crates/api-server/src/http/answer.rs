@@ -4,18 +4,24 @@ use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use async_stream::stream;
+use axum::Json;
 use axum::extract::rejection::BytesRejection;
+use axum::http::HeaderMap;
+use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use futures::{Stream, StreamExt};
 use llm_bundle::Bundle;
 use llm_bundle::tools::{ToolSet, as_chat};
 use llm_core::{
-    ChatEvent, ChatReply, ChatRequest, ChatResponse, ErrorKind, ModelError, Operation, Warning,
+    ChatEvent, ChatReply, ChatRequest, ChatResponse, ErrorKind, Hold, ModelError, ModelKind,
+    Operation, Unsupported, Warning,
 };
+use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
-use super::Failure;
+use super::cache::Caching;
 use super::sse::NamedEvent;
+use super::{Failure, unsupported};
 use crate::app::App;
 use crate::dialogs::{self, Choice};
 
@@ -34,6 +40,63 @@ pub(super) async fn parsed<T: Send + 'static, E: Send + 'static>(
     }
 }
 
+/// One request of a chat, and what its headers say of it.
+pub(super) struct Call {
+    app: Arc<App>,
+    bundle: Bundle,
+    caching: Caching,
+    unsupported: Unsupported,
+}
+
+impl Call {
+    /// As the headers say, else as is configured.
+    ///
+    /// # Errors
+    /// A header that holds another word than it takes.
+    pub(super) fn new(app: Arc<App>, headers: &HeaderMap) -> Result<Self, Failure> {
+        let unsupported = unsupported::choice(headers, app.config.server.unsupported)?;
+        let caching = Caching::of(headers, &app.config.cache, ModelKind::Chat)?;
+        let bundle = caching.bundle(&app.bundle);
+        Ok(Self { app, bundle, caching, unsupported })
+    }
+
+    /// The whole answer, as `body` writes it.
+    ///
+    /// # Errors
+    /// As the model's, or the dialog's.
+    pub(super) async fn whole(
+        self,
+        mut request: ChatRequest,
+        body: impl FnOnce(&ChatResponse) -> Value,
+    ) -> Result<Response, ModelError> {
+        request.unsupported = self.unsupported;
+        let response = ask_whole(self.app, &self.bundle, request).await?;
+        let mut whole = Json(body(&response)).into_response();
+        unsupported::announce(whole.headers_mut(), &response.warnings);
+        self.caching.announce(whole.headers_mut());
+        Ok(whole)
+    }
+
+    /// The answer as it comes, as `write` makes a response of it. Who holds it back ends with the token.
+    ///
+    /// # Errors
+    /// As the model's, or the dialog's, until the answer is under way.
+    pub(super) async fn streamed(
+        self,
+        mut request: ChatRequest,
+        write: impl FnOnce(ChatReply, CancellationToken) -> Response,
+    ) -> Result<Response, ModelError> {
+        request.unsupported = self.unsupported;
+        let reply = ask_streamed(self.app.clone(), &self.bundle, request).await?;
+        let (warnings, reply) = begun(reply).await?;
+        let reply = reply.hold(self.app.metrics.live_stream());
+        let mut stream = write(reply, self.app.shutdown.cut.clone());
+        unsupported::announce(stream.headers_mut(), &warnings);
+        self.caching.announce(stream.headers_mut());
+        Ok(stream)
+    }
+}
+
 /// Seconds since the epoch.
 pub(super) fn created() -> i64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |age| age.as_secs() as i64)
@@ -45,7 +108,7 @@ pub(super) fn read(body: Result<Bytes, BytesRejection>) -> Result<Bytes, Failure
 }
 
 /// Asks the dialog or model that the request names, for events.
-pub(super) async fn ask_streamed(
+async fn ask_streamed(
     app: Arc<App>,
     bundle: &Bundle,
     mut request: ChatRequest,
@@ -62,7 +125,7 @@ pub(super) async fn ask_streamed(
 }
 
 /// Asks for the whole answer. A model behind a provider gives it in one piece; a dialog always streams inside.
-pub(super) async fn ask_whole(
+async fn ask_whole(
     app: Arc<App>,
     bundle: &Bundle,
     mut request: ChatRequest,
@@ -92,7 +155,7 @@ const HEAD_EVENTS: usize = 64;
 
 /// Waits for the first event that shows the answer to be under way, so that a failure before it is a status, and not
 /// an event of a stream that began well. Also tells what was warned of until then.
-pub(super) async fn begun(reply: ChatReply) -> Result<(Vec<Warning>, ChatReply), ModelError> {
+async fn begun(reply: ChatReply) -> Result<(Vec<Warning>, ChatReply), ModelError> {
     let is_under_way =
         |event: &ChatEvent| !matches!(event, ChatEvent::Started(_) | ChatEvent::Warning(_));
     let reply = reply.read_ahead(HEAD_EVENTS, is_under_way).await?;

@@ -3,22 +3,20 @@
 use std::sync::Arc;
 
 use async_stream::stream;
-use axum::Json;
 use axum::extract::State;
 use axum::extract::rejection::BytesRejection;
 use axum::http::HeaderMap;
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
 use bytes::Bytes;
 use futures::{Stream, StreamExt};
-use llm_core::{ChatReply, Hold, ModelKind};
+use llm_core::ChatReply;
 use llm_providers::openai::chat::parse_request;
 use llm_providers::openai::server::{ChunkWriter, ReplyHead, chat_body, error_body};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-use super::answer::{ask_streamed, ask_whole, begun, created, parsed, read, stopping};
-use super::cache::Caching;
-use super::{Failure, sse, unsupported};
+use super::answer::{Call, created, parsed, read, stopping};
+use super::{Failure, sse};
 use crate::app::App;
 
 /// Answers, streamed or whole.
@@ -27,34 +25,22 @@ pub(super) async fn completions(
     headers: HeaderMap,
     body: Result<Bytes, BytesRejection>,
 ) -> Result<Response, Failure> {
-    let unsupported = unsupported::choice(&headers, app.config.server.unsupported)?;
-    let caching = Caching::of(&headers, &app.config.cache, ModelKind::Chat)?;
-    let bundle = caching.bundle(&app.bundle);
-    let body = read(body)?;
-    let mut incoming = parsed(&app, body, parse_request).await??;
-    incoming.request.unsupported = unsupported;
-    let model = incoming.request.model.clone();
-    let streamed = incoming.request.stream;
+    let call = Call::new(app.clone(), &headers)?;
+    let incoming = parsed(&app, read(body)?, parse_request).await??;
+    let request = incoming.request;
     let head = ReplyHead {
         id: format!("chatcmpl-{}", Uuid::new_v4().simple()),
-        model,
+        model: request.model.clone(),
         created: created(),
     };
-    if !streamed {
-        let response = ask_whole(app, &bundle, incoming.request).await?;
-        let mut whole = Json(chat_body(&response, &head)).into_response();
-        unsupported::announce(whole.headers_mut(), &response.warnings);
-        caching.announce(whole.headers_mut());
-        return Ok(whole);
-    }
-    let reply = ask_streamed(app.clone(), &bundle, incoming.request).await?;
-    let (warnings, reply) = begun(reply).await?;
-    let reply = reply.hold(app.metrics.live_stream());
-    let writer = ChunkWriter::new(head, incoming.include_usage);
-    let mut stream = sse::response(chunks(reply, writer, app.shutdown.cut.clone()));
-    unsupported::announce(stream.headers_mut(), &warnings);
-    caching.announce(stream.headers_mut());
-    Ok(stream)
+    let answered = match request.stream {
+        true => {
+            let writer = ChunkWriter::new(head, incoming.include_usage);
+            call.streamed(request, |reply, cut| sse::response(chunks(reply, writer, cut))).await
+        }
+        false => call.whole(request, |response| chat_body(response, &head)).await,
+    };
+    Ok(answered?)
 }
 
 /// The texts of the events. A failure half-way, and a server that must stop, end it with an error.

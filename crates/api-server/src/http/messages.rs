@@ -6,9 +6,9 @@ use axum::Json;
 use axum::extract::State;
 use axum::extract::rejection::BytesRejection;
 use axum::http::HeaderMap;
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
 use bytes::Bytes;
-use llm_core::{ChatEvent, Hold, ModelError, ModelKind, Operation};
+use llm_core::{ChatEvent, ModelError, Operation};
 use llm_providers::anthropic::server::{
     EventWriter, ReplyHead, WireEvent, count_tokens_body, message_body,
 };
@@ -17,11 +17,9 @@ use llm_tokens::TokenCounter;
 use serde_json::Value;
 use uuid::Uuid;
 
-use super::answer::{self, ask_streamed, ask_whole, begun, parsed, read};
-use super::cache::Caching;
+use super::answer::{self, Call, parsed, read, written};
 use super::failure::AnthropicFailure;
 use super::sse::{self, NamedEvent};
-use super::unsupported;
 use crate::app::App;
 
 /// Answers, streamed or whole.
@@ -30,28 +28,18 @@ pub(super) async fn create(
     headers: HeaderMap,
     body: Result<Bytes, BytesRejection>,
 ) -> Result<Response, AnthropicFailure> {
-    let unsupported = unsupported::choice(&headers, app.config.server.unsupported)?;
-    let caching = Caching::of(&headers, &app.config.cache, ModelKind::Chat)?;
-    let bundle = caching.bundle(&app.bundle);
-    let mut request = parsed(&app, read(body)?, parse_request).await??;
-    request.unsupported = unsupported;
+    let call = Call::new(app.clone(), &headers)?;
+    let request = parsed(&app, read(body)?, parse_request).await??;
     let head =
         ReplyHead { id: format!("msg_{}", Uuid::new_v4().simple()), model: request.model.clone() };
-    if !request.stream {
-        let response = ask_whole(app, &bundle, request).await?;
-        let mut whole = Json(message_body(&response, &head)).into_response();
-        unsupported::announce(whole.headers_mut(), &response.warnings);
-        caching.announce(whole.headers_mut());
-        return Ok(whole);
-    }
-    let reply = ask_streamed(app.clone(), &bundle, request).await?;
-    let (warnings, reply) = begun(reply).await?;
-    let reply = reply.hold(app.metrics.live_stream());
-    let writer = Writer(EventWriter::new(head));
-    let mut stream = sse::named(answer::written(reply, writer, app.shutdown.cut.clone()));
-    unsupported::announce(stream.headers_mut(), &warnings);
-    caching.announce(stream.headers_mut());
-    Ok(stream)
+    let answered = match request.stream {
+        true => {
+            let writer = Writer(EventWriter::new(head));
+            call.streamed(request, |reply, cut| sse::named(written(reply, writer, cut))).await
+        }
+        false => call.whole(request, |response| message_body(response, &head)).await,
+    };
+    Ok(answered?)
 }
 
 /// Estimates the tokens of a request; nobody is asked.

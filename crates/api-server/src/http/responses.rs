@@ -2,13 +2,12 @@
 
 use std::sync::Arc;
 
-use axum::Json;
 use axum::extract::State;
 use axum::extract::rejection::BytesRejection;
 use axum::http::HeaderMap;
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
 use bytes::Bytes;
-use llm_core::{ChatEvent, ErrorKind, Extra, Hold, ModelError, ModelKind, Operation};
+use llm_core::{ChatEvent, ErrorKind, Extra, ModelError, Operation};
 use llm_providers::openai::responses::parse_request;
 use llm_providers::openai::responses::server::{
     EventWriter, ResponseHead, ServerEvent, response_body,
@@ -16,10 +15,9 @@ use llm_providers::openai::responses::server::{
 use serde_json::Value;
 use uuid::Uuid;
 
-use super::answer::{self, ask_streamed, ask_whole, begun, created, parsed, read};
-use super::cache::Caching;
+use super::Failure;
+use super::answer::{self, Call, created, parsed, read, written};
 use super::sse::{self, NamedEvent};
-use super::{Failure, unsupported};
 use crate::app::App;
 
 /// Answers, streamed or whole.
@@ -28,34 +26,24 @@ pub(super) async fn create(
     headers: HeaderMap,
     body: Result<Bytes, BytesRejection>,
 ) -> Result<Response, Failure> {
-    let unsupported = unsupported::choice(&headers, app.config.server.unsupported)?;
-    let caching = Caching::of(&headers, &app.config.cache, ModelKind::Chat)?;
-    let bundle = caching.bundle(&app.bundle);
+    let call = Call::new(app.clone(), &headers)?;
     let mut incoming = parsed(&app, read(body)?, parse_request).await??;
     refuse_state(&incoming.take_own_fields())?;
-    let mut request = incoming.request;
-    request.unsupported = unsupported;
+    let request = incoming.request;
     let head = ResponseHead {
         id: format!("resp_{}", Uuid::new_v4().simple()),
         model: request.model.clone(),
         created: created(),
         echo: incoming.echo,
     };
-    if !request.stream {
-        let response = ask_whole(app, &bundle, request).await?;
-        let mut whole = Json(response_body(&response, &head)).into_response();
-        unsupported::announce(whole.headers_mut(), &response.warnings);
-        caching.announce(whole.headers_mut());
-        return Ok(whole);
-    }
-    let reply = ask_streamed(app.clone(), &bundle, request).await?;
-    let (warnings, reply) = begun(reply).await?;
-    let reply = reply.hold(app.metrics.live_stream());
-    let writer = Writer(EventWriter::new(head));
-    let mut stream = sse::named(answer::written(reply, writer, app.shutdown.cut.clone()));
-    unsupported::announce(stream.headers_mut(), &warnings);
-    caching.announce(stream.headers_mut());
-    Ok(stream)
+    let answered = match request.stream {
+        true => {
+            let writer = Writer(EventWriter::new(head));
+            call.streamed(request, |reply, cut| sse::named(written(reply, writer, cut))).await
+        }
+        false => call.whole(request, |response| response_body(response, &head)).await,
+    };
+    Ok(answered?)
 }
 
 /// Refuses what would need an earlier response, or somebody who works on after the answer.
