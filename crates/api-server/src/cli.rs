@@ -42,7 +42,7 @@ pub enum Command {
     Check(CheckArgs),
     /// Show what model calls consumed and cost
     Usage(UsageArgs),
-    /// Copy the documents, with everything made of them, into one file, also while a server runs
+    /// Copy documents with everything made of them, dialogs and sessions into one file, also while a server runs
     Backup(BackupArgs),
     /// Make the data directory's documents from a backup
     Restore(RestoreArgs),

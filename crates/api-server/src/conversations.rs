@@ -15,6 +15,9 @@ use crate::app::App;
 use crate::attachments::{self, AttachmentError, GivenFile};
 use crate::dialogs::{self, Choice};
 
+/// The longest question, in bytes; what is longer is a file.
+const MOST_QUESTION: usize = 256 << 10;
+
 /// Characters of a title; further ones are cut.
 const MOST_TITLE: usize = 80;
 
@@ -135,6 +138,9 @@ struct Place {
 async fn place(app: &Arc<App>, dialog: &str, asked: &Question) -> Result<Place, AskError> {
     let invalid = |detail: &str| Err(AskError::Invalid(detail.to_owned()));
     let text = asked.question.clone().unwrap_or_default();
+    if text.len() > MOST_QUESTION {
+        return invalid("`question` is too long; send what it is about as an attachment");
+    }
     if let Some(id) = &asked.instead_of {
         if asked.parent.is_some() || asked.session.is_some() {
             return invalid("`instead_of` tells session and parent; leave these out");

@@ -187,6 +187,11 @@ impl Conversations {
         self.0.recent.get(tenant, id)
     }
 
+    /// Ends the turns of a session that are under way where they are.
+    pub fn stop_session(&self, tenant: &TenantId, session: &SessionId) {
+        self.0.recent.stop_session(tenant, session);
+    }
+
     /// Ends all turns where they are, now and later ones; they are still kept.
     pub fn interrupt(&self) {
         self.0.interrupt.cancel();
@@ -291,8 +296,12 @@ impl Conversations {
             if matches!(event, Err(_) | Ok(DialogEvent::Done(_))) {
                 break event;
             }
-            if live.push(event) > self.0.options.most_turn_bytes {
-                live.stop_as(TurnStatus::Interrupted);
+            let is_too_much = live.push(event) > self.0.options.most_turn_bytes;
+            if is_too_much && live.stop_as(TurnStatus::Interrupted) {
+                let message = "the answer ends here: it is longer than any that is kept".to_owned();
+                let warning = Ok(DialogEvent::Warning { message });
+                recorder.take(&warning);
+                live.push(warning);
             }
         };
         recorder.spend(spent(&trail));

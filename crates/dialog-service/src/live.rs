@@ -101,10 +101,11 @@ impl LiveTurn {
         self.log().has_ended
     }
 
-    /// Ends the turn where it is, to be kept as this, unless it was stopped before.
-    pub(crate) fn stop_as(&self, status: TurnStatus) {
-        self.stopped_as.get_or_init(|| status);
+    /// Ends the turn where it is, to be kept as this, unless it was stopped before. Whether it was not.
+    pub(crate) fn stop_as(&self, status: TurnStatus) -> bool {
+        let is_first = self.stopped_as.set(status).is_ok();
         self.stop.cancel();
+        is_first
     }
 
     /// As what a stopped turn is kept: who stops it without a word is the process.

@@ -4,7 +4,7 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use rag_core::{TenantId, TurnId};
+use rag_core::{SessionId, TenantId, TurnId};
 use tokio::time::Instant;
 
 use crate::live::LiveTurn;
@@ -50,6 +50,12 @@ impl RecentTurns {
         let mut known = self.known();
         known.forget(self.limits);
         known.turns.get(id).filter(|turn| turn.tenant == *tenant).cloned()
+    }
+
+    /// Stops the turns of a session.
+    pub(crate) fn stop_session(&self, tenant: &TenantId, session: &SessionId) {
+        let of_session = |turn: &&Arc<LiveTurn>| turn.session == *session && turn.tenant == *tenant;
+        self.known().turns.values().filter(of_session).for_each(|turn| turn.stop());
     }
 
     /// Notes a turn that begins.

@@ -193,7 +193,10 @@ async fn a_turn_that_says_too_much_ends_there() {
     let stage = Stage::new(&[], vec![goes_silent(&[&long, &long, &long])]);
     let talk = stage.conversations(ConversationOptions { most_turn_bytes: 4_000, ..options() });
     let turn = talk.begin(&stage, "t", Follows::Latest).await.unwrap();
-    assert_eq!(lines(&turn, 0).await.last().unwrap(), "done Cancelled cited [] dropped 0");
+    let lines = lines(&turn, 0).await;
+    let warning = "warning the answer ends here: it is longer than any that is kept";
+    assert_eq!(lines.iter().filter(|line| *line == warning).count(), 1);
+    assert_eq!(lines.last().unwrap(), "done Cancelled cited [] dropped 0");
     assert_eq!(talk.kept("t").status, TurnStatus::Interrupted);
 }
 
@@ -202,8 +205,11 @@ async fn a_session_that_is_deleted_meanwhile_stays_deleted() {
     let stage = Stage::new(&[], vec![goes_silent(&["Hm"])]);
     let talk = stage.conversations(options());
     let turn = talk.begin(&stage, "t", Follows::Latest).await.unwrap();
-    assert!(talk.store.delete_session(&TenantId::local(), &session("s").id).unwrap());
-    turn.stop();
+    let session = session("s").id;
+    talk.conversations.stop_session(&"other".parse().unwrap(), &session);
+    assert!(!turn.has_ended(), "it is not theirs");
+    assert!(talk.store.delete_session(&TenantId::local(), &session).unwrap());
+    talk.conversations.stop_session(&TenantId::local(), &session);
     lines(&turn, 0).await;
     assert_eq!(talk.store.turn(&TenantId::local(), &turn.id).unwrap(), None);
 }

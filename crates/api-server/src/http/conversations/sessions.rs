@@ -115,12 +115,13 @@ pub(super) async fn rename(
     renamed.await?.map(Json).ok_or_else(|| missing("session", &asked))
 }
 
-/// Deletes a session with all its turns.
+/// Stops a session's turns, and deletes it with all of them.
 pub(super) async fn delete(
     State(app): State<Arc<App>>,
     Path(asked): Path<String>,
 ) -> Result<StatusCode, Problem> {
     let (tenant, session) = (app.tenant(), id::<SessionId>("session", &asked)?);
+    app.conversations.stop_session(&tenant, &session);
     match with_store(&app, move |store| store.delete_session(&tenant, &session)).await? {
         true => Ok(StatusCode::NO_CONTENT),
         false => Err(missing("session", &asked)),
