@@ -84,24 +84,22 @@ fn input_budget(turn: &Turn) -> usize {
     (context as f32 * FILL) as usize - answer.min((context as f32 * FILL) as usize)
 }
 
+/// The best passages that fit, and the tokens that they take.
 fn fit_passages(
     found: &Arc<[Passage]>,
     count: &TokenCount,
     budget: usize,
 ) -> (Arc<[Passage]>, usize) {
-    let mut used = 0;
-    let fitting = found
-        .iter()
-        .take_while(|passage| {
-            let cost = count(&passage.chunk.text) + count(&passage.location());
-            used += cost + MESSAGE_OVERHEAD;
-            used <= budget
-        })
-        .count();
-    if fitting == found.len() {
-        return (found.clone(), used);
+    let (mut used, mut fitting) = (0, 0);
+    for passage in found.iter() {
+        let cost = count(&passage.chunk.text) + count(&passage.location()) + MESSAGE_OVERHEAD;
+        if used + cost > budget {
+            return (found[..fitting].into(), used);
+        }
+        used += cost;
+        fitting += 1;
     }
-    (found[..fitting].into(), used.min(budget))
+    (found.clone(), used)
 }
 
 /// The latest messages that fit, beginning with a user's.

@@ -95,6 +95,8 @@ struct Flow {
     service: DialogService,
     turn: Turn,
     passages: Arc<[Passage]>,
+    /// What the model is asked with these passages, once it is known.
+    composed: Option<Composed>,
     warnings: Vec<String>,
     usage: Usage,
     finish: FinishReason,
@@ -107,6 +109,7 @@ impl Flow {
             service,
             turn,
             passages: Arc::new([]),
+            composed: None,
             warnings: Vec::new(),
             usage: Usage::default(),
             finish: FinishReason::Stop,
@@ -202,7 +205,9 @@ impl Flow {
         let Evidence { passages, total, warnings } = merged(found, dialog.top);
         self.passages = passages.into();
         self.warnings.extend(warnings);
-        self.passages = self.compose()?.passages;
+        let composed = self.compose()?;
+        self.passages = composed.passages.clone();
+        self.composed = Some(composed);
         self.clock.lap(Stage::Retrieve);
         Ok(DialogEvent::Retrieved { passages: self.passages.clone(), total })
     }
@@ -215,7 +220,8 @@ impl Flow {
 
     /// Asks the model. When the prompt turns out too long, once more with half of the evidence, its numbering kept.
     async fn ask(&mut self) -> Result<ChatReply, DialogError> {
-        let Composed { request, cut, .. } = self.compose()?;
+        let composed = self.composed.take().map_or_else(|| self.compose(), Ok);
+        let Composed { request, cut, .. } = composed?;
         if !cut.is_empty() {
             let warning =
                 format!("too long for the model, so it saw only a part: {}", cut.join(", "));

@@ -6,15 +6,15 @@ mod events;
 mod sessions;
 mod turns;
 
+use std::str::FromStr;
 use std::sync::Arc;
 
-use axum::Router;
-use axum::extract::rejection::JsonRejection;
+use axum::extract::Query;
+use axum::extract::rejection::{JsonRejection, QueryRejection};
 use axum::routing::{get, post};
-use axum::{Json, extract::rejection::QueryRejection};
+use axum::{Json, Router};
 use dialog_service::ConversationError;
 use rag_core::{ConversationStore, InvalidId, StoreError};
-use std::str::FromStr;
 
 use super::problem::Problem;
 use crate::app::App;
@@ -62,8 +62,8 @@ fn body<T>(given: Result<Json<T>, JsonRejection>) -> Result<T, Problem> {
     given.map(|Json(body)| body).map_err(|rejection| Problem::invalid(rejection.body_text()))
 }
 
-fn query<T>(given: Result<axum::extract::Query<T>, QueryRejection>) -> Result<T, Problem> {
-    given.map(|query| query.0).map_err(|rejection| Problem::invalid(rejection.body_text()))
+fn query<T>(given: Result<Query<T>, QueryRejection>) -> Result<T, Problem> {
+    given.map(|Query(query)| query).map_err(|rejection| Problem::invalid(rejection.body_text()))
 }
 
 fn refused(error: ConversationError) -> Problem {
