@@ -247,6 +247,7 @@ impl Conversations {
             ended_at: None,
         };
         let (tenant, most) = (tenant.clone(), self.0.options.most_history);
+        let count = self.0.service.count().clone();
         let (history, saved) = self
             .with_store(move |store| {
                 let parent = match follows {
@@ -260,13 +261,14 @@ impl Conversations {
                     Some(parent) => store.path(&tenant, parent, most)?,
                     None => Vec::new(),
                 };
+                let history: Vec<_> =
+                    history.iter().flat_map(|turn| messages(turn, &count)).collect();
                 let saved = SavedTurn { parent, ..saved };
                 store.begin_turn(&tenant, &saved)?;
                 Ok((history, saved))
             })
             .await?;
-        let count = self.0.service.count();
-        turn.messages.splice(0..0, history.iter().flat_map(|turn| messages(turn, count)));
+        turn.messages.splice(0..0, history);
         Ok((turn, saved))
     }
 
@@ -305,10 +307,11 @@ impl Conversations {
             }
         };
         recorder.spend(spent(&trail));
-        self.keep(&live, saved, &recorder).await;
+        self.keep(&live, saved, recorder).await;
+        // Before the last event is told: who has seen it may ask the next question.
+        drop(place);
         live.end(last);
         drop(ending);
-        drop(place);
     }
 
     /// Waits until nobody has read a turn for too long.
@@ -320,17 +323,21 @@ impl Conversations {
     }
 
     /// Keeps how a turn ended. What fails is told as a warning.
-    async fn keep(&self, live: &LiveTurn, saved: SavedTurn, recorder: &Recorder) {
-        let record = serde_json::to_string(recorder.record());
-        let ended = SavedTurn {
-            status: recorder.status(live.stopped_as()),
-            answer: recorder.answer().to_owned(),
-            record: record.unwrap_or_else(|_| saved.record.clone()),
-            ended_at: Some(now()),
-            ..saved
-        };
-        if let Err(error) = self.with_store(move |store| store.end_turn(&ended)).await {
-            tracing::error!(error = &error as &dyn std::error::Error, turn = %live.id, "a turn was not kept");
+    async fn keep(&self, live: &LiveTurn, saved: SavedTurn, recorder: Recorder) {
+        let stopped_as = live.stopped_as();
+        let kept = self.with_store(move |store| {
+            let record = serde_json::to_string(recorder.record());
+            store.end_turn(&SavedTurn {
+                status: recorder.status(stopped_as),
+                answer: recorder.answer().to_owned(),
+                record: record.unwrap_or_else(|_| saved.record.clone()),
+                ended_at: Some(now()),
+                ..saved
+            })
+        });
+        if let Err(error) = kept.await {
+            let error = &error as &dyn std::error::Error;
+            tracing::error!(error, turn = %live.id, "a turn was not kept");
             let message = "the answer could not be kept; copy what you need of it".to_owned();
             live.push(Ok(DialogEvent::Warning { message }));
         }
