@@ -1,5 +1,6 @@
 //! Spreadsheets: XLSX, XLSB, XLS and ODS. Each sheet is a heading and the tables on it.
 
+mod compound_file;
 mod grid;
 mod number;
 mod regions;
@@ -80,7 +81,10 @@ pub(crate) fn parse(
     match format {
         SpreadsheetFormat::Xlsx => read(Xlsx::open(file)?, limits),
         SpreadsheetFormat::Xlsb => read(Xlsb::open(file)?, limits),
-        SpreadsheetFormat::Xls => read(Xls::open(file)?, limits),
+        SpreadsheetFormat::Xls => {
+            compound_file::check(bytes)?;
+            read(Xls::open(file)?, limits)
+        }
         SpreadsheetFormat::Ods => read(Ods::open(file)?, limits),
     }
 }
