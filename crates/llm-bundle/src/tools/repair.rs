@@ -28,7 +28,11 @@ pub fn repair_json(text: &str) -> Option<Value> {
     if let Ok(value) = serde_json::from_str(text) {
         return Some(value);
     }
-    let inside = text.split_once("```").filter(|(before, _)| !before.contains('{'));
+    // A fence begins a line; within one, it is a part of some text.
+    let begins_line =
+        |before: &str| before.rsplit('\n').next().is_none_or(|line| line.trim().is_empty());
+    let is_fence = |before: &str| begins_line(before) && !before.contains('{');
+    let inside = text.split_once("```").filter(|(before, _)| is_fence(before));
     read_from_bracket(inside.map_or(text, |(_, inside)| inside))
 }
 
@@ -360,6 +364,8 @@ mod tests {
             ("{\"a\": 1}{\"b\": 2}", json!({ "a": 1 })),
             ("[{\"a\": 1}, {\"a\": 2", json!([{ "a": 1 }, { "a": 2 }])),
             ("{\"a\": [1, 2}", json!({ "a": [1, 2] })),
+            ("[[\"```\", [1]]", json!([["```", [1]]])),
+            ("Here: ```{a: 1}```", json!({ "a": 1 })),
             ("{'code': '```py\nprint({})```',}", json!({ "code": "```py\nprint({})```" })),
             ("\u{feff}{\"a\": 1}", json!({ "a": 1 })),
         ] {
