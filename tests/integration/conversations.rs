@@ -403,6 +403,9 @@ async fn files_that_come_along_are_seen_by_the_model() {
     let content = seen(1)["content"].to_string();
     assert!(content.contains("Serve tea at four.") && !content.contains("image"), "{content}");
 
+    whole(&site.client, json!({ "instead_of": first["id"] })).await;
+    assert!(seen(1)["content"].to_string().contains("Serve tea at four."), "asked anew");
+
     for (file, reason) in [
         (json!({ "name": "x.bin", "data": "AAEC" }), "`x.bin` is of a kind that is not read here"),
         (json!({ "name": "x.md", "data": "***" }), "no base64"),

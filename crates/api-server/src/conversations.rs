@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use dialog_service::{ConversationError, Follows, LiveTurn};
+use dialog_service::{Attachment, ConversationError, Follows, LiveTurn, TurnRecord};
 use llm_core::{ChatRequest, Message, ModelError};
 use rag_core::{ConversationStore, DocumentId, SavedTurn, Session, SessionId, StoreError, TurnId};
 use serde::Deserialize;
@@ -100,31 +100,34 @@ pub(crate) async fn ask(
     dialog: String,
     question: Question,
 ) -> Result<Arc<LiveTurn>, AskError> {
-    let Place { session, follows, text } = place(app, &dialog, &question).await?;
+    let Place { session, follows, text, kept } = place(app, &dialog, &question).await?;
     let request = ChatRequest {
         messages: vec![Message::user(&text)],
         max_output_tokens: question.max_output_tokens,
         ..ChatRequest::default()
     };
-    let bundle = app.bundle.clone();
-    let attachments = attachments::read(app, question.attachments).await?;
+    let mut attachments = attachments::read(app, question.attachments).await?;
+    if attachments.is_empty() {
+        attachments = kept;
+    }
     let choice = Choice {
         attachments,
         model: question.model,
         documents: question.documents,
         parameters: question.parameters,
     };
-    let turn = dialogs::turn(app.clone(), &bundle, dialog.clone(), request, choice).await?;
-    let session = match session {
-        Some(session) => session,
-        None => {
-            let session = new_session(app, dialog, &text);
-            let id = session.id.clone();
-            with_store(app, move |store| store.create_session(&session)).await?;
-            id
-        }
-    };
-    Ok(app.conversations.begin(app.tenant(), session, follows, turn).await?)
+    let turn = dialogs::turn(app.clone(), &app.bundle, dialog.clone(), request, choice).await?;
+    if let Some(session) = session {
+        return Ok(app.conversations.begin(app.tenant(), session, follows, turn).await?);
+    }
+    let session = new_session(app, dialog, &text);
+    let (id, tenant) = (session.id.clone(), app.tenant());
+    with_store(app, move |store| store.create_session(&session)).await?;
+    let begun = app.conversations.begin(tenant.clone(), id.clone(), follows, turn).await;
+    if begun.is_err() {
+        with_store(app, move |store| store.delete_session(&tenant, &id)).await?;
+    }
+    Ok(begun?)
 }
 
 /// Where a question stands.
@@ -133,6 +136,8 @@ struct Place {
     session: Option<SessionId>,
     follows: Follows,
     text: String,
+    /// What is kept of the files of the turn that is answered anew.
+    kept: Vec<Attachment>,
 }
 
 async fn place(app: &Arc<App>, dialog: &str, asked: &Question) -> Result<Place, AskError> {
@@ -149,7 +154,9 @@ async fn place(app: &Arc<App>, dialog: &str, asked: &Question) -> Result<Place, 
         check_dialog(app, dialog, other.session.as_str()).await?;
         let follows = other.parent.map_or(Follows::Nothing, Follows::Turn);
         let text = if text.trim().is_empty() { other.question } else { text };
-        return Ok(Place { session: Some(other.session), follows, text });
+        let record: TurnRecord = serde_json::from_str(&other.record).unwrap_or_default();
+        let kept = record.attachments;
+        return Ok(Place { session: Some(other.session), follows, text, kept });
     }
     if text.trim().is_empty() {
         return invalid("`question` is missing or blank; write what you want to know");
@@ -166,7 +173,7 @@ async fn place(app: &Arc<App>, dialog: &str, asked: &Question) -> Result<Place, 
         Some(session) => Some(check_dialog(app, dialog, session).await?.id),
         None => None,
     };
-    Ok(Place { session, follows, text })
+    Ok(Place { session, follows, text, kept: Vec::new() })
 }
 
 /// The session of that id, which must be with this dialog.

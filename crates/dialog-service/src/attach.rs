@@ -36,7 +36,7 @@ impl Attachment {
     pub(crate) fn kept(&self, most_bytes: usize) -> Self {
         let content = match &self.content {
             AttachmentContent::Text(text) => {
-                AttachmentContent::Text(text[..text.floor_char_boundary(most_bytes)].to_owned())
+                AttachmentContent::Text(beginning(text, most_bytes).to_owned())
             }
             AttachmentContent::Image { media_type, .. } => {
                 AttachmentContent::Image { media_type: media_type.clone(), base64: String::new() }
@@ -70,6 +70,14 @@ impl Attachment {
     }
 }
 
+/// Texts have fewer bytes a token than that.
+const BYTES_A_TOKEN: usize = 8;
+
+/// So many bytes of a text, or a little fewer.
+fn beginning(text: &str, most_bytes: usize) -> &str {
+    &text[..text.floor_char_boundary(most_bytes)]
+}
+
 /// The message with what it brings along after it, as much as fits into `budget` tokens, in order; and the names of files
 /// of which some text is left out.
 pub(crate) fn attached(
@@ -83,15 +91,16 @@ pub(crate) fn attached(
     let mut cut = Vec::new();
     for attachment in attachments {
         let text = attachment.text();
-        let tokens = count(text);
-        let fitting = match tokens > left {
-            true => {
-                cut.push(attachment.name.clone());
-                let share = left as f64 / tokens as f64;
-                &text[..text.floor_char_boundary((text.len() as f64 * share) as usize)]
-            }
-            false => text,
-        };
+        // What is behind cannot fit, and need not be counted.
+        let mut fitting = beginning(text, left.saturating_mul(BYTES_A_TOKEN));
+        let tokens = count(fitting);
+        if tokens > left {
+            fitting =
+                beginning(fitting, (fitting.len() as f64 * left as f64 / tokens as f64) as usize);
+        }
+        if fitting.len() < text.len() {
+            cut.push(attachment.name.clone());
+        }
         left -= tokens.min(left);
         message.parts.extend(attachment.part(fitting));
     }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures::StreamExt;
+use futures::{FutureExt, StreamExt};
 use llm_bundle::SyncPool;
 use llm_core::Message;
 use rag_core::{
@@ -21,7 +21,7 @@ use crate::memory::{milliseconds, now};
 use crate::recent::{RecentLimits, RecentTurns};
 use crate::record::Recorder;
 use crate::spending::spent;
-use crate::{Attachment, DialogEvent, DialogService, TokenCount, Turn, TurnFailure};
+use crate::{Attachment, DialogEvent, DialogService, TokenCount, Turn, TurnFailure, TurnRecord};
 
 /// Answers turns of sessions. Each is kept as it begins and as it ends, however it ends, and runs in a task of its own,
 /// so that a lost connection does not lose it. Cheap to clone.
@@ -241,12 +241,12 @@ impl Conversations {
             question: turn.messages.last().map(Message::text).unwrap_or_default(),
             answer: String::new(),
             feedback: None,
-            record: serde_json::to_string(Recorder::new(&turn.attachments).record())
-                .map_err(|error| ConversationError::Store(error.into()))?,
+            record: String::new(),
             asked_at: milliseconds(turn.asked_at),
             ended_at: None,
         };
         let (tenant, most) = (tenant.clone(), self.0.options.most_history);
+        let recorder = Recorder::new(&turn.attachments);
         let count = self.0.service.count().clone();
         let (history, saved) = self
             .with_store(move |store| {
@@ -263,7 +263,7 @@ impl Conversations {
                 };
                 let history: Vec<_> =
                     history.iter().flat_map(|turn| messages(turn, &count)).collect();
-                let saved = SavedTurn { parent, ..saved };
+                let saved = SavedTurn { parent, record: json(recorder.record()), ..saved };
                 store.begin_turn(&tenant, &saved)?;
                 Ok((history, saved))
             })
@@ -279,13 +279,11 @@ impl Conversations {
         let mut recorder = Recorder::new(&turn.attachments);
         let events = self.0.service.answer(turn);
         let mut events = std::pin::pin!(events);
-        let mut left = std::pin::pin!(self.is_left(&live));
-        let mut is_left = false;
+        let mut left = std::pin::pin!(self.is_left(&live).fuse());
         let last = loop {
             let event = tokio::select! {
                 event = events.next() => event,
-                () = &mut left, if !is_left => {
-                    is_left = true;
+                () = &mut left => {
                     live.stop_as(TurnStatus::Abandoned);
                     continue;
                 }
@@ -326,11 +324,10 @@ impl Conversations {
     async fn keep(&self, live: &LiveTurn, saved: SavedTurn, recorder: Recorder) {
         let stopped_as = live.stopped_as();
         let kept = self.with_store(move |store| {
-            let record = serde_json::to_string(recorder.record());
             store.end_turn(&SavedTurn {
                 status: recorder.status(stopped_as),
                 answer: recorder.answer().to_owned(),
-                record: record.unwrap_or_else(|_| saved.record.clone()),
+                record: json(recorder.record()),
                 ended_at: Some(now()),
                 ..saved
             })
@@ -351,6 +348,11 @@ impl Conversations {
         let done = self.0.threads.run(move || work(&*store)).await;
         Ok(done.map_err(|error| ConversationError::Store(Box::new(error)))??)
     }
+}
+
+/// A record as it is kept. It is plain data with texts as keys, which JSON has.
+fn json(record: &TurnRecord) -> String {
+    serde_json::to_string(record).unwrap_or_default()
 }
 
 /// Ends a turn in any case: also when its task dies, its readers are told.

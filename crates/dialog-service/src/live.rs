@@ -115,28 +115,26 @@ impl LiveTurn {
 
     /// Adds an event. How many bytes the log takes by now, roughly.
     pub(crate) fn push(&self, event: Result<DialogEvent, TurnFailure>) -> usize {
+        self.append(event, false)
+    }
+
+    /// Adds the last event, unless it is there.
+    pub(crate) fn end(&self, event: Result<DialogEvent, TurnFailure>) {
+        self.append(event, true);
+    }
+
+    fn append(&self, event: Result<DialogEvent, TurnFailure>, is_last: bool) -> usize {
         let mut log = self.log();
-        log.bytes += size(&event);
-        let id = log.events.len() as u64 + 1;
-        log.events.push(Arc::new(NumberedEvent { id, event }));
+        if !log.has_ended {
+            log.bytes += size(&event);
+            let id = log.events.len() as u64 + 1;
+            log.events.push(Arc::new(NumberedEvent { id, event }));
+            log.has_ended = is_last;
+        }
         let bytes = log.bytes;
         drop(log);
         self.grown.send_replace(());
         bytes
-    }
-
-    /// Adds the last event.
-    pub(crate) fn end(&self, event: Result<DialogEvent, TurnFailure>) {
-        let mut log = self.log();
-        if log.has_ended {
-            return;
-        }
-        let id = log.events.len() as u64 + 1;
-        log.bytes += size(&event);
-        log.events.push(Arc::new(NumberedEvent { id, event }));
-        log.has_ended = true;
-        drop(log);
-        self.grown.send_replace(());
     }
 
     /// Roughly what its events take in memory.

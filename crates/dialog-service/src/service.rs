@@ -38,7 +38,8 @@ impl DialogService {
     }
 
     /// Answers one turn as a stream of events: begins when polled, ends with [`DialogEvent::Done`] or one error.
-    /// Dropping it cancels whatever stage is under way, down to the model's connection.
+    /// Dropping it cancels whatever stage is under way, down to the model's connection; cancelling [`Turn::stop`] ends it
+    /// with the answer so far, or as [`DialogError::Stopped`].
     pub fn answer(
         &self,
         turn: Turn,

@@ -375,8 +375,13 @@ pub struct DialogConfig {
 impl DialogConfig {
     /// [`deadline_seconds`](Self::deadline_seconds) as a duration; `None` is no limit.
     pub fn deadline(&self) -> Option<Duration> {
-        (self.deadline_seconds > 0).then(|| Duration::from_secs(self.deadline_seconds))
+        deadline(self.deadline_seconds)
     }
+}
+
+/// So many seconds; 0 is no limit.
+pub(crate) fn deadline(seconds: u64) -> Option<Duration> {
+    (seconds > 0).then(|| Duration::from_secs(seconds))
 }
 
 impl Default for DialogConfig {

@@ -16,11 +16,11 @@ use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use crate::app::App;
-use crate::config::DialogConfig;
+use crate::config::{DialogConfig, deadline};
 use crate::search::reranker;
 
 pub(crate) use as_chat::as_chat;
-pub(crate) use saved::{ListedDialog, delete, find, list, save};
+pub(crate) use saved::{Found, ListedDialog, delete, find, list, save};
 pub(crate) use settings::DialogSettings;
 
 /// A model of this prefix is the dialog of the name that follows.
@@ -55,7 +55,7 @@ pub(crate) async fn turn(
     mut request: ChatRequest,
     choice: Choice,
 ) -> Result<Turn, ModelError> {
-    let (settings, datasets) = find(&app, &name).await?.ok_or_else(|| {
+    let Found { settings, datasets, prompts } = find(&app, &name).await?.ok_or_else(|| {
         let message = format!("there is no dialog `{name}`; GET /v1/models lists them");
         ModelError::new(ErrorKind::NotFound, Operation::Chat, message).with_param("model")
     })?;
@@ -65,10 +65,6 @@ pub(crate) async fn turn(
     let model = app.chat_model_of(&bundle, model).await?;
     let parameters = settings.values(choice.parameters).map_err(|reason| {
         ModelError::new(ErrorKind::InvalidRequest, Operation::Chat, reason).with_param("parameters")
-    })?;
-    let prompts = settings.prompts().map_err(|error| {
-        let message = format!("the prompt of the dialog `{name}` is broken");
-        ModelError::new(ErrorKind::Internal, Operation::Chat, message).with_source(error)
     })?;
     let rerank = settings.rerank.as_ref().or(app.config.dialog.rerank.as_ref());
     let rerank = rerank.filter(|name| !name.trim().is_empty());
@@ -102,12 +98,6 @@ fn dialog(
     parameters: BTreeMap<String, String>,
 ) -> Dialog {
     let empty_response = settings.empty_response.or(Some(configured.empty_response.clone()));
-    let deadline = match settings.deadline_seconds {
-        Some(seconds) => {
-            DialogConfig { deadline_seconds: seconds, ..configured.clone() }.deadline()
-        }
-        None => configured.deadline(),
-    };
     Dialog {
         metadata: settings.filter,
         top: settings.top.unwrap_or(configured.top),
@@ -118,7 +108,7 @@ fn dialog(
         rewrite: settings.rewrite.unwrap_or(configured.rewrite),
         keywords: settings.keywords.unwrap_or(configured.keywords),
         languages: settings.languages.unwrap_or_else(|| configured.languages.clone()),
-        deadline,
+        deadline: deadline(settings.deadline_seconds.unwrap_or(configured.deadline_seconds)),
         prompts,
         parameters,
         ..Dialog::default()

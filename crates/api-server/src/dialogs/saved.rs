@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use dialog_service::Prompts;
 use llm_core::{ErrorKind, ModelError, Operation};
 use rag_core::{ConversationStore, Dataset, MetadataStore, SavedDialog, StoreError};
 
@@ -46,19 +47,31 @@ pub(crate) async fn list(app: &App) -> Result<Vec<ListedDialog>, ModelError> {
     Ok(dialogs.into_values().collect())
 }
 
-/// The dialog of that name with its datasets, if there is one.
+/// A dialog with what it needs to answer.
+#[derive(Debug)]
+pub(crate) struct Found {
+    /// How it answers.
+    pub(crate) settings: DialogSettings,
+    /// Its datasets.
+    pub(crate) datasets: Vec<Dataset>,
+    /// Its templates, where it has one of its own.
+    pub(crate) prompts: Option<Prompts>,
+}
+
+/// The dialog of that name, if there is one. Its template is read on the thread that reads it from the store.
 ///
 /// # Errors
-/// The store's; a dataset of it that is not there.
-pub(crate) async fn find(
-    app: &Arc<App>,
-    name: &str,
-) -> Result<Option<(DialogSettings, Vec<Dataset>)>, ModelError> {
+/// The store's; a dataset of it that is not there; a template that this version cannot read.
+pub(crate) async fn find(app: &Arc<App>, name: &str) -> Result<Option<Found>, ModelError> {
     let (store, tenant, asked) = (app.store.clone(), app.tenant(), name.to_owned());
     let found = app.on_thread(Operation::Chat, move || {
         let Some(saved) = store.dialog(&tenant, &asked).map_err(failed)? else {
             let dataset = store.dataset(&tenant, &asked).map_err(failed)?;
-            return Ok(dataset.map(|dataset| (over(&asked), vec![dataset])));
+            return Ok(dataset.map(|dataset| Found {
+                settings: over(&asked),
+                datasets: vec![dataset],
+                prompts: None,
+            }));
         };
         let settings = read(&saved)?;
         let mut datasets = Vec::new();
@@ -66,7 +79,11 @@ pub(crate) async fn find(
             let dataset = store.dataset(&tenant, name).map_err(failed)?;
             datasets.push(dataset.ok_or_else(|| no_dataset(name))?);
         }
-        Ok(Some((settings, datasets)))
+        let prompts = settings.prompts().map_err(|error| {
+            let message = format!("the prompt of the dialog `{asked}` is broken");
+            ModelError::new(ErrorKind::Internal, Operation::Chat, message).with_source(error)
+        })?;
+        Ok(Some(Found { settings, datasets, prompts }))
     });
     found.await?
 }

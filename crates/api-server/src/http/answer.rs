@@ -205,6 +205,7 @@ pub(super) fn written<W: EventWriter>(
     }
 }
 
+/// Why a stream ends when the server does.
 pub(super) fn stopping() -> ModelError {
     let message = "the server is stopping; ask again when it is back";
     ModelError::new(ErrorKind::Overloaded, Operation::Chat, message)

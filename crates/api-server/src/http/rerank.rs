@@ -4,13 +4,15 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::State;
-use axum::extract::rejection::JsonRejection;
+use axum::extract::rejection::BytesRejection;
+use bytes::Bytes;
 use llm_core::{ErrorKind, ModelError, Operation, RerankRequest};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::Failure;
+use super::answer::{parsed, read};
 use crate::app::App;
 
 /// Documents of one request.
@@ -40,9 +42,11 @@ enum Document {
 /// Scores documents for a question, the best first.
 pub(super) async fn create(
     State(app): State<Arc<App>>,
-    asked: Result<Json<Asked>, JsonRejection>,
+    body: Result<Bytes, BytesRejection>,
 ) -> Result<Json<Value>, Failure> {
-    let Json(asked) = asked.map_err(|rejection| Failure::invalid(&rejection.body_text()))?;
+    let asked =
+        parsed(&app, read(body)?, |body: &[u8]| serde_json::from_slice::<Asked>(body)).await?;
+    let asked = asked.map_err(|error| Failure::invalid(&error.to_string()))?;
     if asked.documents.len() > MOST_DOCUMENTS {
         return Err(Failure::invalid(&format!("`documents` are {MOST_DOCUMENTS} at most")));
     }
@@ -53,10 +57,11 @@ pub(super) async fn create(
             Document::Bare(text) | Document::Wrapped { text } => text,
         })
         .collect();
+    let returned = asked.return_documents.then(|| documents.clone());
     let request = RerankRequest {
         model: asked.model.clone(),
         query: asked.query,
-        documents: documents.clone(),
+        documents,
         top: asked.top_n,
         ..RerankRequest::default()
     };
@@ -64,7 +69,7 @@ pub(super) async fn create(
     let mut results = Vec::new();
     for ranked in &response.results {
         let mut result = json!({ "index": ranked.index, "relevance_score": ranked.relevance.unwrap_or(ranked.score) });
-        if asked.return_documents {
+        if let Some(documents) = &returned {
             let text = documents.get(ranked.index).ok_or_else(unknown)?;
             result["document"] = json!({ "text": text });
         }

@@ -3,16 +3,18 @@
 use std::sync::Arc;
 
 use axum::Json;
-use axum::extract::rejection::JsonRejection;
+use axum::extract::rejection::BytesRejection;
 use axum::extract::{Path, State};
 use axum::http::HeaderValue;
 use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
 use dialog_service::LiveTurn;
 use futures::StreamExt;
 use rag_core::TurnId;
 
+use super::super::answer::parsed;
 use super::super::problem::Problem;
-use super::{body, events, missing, refused, with_store};
+use super::{events, missing, refused, with_store};
 use crate::app::App;
 use crate::conversations::{AskError, Question, ask as begin, shown};
 
@@ -20,9 +22,13 @@ use crate::conversations::{AskError, Question, ask as begin, shown};
 pub(super) async fn ask(
     State(app): State<Arc<App>>,
     Path(dialog): Path<String>,
-    asked: Result<Json<Question>, JsonRejection>,
+    body: Result<Bytes, BytesRejection>,
 ) -> Result<Response, Problem> {
-    let question = body(asked)?;
+    let body = body.map_err(|rejection| Problem::invalid(rejection.body_text()))?;
+    // Files may be in it.
+    let question = parsed(&app, body, |body: &[u8]| serde_json::from_slice::<Question>(body)).await;
+    let question = question.map_err(|error| Problem::model(&error))?;
+    let question = question.map_err(|error| Problem::invalid(error.to_string()))?;
     let is_streamed = question.stream.unwrap_or(true);
     let live = begin(&app, dialog, question).await.map_err(|error| match error {
         AskError::Invalid(detail) => Problem::invalid(detail),

@@ -45,15 +45,15 @@ pub(super) async fn list(
     let (tenant, meant) = (app.tenant(), id::<SessionId>("session", &session)?);
     let found = with_store(&app, move |store| {
         let Some(session) = store.session(&tenant, &meant)? else { return Ok(None) };
-        let turns = store.turns(&tenant, &session.id, after.as_ref(), limit + 1)?;
-        Ok(Some((session, turns)))
+        let mut turns = store.turns(&tenant, &session.id, after.as_ref(), limit + 1)?;
+        let is_more = turns.len() > limit;
+        turns.truncate(limit);
+        let next = turns.last().filter(|_| is_more).map(|turn| turn.id.clone());
+        // Passages make them large, so here and not on the runtime.
+        let turns: Vec<Value> = turns.iter().map(shown).collect();
+        Ok(Some(json!({ "session": session, "turns": turns, "next": next })))
     });
-    let (session, mut turns) = found.await?.ok_or_else(|| missing("session", &session))?;
-    let is_more = turns.len() > limit;
-    turns.truncate(limit);
-    let next = turns.last().filter(|_| is_more).map(|turn| turn.id.clone());
-    let turns: Vec<Value> = turns.iter().map(shown).collect();
-    Ok(Json(json!({ "session": session, "turns": turns, "next": next })))
+    found.await?.map(Json).ok_or_else(|| missing("session", &session))
 }
 
 /// One turn, with how its answer came about.
