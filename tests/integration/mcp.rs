@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use api_server::config::{Config, McpConfig};
+use reqwest::Method;
 use rmcp::ServerHandler;
 use rmcp::model::{
     CallToolRequestParams, CallToolResponse, CallToolResult, ContentBlock, ErrorData, JsonObject,
@@ -97,6 +98,30 @@ impl Station {
         self.serving.abort();
         assert!(self.serving.await.unwrap_err().is_cancelled());
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_dialog_runs_its_tools_and_shows_what_they_did() {
+    let station = Station::start().await;
+    let client = &station.site.client;
+    let path = "/api/v2/dialogs/travel";
+    let unknown = client.send(Method::PUT, path, &json!({ "tools": ["nowhere"] })).await;
+    assert_eq!(unknown.status, 400, "{}", unknown.text);
+    assert!(unknown.text.contains("no MCP server `nowhere`"), "{}", unknown.text);
+
+    let settings = json!({ "model": "fake/m", "tools": ["trains/next"] });
+    let made = client.send(Method::PUT, path, &settings).await;
+    assert_eq!(made.status, 201, "{}", made.text);
+    station.script();
+    let asked = json!({ "question": "When does the train leave?", "stream": false });
+    let turn = client.post(&format!("{path}/turns"), &asked).await.json();
+    assert_eq!(turn["answer"], "At 9:41.");
+    let ran = &turn["ran"][0];
+    assert_eq!(ran["call"]["name"], "trains__next", "{turn}");
+    assert_eq!(ran["result"]["parts"][0]["text"], "the next train to Oslo leaves at 9:41");
+    let sent = station.site.upstream.requests().pop().unwrap().json();
+    assert_eq!(sent["tools"].as_array().unwrap().len(), 1, "only the one that is named: {sent}");
+    station.stop().await;
 }
 
 fn request(stream: bool, tools: Value) -> Value {

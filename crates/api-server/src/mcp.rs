@@ -93,6 +93,48 @@ impl McpServers {
         Ok(Some(tools))
     }
 
+    /// The tools that a dialog names: all of a server by its name, or one as `SERVER/TOOL`. `None` when it names none.
+    ///
+    /// # Errors
+    /// As [`take`](Self::take).
+    pub(crate) async fn of_dialog(&self, named: &[String]) -> Result<Option<ToolSet>, ModelError> {
+        if named.is_empty() {
+            return Ok(None);
+        }
+        let mut servers: BTreeMap<&str, Option<Vec<String>>> = BTreeMap::new();
+        for name in named {
+            match name.split_once('/') {
+                None => {
+                    servers.insert(name, None);
+                }
+                Some((server, tool)) => {
+                    if let Some(tools) = servers.entry(server).or_insert_with(|| Some(Vec::new())) {
+                        tools.push(tool.to_owned());
+                    }
+                }
+            }
+        }
+        let mut tools = ToolSet::builder();
+        for (at, (server, allowed)) in servers.into_iter().enumerate() {
+            let meant = Meant {
+                _kind: "mcp".into(),
+                server_label: server.to_owned(),
+                allowed_tools: allowed.map(Allowed::Names),
+                require_approval: None,
+                _description: None,
+            };
+            tools = self.with_server(tools, &meant, at).await?;
+        }
+        let tools = tools.build();
+        tools.map(Some).map_err(|error| invalid("tools".into(), &error.to_string()))
+    }
+
+    /// Whether there is a server for what a dialog names.
+    pub(crate) fn knows(&self, named: &str) -> bool {
+        let server = named.split_once('/').map_or(named, |(server, _)| server);
+        self.0.contains_key(server)
+    }
+
     /// Ends all connections.
     pub(crate) async fn close(&self) {
         join_all(self.0.values().map(McpServer::close)).await;

@@ -92,7 +92,7 @@ fn fit_passages(
 ) -> (Arc<[Passage]>, usize) {
     let (mut used, mut fitting) = (0, 0);
     for passage in found.iter() {
-        let cost = count(&passage.chunk.text) + count(&passage.location()) + MESSAGE_OVERHEAD;
+        let cost = passage_tokens(count, passage) + MESSAGE_OVERHEAD;
         if used + cost > budget {
             return (found[..fitting].into(), used);
         }
@@ -100,6 +100,15 @@ fn fit_passages(
         fitting += 1;
     }
     (found.clone(), used)
+}
+
+/// Tokens of a passage with its title: as its chunker counted, where it did.
+fn passage_tokens(count: &TokenCount, passage: &Passage) -> usize {
+    let text = match passage.chunk.tokens {
+        0 => count(&passage.chunk.text),
+        tokens => tokens as usize,
+    };
+    text + count(&passage.location())
 }
 
 /// The latest messages that fit, beginning with a user's.

@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use llm_core::{Annotation, FinishReason, ReasoningDelta, ToolCallDelta, Usage};
+use llm_core::{
+    Annotation, FinishReason, ReasoningDelta, ToolCall, ToolCallDelta, ToolResult, Usage,
+};
 use rag_core::TurnId;
 use serde::{Deserialize, Serialize};
 
@@ -13,7 +15,8 @@ use crate::{Citation, ModelSpending, Passage};
 /// One event of a turn. Text is always a delta, never cumulative.
 ///
 /// Order: `Started`; `Question` when more or other words are searched for than were asked; `Retrieved` when datasets
-/// were searched; then `Reasoning`, `Delta`, `Citation`, `Tool` as the model gives them; last `Done`. `Warning` may come
+/// were searched; then `Reasoning`, `Delta`, `Citation`, `Tool` as the model gives
+/// them, `ToolCalled` and `ToolReturned` between; last `Done`. `Warning` may come
 /// anywhere between.
 /// A turn that fails ends with an `Err` of its stream instead of `Done`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -58,6 +61,18 @@ pub enum DialogEvent {
     Annotation(Annotation),
     /// The model asks for a tool that the caller runs.
     Tool(ToolCallDelta),
+    /// A tool of the dialog is about to run.
+    ToolCalled {
+        /// What the model asks for, as it wrote it.
+        call: ToolCall,
+    },
+    /// A tool of the dialog has ended. Results come as they are ready.
+    ToolReturned {
+        /// What the model is told.
+        result: ToolResult,
+        /// How long it took.
+        seconds: f64,
+    },
     /// The turn goes on, but not quite as asked.
     Warning {
         /// One line.

@@ -64,6 +64,7 @@
 //! ```
 
 mod aside;
+mod asking;
 mod attach;
 mod busy;
 mod cite;
@@ -102,7 +103,7 @@ pub use live::{LiveTurn, NumberedEvent};
 pub use memory::MemoryConversations;
 pub use passage::Passage;
 pub use prompt::{AnswerPrompt, Prompts};
-pub use record::{Recorder, SearchedFor, TurnRecord};
+pub use record::{Recorder, SearchedFor, ToolRun, TurnRecord};
 pub use service::DialogService;
 pub use spending::ModelSpending;
 pub use turn::{Dialog, Turn};

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use llm_core::{Annotation, FinishReason, ToolCallDelta};
+use llm_core::{Annotation, FinishReason, ToolCall, ToolCallDelta, ToolResult};
 use rag_core::TurnStatus;
 use serde::{Deserialize, Serialize};
 
@@ -35,6 +35,9 @@ pub struct TurnRecord {
     /// Tools that the model asked for, as it came.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub tools: Vec<ToolCallDelta>,
+    /// Tools of the dialog that were run.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub ran: Vec<ToolRun>,
     /// What went not quite as asked.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub warnings: Vec<String>,
@@ -47,6 +50,19 @@ pub struct TurnRecord {
     /// Why it failed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub failure: Option<TurnFailure>,
+}
+
+/// A tool that was run.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct ToolRun {
+    /// What the model asked for.
+    pub call: ToolCall,
+    /// What it was told; nothing when the turn ended before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub result: Option<ToolResult>,
+    /// How long the tool took.
+    #[serde(default)]
+    pub seconds: f64,
 }
 
 /// Bytes of an attachment's text that are kept.
@@ -101,6 +117,15 @@ impl Recorder {
             Ok(DialogEvent::Citation(citation)) => record.citations.push(citation.clone()),
             Ok(DialogEvent::Annotation(annotation)) => record.annotations.push(annotation.clone()),
             Ok(DialogEvent::Tool(delta)) => record.tools.push(delta.clone()),
+            Ok(DialogEvent::ToolCalled { call }) => {
+                record.ran.push(ToolRun { call: call.clone(), ..ToolRun::default() });
+            }
+            Ok(DialogEvent::ToolReturned { result, seconds }) => {
+                let is_its = |run: &&mut ToolRun| run.call.id == result.call_id;
+                if let Some(run) = record.ran.iter_mut().rev().find(is_its) {
+                    (run.result, run.seconds) = (Some(result.clone()), *seconds);
+                }
+            }
             Ok(DialogEvent::Warning { message }) => record.warnings.push(message.clone()),
             Ok(DialogEvent::Done(done)) => {
                 record.spent.clone_from(&done.spent);

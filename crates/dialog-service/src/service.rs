@@ -7,8 +7,10 @@ use std::time::Instant;
 use async_stream::try_stream;
 use futures::future::try_join_all;
 use futures::{Stream, TryStreamExt};
-use llm_core::{ChatEvent, ChatReply, ErrorKind, FinishReason, Role, Usage};
+use llm_bundle::tools::{ToolEvent, ToolReply};
+use llm_core::{ChatEvent, ErrorKind, FinishReason, Role, Usage};
 
+use crate::asking::asked;
 use crate::compose::{Composed, TokenCount, compose};
 use crate::limits::Limits;
 use crate::prompt::Prompts;
@@ -220,7 +222,7 @@ impl Flow {
     }
 
     /// Asks the model. When the prompt turns out too long, once more with half of the evidence, its numbering kept.
-    async fn ask(&mut self) -> Result<ChatReply, DialogError> {
+    async fn ask(&mut self) -> Result<ToolReply, DialogError> {
         let composed = self.composed.take().map_or_else(|| self.compose(), Ok);
         let Composed { request, cut, .. } = composed?;
         if !cut.is_empty() {
@@ -228,7 +230,7 @@ impl Flow {
                 format!("too long for the model, so it saw only a part: {}", cut.join(", "));
             self.warnings.push(warning);
         }
-        match self.turn.model.chat(request).await {
+        match asked(&self.turn, request).await {
             Ok(reply) => Ok(reply),
             Err(error) if error.kind() == ErrorKind::ContextLength && self.passages.len() > 1 => {
                 let half = self.passages.len() / 2;
@@ -238,7 +240,7 @@ impl Flow {
                 ));
                 self.passages = self.passages[..half].into();
                 let request = self.compose()?.request;
-                Ok(self.turn.model.chat(request).await?)
+                Ok(asked(&self.turn, request).await?)
             }
             Err(error) => Err(error.into()),
         }
@@ -256,14 +258,14 @@ impl Flow {
         if self.searches() { Citer::new(self.passages.clone()) } else { Citer::off() }
     }
 
-    /// The model's next event. When time is up, or the turn is stopped, there is none, and the answer so far is the
+    /// The next event of the model or its tools. When time is up, or the turn is stopped, there is none, and the answer so far is the
     /// answer.
     async fn next(
         &mut self,
-        reply: &mut ChatReply,
+        reply: &mut ToolReply,
         limits: &Limits,
         citer: &Citer,
-    ) -> Result<Option<ChatEvent>, DialogError> {
+    ) -> Result<Option<ToolEvent>, DialogError> {
         match limits.within(reply.try_next()).await {
             Ok(event) => Ok(event?),
             Err(early) if citer.text().is_empty() => Err(early),
@@ -280,8 +282,19 @@ impl Flow {
         }
     }
 
-    /// What an event of the model means for the turn.
-    fn take(&mut self, event: ChatEvent, citer: &mut Citer) -> Vec<DialogEvent> {
+    /// What an event of the model or its tools means for the turn.
+    fn take(&mut self, event: ToolEvent, citer: &mut Citer) -> Vec<DialogEvent> {
+        match event {
+            ToolEvent::Model(event) => self.take_said(event, citer),
+            ToolEvent::Called { call } => vec![DialogEvent::ToolCalled { call }],
+            ToolEvent::Returned { result, took } => {
+                vec![DialogEvent::ToolReturned { result, seconds: took.as_secs_f64() }]
+            }
+            _ => Vec::new(),
+        }
+    }
+
+    fn take_said(&mut self, event: ChatEvent, citer: &mut Citer) -> Vec<DialogEvent> {
         self.clock.first_event();
         match event {
             ChatEvent::Text { text, .. } | ChatEvent::Refusal { text, .. } => citer.push(&text),

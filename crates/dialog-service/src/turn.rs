@@ -7,6 +7,7 @@ use std::time::{Duration, SystemTime};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use llm_bundle::Trail;
+use llm_bundle::tools::ToolSet;
 use llm_core::{ChatModel, ChatRequest, Message};
 use rag_core::{Dataset, DocumentId, MetadataFilter, TurnId};
 use rag_retrieve::Reranker;
@@ -79,6 +80,10 @@ pub struct Dialog {
     /// Languages to search in besides that of the question: the model translates it. Those beyond
     /// [`MOST_LANGUAGES`](Self::MOST_LANGUAGES) are left out.
     pub languages: Vec<String>,
+    /// Tools that are run when the model asks for them. Those of the turn's request are the caller's to run.
+    pub tools: Option<ToolSet>,
+    /// How often the model is asked with [`tools`](Self::tools) at most.
+    pub tool_rounds: u32,
     /// How long the whole turn may take. Then the answer ends where it is, with a warning; when there is none yet, the turn
     /// fails. With a limit, the stream must be polled on a tokio runtime with a timer.
     pub deadline: Option<Duration>,
@@ -108,6 +113,8 @@ impl Default for Dialog {
             rewrite: true,
             keywords: false,
             languages: Vec::new(),
+            tools: None,
+            tool_rounds: 8,
             deadline: None,
             fallback_context: 8_192,
         }

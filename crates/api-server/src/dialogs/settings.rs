@@ -13,6 +13,7 @@ const MOST_DATASETS: usize = 64;
 const MOST_PASSAGES: usize = 256;
 const MOST_TEXT: usize = 64 << 10;
 const MOST_PARAMETERS: usize = 64;
+const MOST_TOOLS: usize = 64;
 
 /// How a dialog answers. What is left out is as in `[dialog]` of the server's configuration.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -65,6 +66,10 @@ pub(crate) struct DialogSettings {
     /// Languages to search in, too.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) languages: Option<Vec<String>>,
+    /// Tools that are run when the model asks for them: MCP servers of the configuration by name, or single tools as
+    /// `SERVER/TOOL`.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(crate) tools: Vec<String>,
     /// The longest answer.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) max_output_tokens: Option<u32>,
@@ -92,6 +97,9 @@ impl DialogSettings {
     pub(crate) fn check(&self) -> Result<(), String> {
         if self.datasets.len() > MOST_DATASETS {
             return Err(format!("`datasets` are {MOST_DATASETS} at most"));
+        }
+        if self.tools.len() > MOST_TOOLS {
+            return Err(format!("`tools` are {MOST_TOOLS} at most"));
         }
         if self.top.is_some_and(|top| !(1..=MOST_PASSAGES).contains(&top)) {
             return Err(format!("`top` lies between 1 and {MOST_PASSAGES}"));

@@ -3,13 +3,13 @@
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use dialog_service::{Citation, ConversationOptions, DialogEvent, Follows};
+use dialog_service::{Citation, ConversationOptions, DialogEvent, Follows, TurnRecord};
 use futures::{StreamExt, TryStreamExt};
-use llm_core::{ChatEvent, ErrorKind, FinishReason, Message, ToolCallDelta};
+use llm_core::{ErrorKind, FinishReason, Message};
 use proptest::prelude::*;
 use rag_core::TurnStatus;
 
-use crate::stage::{Script, Stage, goes_silent, lines, question, says};
+use crate::stage::{Script, Stage, calls_a_tool, goes_silent, lines, question, says};
 
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Kind {
@@ -30,17 +30,6 @@ fn stage(kind: Kind, passages: &[&str], script: Script) -> Stage {
 /// the turn is kept.
 type Row =
     (&'static str, Kind, &'static [&'static str], Script, &'static [&'static str], TurnStatus);
-
-fn calls_a_tool() -> Script {
-    let call = ToolCallDelta {
-        index: 0,
-        id: Some("call-1".into()),
-        name: Some("weather".into()),
-        arguments: "{}".into(),
-        ..ToolCallDelta::default()
-    };
-    Ok(vec![Ok(ChatEvent::ToolCall(call)), Ok(ChatEvent::finished(FinishReason::ToolCalls))])
-}
 
 fn breaks_off(texts: &[&str], kind: ErrorKind) -> Script {
     let mut events = says(texts)?;
@@ -160,6 +149,45 @@ async fn every_kind_of_dialog_and_every_way_it_can_go() {
     }
 }
 
+#[tokio::test]
+async fn the_tools_of_a_dialog_are_run() {
+    type Row = (&'static str, Vec<Script>, &'static [&'static str], TurnStatus);
+    let called = &["retrieved 1 of 9", "called weather {}", "returned rain"];
+    let rows: Vec<Row> = vec![
+        (
+            "the answer comes after them",
+            vec![calls_a_tool(), says(&["Wet [ID:0]."])],
+            &["delta Wet", "citation 0 0..3 \"Tea.\"", "delta .", "done Stop cited [0] dropped 0"],
+            TurnStatus::Complete,
+        ),
+        (
+            "the model fails when it is told",
+            vec![calls_a_tool(), Err(ErrorKind::Upstream)],
+            &["error upstream"],
+            TurnStatus::Failed,
+        ),
+        (
+            "the model breaks off when it is told",
+            vec![calls_a_tool(), breaks_off(&["Wet"], ErrorKind::Connection)],
+            &["delta Wet", "error connection"],
+            TurnStatus::Failed,
+        ),
+    ];
+    for (name, scripts, expected, status) in rows {
+        let stage = Stage::new(&["Tea."], scripts).with_weather(false);
+        let talk = stage.conversations(ConversationOptions::default());
+        let turn = talk.begin(&stage, "t", Follows::Latest).await.unwrap();
+        let seen = lines(&turn, 0).await;
+        assert_eq!(seen[1..], [&called[..], expected].concat(), "{name}");
+        let kept = talk.kept("t");
+        let record: TurnRecord = serde_json::from_str(&kept.record).unwrap();
+        let ran = &record.ran[0];
+        assert_eq!((ran.call.name.as_str(), ran.result.is_some()), ("weather", true));
+        assert_eq!(kept.status, status, "{name}");
+        assert_eq!(stage.model.live.load(Ordering::SeqCst), 0);
+    }
+}
+
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Stuck {
     Rewriting,
@@ -167,15 +195,17 @@ enum Stuck {
     Retrieving,
     Asking,
     BeforeTheFirstToken,
+    InATool,
     HalfWay,
 }
 
-const STAGES: [Stuck; 6] = [
+const STAGES: [Stuck; 7] = [
     Stuck::Rewriting,
     Stuck::Widening,
     Stuck::Retrieving,
     Stuck::Asking,
     Stuck::BeforeTheFirstToken,
+    Stuck::InATool,
     Stuck::HalfWay,
 ];
 
@@ -186,9 +216,13 @@ fn stuck(at: Stuck) -> (Stage, Vec<Message>) {
         Stuck::Rewriting | Stuck::Widening | Stuck::Asking => vec![never()],
         Stuck::Retrieving => Vec::new(),
         Stuck::BeforeTheFirstToken => vec![goes_silent(&[])],
+        Stuck::InATool => vec![calls_a_tool()],
         Stuck::HalfWay => vec![goes_silent(&["Hot", " and"])],
     };
     let mut stage = Stage::new(&["Tea."], scripts);
+    if at == Stuck::InATool {
+        stage = stage.with_weather(true);
+    }
     stage.dialog.keywords = at == Stuck::Widening;
     stage.shelf.is_stuck.store(at == Stuck::Retrieving, Ordering::SeqCst);
     let mut messages = question("How hot?");
@@ -205,6 +239,7 @@ fn before(at: Stuck) -> &'static [&'static str] {
         Stuck::Asking | Stuck::BeforeTheFirstToken => {
             &["started test/scripted", "retrieved 1 of 9"]
         }
+        Stuck::InATool => &["started test/scripted", "retrieved 1 of 9", "called weather {}"],
         Stuck::HalfWay => &["started test/scripted", "retrieved 1 of 9", "delta Hot", "delta  and"],
     }
 }

@@ -12,9 +12,11 @@ use dialog_service::{
 use futures::future::BoxFuture;
 use futures::{StreamExt, stream};
 use llm_bundle::SyncPool;
+use llm_bundle::tools::ToolSet;
 use llm_core::{
     ChatEvent, ChatModel, ChatReply, ChatRequest, ErrorKind, FinishReason, Hold, Message,
-    ModelError, ModelInfo, ModelKind, ModelName, Operation,
+    ModelError, ModelInfo, ModelKind, ModelName, Operation, Part, Tool, ToolCallDelta, ToolError,
+    ToolHandler, ToolInput, ToolOutput,
 };
 use rag_core::{ConversationStore, SavedTurn, Session, TenantId};
 use serde_json::json;
@@ -86,12 +88,37 @@ impl EvidenceSource for Shelf {
     }
 }
 
+/// A tool that tells the weather, or never comes back.
+pub(crate) struct Weather {
+    tool: Tool,
+    is_stuck: bool,
+    live: Arc<AtomicUsize>,
+}
+
+impl ToolHandler for Weather {
+    fn tool(&self) -> &Tool {
+        &self.tool
+    }
+
+    fn call(&self, _: ToolInput) -> BoxFuture<'static, Result<ToolOutput, ToolError>> {
+        self.live.fetch_add(1, Ordering::SeqCst);
+        let (alive, is_stuck) = (Alive(self.live.clone()), self.is_stuck);
+        Box::pin(async move {
+            let _alive = alive;
+            if is_stuck {
+                return std::future::pending().await;
+            }
+            Ok(ToolOutput::text("rain"))
+        })
+    }
+}
+
 fn passage(number: usize, text: &str) -> Passage {
     serde_json::from_value(json!({
         "document_name": format!("{number}.md"), "score": 0.9,
         "chunk": {
             "id": format!("c{number}"), "dataset": "d", "document": format!("doc{number}"), "ordinal": 0,
-            "text": text, "span": { "start": 0, "end": text.len() }, "headings": [], "places": [], "tokens": 9,
+            "text": text, "span": { "start": 0, "end": text.len() }, "headings": [], "places": [], "tokens": text.len() / 3,
         },
     }))
     .unwrap()
@@ -140,6 +167,15 @@ impl Stage {
             trail: Arc::default(),
             stop: CancellationToken::new(),
         }
+    }
+
+    /// The same whose dialog can tell the weather, or gets stuck when it tries.
+    pub(crate) fn with_weather(mut self, is_stuck: bool) -> Self {
+        let tool = Tool::function("weather", "Tells the weather.", json!({ "type": "object" }));
+        let weather = Weather { tool, is_stuck, live: self.model.live.clone() };
+        let tools = ToolSet::builder().tool(Arc::new(weather)).build().unwrap();
+        self.dialog.tools = Some(tools);
+        self
     }
 
     /// The events of a turn, one line each.
@@ -225,6 +261,14 @@ pub(crate) fn line(event: &Result<DialogEvent, DialogError>) -> String {
         Ok(DialogEvent::Retrieved { passages, total }) => {
             format!("retrieved {} of {total}", passages.len())
         }
+        Ok(DialogEvent::ToolCalled { call }) => format!("called {} {}", call.name, call.arguments),
+        Ok(DialogEvent::ToolReturned { result, .. }) => {
+            let texts = result.parts.iter().filter_map(|part| match part {
+                Part::Text(part) => Some(part.text.as_str()),
+                _ => None,
+            });
+            format!("returned {}", texts.collect::<String>())
+        }
         Ok(DialogEvent::Reasoning(delta)) => format!("reasoning {}", delta.text),
         Ok(DialogEvent::Delta { text }) => format!("delta {text}"),
         Ok(DialogEvent::Citation(citation)) => {
@@ -246,6 +290,18 @@ pub(crate) fn says(texts: &[&str]) -> Script {
     let mut events: Vec<_> = texts.iter().map(|text| Ok(ChatEvent::text(*text))).collect();
     events.push(Ok(ChatEvent::finished(FinishReason::Stop)));
     Ok(events)
+}
+
+/// Asks for the weather.
+pub(crate) fn calls_a_tool() -> Script {
+    let call = ToolCallDelta {
+        index: 0,
+        id: Some("call-1".into()),
+        name: Some("weather".into()),
+        arguments: "{}".into(),
+        ..ToolCallDelta::default()
+    };
+    Ok(vec![Ok(ChatEvent::ToolCall(call)), Ok(ChatEvent::finished(FinishReason::ToolCalls))])
 }
 
 /// Says this, and then nothing more.

@@ -8,25 +8,42 @@ use super::{ToolEvent, ToolReply};
 
 /// The conversation as one answer: what the model says in all rounds, an empty line between two rounds that say something,
 /// without the calls that were run. Calls that are left to the caller come whole, just before the end.
-pub fn as_chat(mut reply: ToolReply) -> ChatReply {
+pub fn as_chat(reply: ToolReply) -> ChatReply {
+    let mut reply = as_one_answer(reply);
     ChatReply::new(try_stream!({
+        while let Some(event) = reply.try_next().await? {
+            if let ToolEvent::Model(event) = event {
+                yield event;
+            }
+        }
+    }))
+}
+
+/// The conversation with what the model says in all rounds as one answer, as [`as_chat`] has it; what becomes of the
+/// tools stays between.
+pub fn as_one_answer(mut reply: ToolReply) -> ToolReply {
+    ToolReply::new(try_stream!({
         let mut joined = Joined::default();
         while let Some(event) = reply.try_next().await? {
             match event {
-                ToolEvent::Asked { .. } => joined.begin_round(),
+                ToolEvent::Asked { round } => {
+                    joined.begin_round();
+                    yield ToolEvent::Asked { round };
+                }
                 ToolEvent::Model(ChatEvent::ToolCall(_)) => {}
                 ToolEvent::Model(mut event) => {
                     if joined.needs_gap(&mut event) {
-                        yield ChatEvent::text("\n\n");
+                        yield ToolEvent::Model(ChatEvent::text("\n\n"));
                     }
-                    yield event;
+                    yield ToolEvent::Model(event);
                 }
                 ToolEvent::Left { calls } => {
                     for (index, call) in (0..).zip(calls) {
-                        yield ChatEvent::ToolCall(ToolCallDelta::whole(index, call));
+                        let call = ToolCallDelta::whole(index, call);
+                        yield ToolEvent::Model(ChatEvent::ToolCall(call));
                     }
                 }
-                _ => {}
+                event => yield event,
             }
         }
     }))

@@ -1,9 +1,12 @@
 //! [`ToolChat`]: a bundle with tools at hand, and the loop.
 
+use std::fmt;
+use std::sync::Arc;
+
 use async_stream::try_stream;
 use futures::future::BoxFuture;
 use futures::{StreamExt, TryStreamExt};
-use llm_core::{ChatEvent, ChatRequest, ModelError, Part};
+use llm_core::{ChatEvent, ChatModel, ChatReply, ChatRequest, ModelError, Part};
 
 use super::round::Next;
 use super::run::run;
@@ -48,14 +51,50 @@ use crate::Bundle;
 /// ```
 #[derive(Clone, Debug)]
 pub struct ToolChat {
-    bundle: Bundle,
+    asked: Asked,
     tools: ToolSet,
     options: ToolOptions,
 }
 
+/// Who is asked.
+#[derive(Clone)]
+pub(super) enum Asked {
+    /// The model that the request names.
+    Bundle(Bundle),
+    /// This one.
+    Model(Arc<dyn ChatModel>),
+}
+
+impl Asked {
+    /// Asks as the request says, streamed or in one piece.
+    pub(super) fn chat(
+        &self,
+        request: ChatRequest,
+    ) -> BoxFuture<'static, Result<ChatReply, ModelError>> {
+        match self {
+            Self::Bundle(bundle) => bundle.chat_reply(request),
+            Self::Model(model) => model.chat(request),
+        }
+    }
+}
+
+impl fmt::Debug for Asked {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Bundle(bundle) => bundle.fmt(f),
+            Self::Model(model) => model.info().name.fmt(f),
+        }
+    }
+}
+
 impl ToolChat {
     pub(crate) fn new(bundle: Bundle, tools: ToolSet) -> Self {
-        Self { bundle, tools, options: ToolOptions::default() }
+        Self { asked: Asked::Bundle(bundle), tools, options: ToolOptions::default() }
+    }
+
+    /// One model with tools at hand; what its requests name as model is handed on.
+    pub fn of_model(model: Arc<dyn ChatModel>, tools: ToolSet) -> Self {
+        Self { asked: Asked::Model(model), tools, options: ToolOptions::default() }
     }
 
     /// The same with other bounds.
@@ -103,8 +142,8 @@ impl ToolChat {
     fn reply(&self, request: ChatRequest) -> ToolReply {
         let chat = self.clone();
         ToolReply::new(try_stream!({
-            let ToolChat { bundle, tools, options } = chat;
-            let mut turn = Turn::begin(bundle, tools, options, request).await?;
+            let ToolChat { asked, tools, options } = chat;
+            let mut turn = Turn::begin(asked, tools, options, request).await?;
             loop {
                 yield ToolEvent::Asked { round: turn.begin_round() };
                 let mut reply = turn.ask().await?;

@@ -27,7 +27,7 @@ mod set;
 mod turn;
 
 pub use answer::{ToolAnswer, ToolEvent, ToolReply};
-pub use as_chat::as_chat;
+pub use as_chat::{as_chat, as_one_answer};
 pub use chat::ToolChat;
 pub use options::ToolOptions;
 pub use repair::repair_json;

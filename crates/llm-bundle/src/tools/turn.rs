@@ -10,15 +10,15 @@ use llm_core::{
 };
 use tokio::time::{Instant, timeout_at};
 
+use super::chat::Asked;
 use super::round::{Heard, Next, hear};
 use super::run::{Ran, Workshop};
 use super::{ToolAnswer, ToolOptions, ToolSet};
-use crate::Bundle;
 use crate::tally::sum;
 
 /// A conversation under way.
 pub(super) struct Turn {
-    bundle: Bundle,
+    asked: Asked,
     request: ChatRequest,
     /// The tools that came with the request.
     requested: Vec<Tool>,
@@ -43,7 +43,7 @@ pub(super) struct Turn {
 
 impl Turn {
     pub(super) async fn begin(
-        bundle: Bundle,
+        asked: Asked,
         tools: ToolSet,
         options: ToolOptions,
         mut request: ChatRequest,
@@ -59,7 +59,7 @@ impl Turn {
         request.tools.extend_from_slice(offer.tools());
         let length_before = request.messages.len();
         Ok(Self {
-            bundle,
+            asked,
             request,
             requested,
             workshop: Arc::new(Workshop { offer, options }),
@@ -90,7 +90,7 @@ impl Turn {
     }
 
     pub(super) async fn ask(&self) -> Result<ChatReply, ModelError> {
-        self.within(self.bundle.chat_reply(self.request.clone())).await?
+        self.within(self.asked.chat(self.request.clone())).await?
     }
 
     /// The next event to hand on. What may only come once in a conversation is kept back.

@@ -48,6 +48,10 @@ pub(super) async fn save(
     if let Some(model) = settings.rerank.as_ref().filter(|name| !name.trim().is_empty()) {
         app.bundle.reranker(model).map_err(|error| Problem::model(&error))?;
     }
+    if let Some(unknown) = settings.tools.iter().find(|name| !app.mcp.knows(name)) {
+        let reason = format!("`tools`: there is no MCP server `{unknown}` in the configuration");
+        return Err(Problem::invalid(reason));
+    }
     let is_new = dialogs::save(&app, &name, &settings).await;
     let is_new = is_new.map_err(|error| Problem::model(&error))?;
     let status = if is_new { StatusCode::CREATED } else { StatusCode::OK };
