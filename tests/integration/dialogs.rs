@@ -142,3 +142,55 @@ async fn what_a_dialog_cannot_be_is_said_when_it_is_set_up() {
     let listed = site.client.get("/api/v2/dialogs").await.json();
     assert_eq!(listed["dialogs"].as_array().unwrap().len(), 1);
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_model_makes_a_filter_of_the_fields_that_documents_have() {
+    let old = "---\nyear: 2019\n---\n# Tea\n\nGreen tea is made with water at 70 degrees.\n";
+    let new = "---\nyear: 2024\n---\n# Tea\n\nGreen tea is made with water at 80 degrees.\n";
+    let site = Site::start_with(&[("old.md", old), ("new.md", new)], |_| {}).await;
+    let fields = site.client.get("/api/v2/datasets/default/fields").await.json();
+    let year = fields["fields"].as_array().unwrap().iter().find(|field| field["name"] == "year");
+    assert_eq!(year.unwrap()["values"][0], json!({ "value": "2019", "documents": 1 }), "{fields}");
+
+    let settings = json!({ "datasets": ["default"], "model": "fake/m", "auto_filter": ["year"] });
+    assert_eq!(put(&site, "new", &settings).await.status, 201);
+    site.upstream.next(Behaviour::text("year >= 2020"));
+    site.upstream.next(Behaviour::text("80 [ID:0]."));
+    let question = json!({ "question": "How hot is green tea in recent guides?", "stream": false });
+    let turn = site.client.post("/api/v2/dialogs/new/turns", &question).await.json();
+    assert_eq!(turn["query"]["filter"], "year >= 2020", "{turn}");
+    let names: Vec<_> = turn["passages"].as_array().unwrap().iter().collect();
+    assert!(names.iter().all(|passage| passage["document_name"] == "docs/new.md"), "{turn}");
+    assert!(!names.is_empty());
+    site.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_dataset_is_shown_to_the_providers_that_may_see_it_alone() {
+    let site = site().await;
+    let question = json!({ "question": "How hot is the water for green tea?", "stream": false });
+    for (providers, model, answer) in [
+        (json!(["elsewhere"]), "fake/usual", None),
+        (json!(["elsewhere"]), "local/extractive", Some("Green tea is made with water")),
+        (json!(["elsewhere", "fake"]), "fake/usual", Some("At eighty degrees")),
+    ] {
+        let settings = json!({ "settings": { "providers": providers } });
+        let path = "/api/v2/datasets/default";
+        let changed = site.client.send(Method::PATCH, path, &settings).await;
+        assert_eq!(changed.json()["settings"]["providers"], providers, "{}", changed.text);
+        let before = site.upstream.requests().len();
+        let mut question = question.clone();
+        question["model"] = json!(model);
+        let answered = site.client.post("/api/v2/dialogs/default/turns", &question).await;
+        let turn = answered.json();
+        match answer {
+            Some(text) => assert!(turn["answer"].as_str().unwrap().contains(text), "{turn}"),
+            None => {
+                assert_eq!(answered.status, 400, "{turn}");
+                assert!(answered.text.contains("may not be seen by `fake`"), "{turn}");
+                assert_eq!(site.upstream.requests().len(), before, "nothing was sent");
+            }
+        }
+    }
+    site.stop().await;
+}

@@ -9,8 +9,10 @@ use dialog_service::{Conversations, DialogService, Library};
 use futures::future::BoxFuture;
 use llm_bundle::{Blocking, Bundle, Cache, CacheUse, Paces, Priority, Quotas, SyncPool};
 use llm_core::{ChatModel, EmbeddingModel, ErrorKind, ModelError, Operation, SyncEmbeddingModel};
-use rag_core::{ConversationStore, EmbeddingIdentity, MetadataStore, StoreError, TenantId};
-use rag_ingest::{Pipeline, PipelineOptions, PipelineParts};
+use rag_core::{
+    AllowedProviders, ConversationStore, EmbeddingIdentity, MetadataStore, StoreError, TenantId,
+};
+use rag_ingest::{Pipeline, PipelineOptions, PipelineParts, VisionFor};
 use rag_parse::isolated::IsolatedParser;
 use rag_parse::{ParseLimits, StructuralChunker};
 use rag_retrieve::EmbedderFor;
@@ -331,6 +333,14 @@ fn parser() -> Result<IsolatedParser> {
     Ok(IsolatedParser::new(program, ["parse-worker"], ParseLimits::default()))
 }
 
+/// The bundle for texts that only these providers may see.
+pub(crate) fn only(bundle: Bundle, allowed: &AllowedProviders) -> Bundle {
+    match allowed.names() {
+        Some(names) => bundle.only_providers(names.iter().cloned()),
+        None => bundle,
+    }
+}
+
 fn pipeline(
     config: &Config,
     store: &Arc<EmbeddedStore>,
@@ -348,20 +358,27 @@ fn pipeline(
     // Batches of passages seldom come twice, and would push answers out of the cache.
     let ingesting = bundle.clone().with_priority(Priority::Batch).with_cache(CacheUse::Bypass);
     let chatting = ingesting.clone();
-    let vision = match &config.defaults.vision {
-        Some(name) => Some(ingesting.vision_model(name)?),
+    let vision = match config.defaults.vision.clone() {
+        Some(name) => {
+            ingesting.vision_model(&name)?;
+            let bundle = ingesting.clone();
+            let vision: VisionFor =
+                Arc::new(move |allowed| only(bundle.clone(), allowed).vision_model(&name));
+            Some(vision)
+        }
         None => None,
     };
     let parts = PipelineParts {
         store: store.clone(),
         parser,
         chunker: Arc::new(StructuralChunker::default()),
-        embedder: Arc::new(move |identity: &EmbeddingIdentity| {
-            Ok(Arc::new(ingesting.embedder(&identity.model)?) as Arc<dyn EmbeddingModel>)
+        embedder: Arc::new(move |identity: &EmbeddingIdentity, allowed: &AllowedProviders| {
+            let bundle = only(ingesting.clone(), allowed);
+            Ok(Arc::new(bundle.embedder(&identity.model)?) as Arc<dyn EmbeddingModel>)
         }),
         vision,
-        chat: Arc::new(move |name: Option<&str>| match name.or(default_chat.as_deref()) {
-            Some(name) => chatting.chat_model(name),
+        chat: Arc::new(move |name, allowed| match name.or(default_chat.as_deref()) {
+            Some(name) => only(chatting.clone(), allowed).chat_model(name),
             None => {
                 let message = "there is no default chat model; set `defaults.chat`";
                 Err(ModelError::new(ErrorKind::NotFound, Operation::Chat, message))

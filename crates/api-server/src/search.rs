@@ -4,13 +4,13 @@ use std::sync::Arc;
 
 use llm_bundle::{Blocking, Bundle};
 use llm_core::{ModelError, RerankModel};
-use rag_core::{Dataset, DocumentId, MetadataFilter, MetadataStore, PhraseUse};
+use rag_core::{AllowedProviders, Dataset, DocumentId, MetadataFilter, MetadataStore, PhraseUse};
 use rag_retrieve::{Reranker, Retrieval, RetrieveRequest};
 use serde::de::Error;
 use serde::{Deserialize, Deserializer};
 use tokio::runtime::Handle;
 
-use crate::app::App;
+use crate::app::{App, only};
 
 /// Pages end here: nobody reads further, and what a request may hold is bounded.
 const MOST_PASSAGES: usize = 1000;
@@ -111,6 +111,8 @@ pub(crate) async fn search(
     check(&spec)?;
     let datasets = datasets(app, spec.datasets).await?;
     let settings = &app.config.dialog;
+    let allowed = AllowedProviders::of_all(&datasets);
+    let bundle = only(bundle.clone(), &allowed);
     let request = RetrieveRequest {
         question: spec.query,
         datasets,
@@ -122,7 +124,7 @@ pub(crate) async fn search(
         threshold: spec.threshold.unwrap_or(settings.threshold),
         rerank: spec
             .rerank
-            .map(|name| reranker(bundle, &name))
+            .map(|name| reranker(&bundle, &name))
             .transpose()
             .map_err(|error| SearchError::NotFound(error.to_string()))?,
         diversity: spec.diversity,

@@ -26,8 +26,12 @@ pub(crate) async fn ask(turn: &Turn, prompt: String) -> Result<String, DialogErr
     let text = ChatResponse::collect(reply).await?.text();
     let text = text.trim();
     if text.is_empty() || text.len() > MOST_BYTES {
-        let reason = "the model did not reply with what it was asked for";
-        return Err(ModelError::new(ErrorKind::Malformed, Operation::Chat, reason).into());
+        return Err(malformed("the model did not reply with what it was asked for"));
     }
     Ok(text.to_owned())
+}
+
+/// A reply that is not what was asked for.
+pub(crate) fn malformed(reason: impl Into<String>) -> DialogError {
+    ModelError::new(ErrorKind::Malformed, Operation::Chat, reason).into()
 }

@@ -40,6 +40,9 @@ pub enum DialogEvent {
         /// Words that are searched for with the question.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         keywords: Vec<String>,
+        /// Only documents whose metadata pass this, which the model made of the question.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        filter: Option<String>,
     },
     /// The evidence, in the order of the prompt. Citations refer to it by position.
     Retrieved {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use futures::future::BoxFuture;
 use llm_bundle::Trail;
-use rag_core::{Dataset, DocumentId, MetadataFilter};
+use rag_core::{Dataset, DocumentId, KnownField, MetadataFilter};
 use rag_retrieve::Reranker;
 
 use crate::{DialogError, Passage};
@@ -16,6 +16,19 @@ pub trait EvidenceSource: Send + Sync {
     /// # Errors
     /// [`DialogError::Retrieval`]. A part that failed while others found something is a warning.
     fn find(&self, request: EvidenceRequest) -> BoxFuture<'static, Result<Evidence, DialogError>>;
+
+    /// The fields that the documents of these datasets can be filtered by, by name; none where that is not known. The
+    /// future borrows nothing; dropping it cancels.
+    ///
+    /// # Errors
+    /// [`DialogError::Retrieval`].
+    fn fields(
+        &self,
+        datasets: Vec<Dataset>,
+    ) -> BoxFuture<'static, Result<Vec<KnownField>, DialogError>> {
+        drop(datasets);
+        Box::pin(async { Ok(Vec::new()) })
+    }
 }
 
 /// What to look for, and where.

@@ -4,12 +4,16 @@ use std::sync::Arc;
 
 use futures::future::BoxFuture;
 use llm_bundle::{SyncPool, Trail};
+use rag_core::{Dataset, KnownField};
 use rag_retrieve::{EmbedderFor, Retrieval, RetrieveRequest, RetrievedChunk, Retriever};
 
 use crate::{DialogError, Evidence, EvidenceRequest, EvidenceSource, Passage};
 
 /// Hits of either kind that are fused.
 const CANDIDATES: usize = 64;
+
+/// Values of a field that are told of.
+const MOST_VALUES: usize = 24;
 
 /// The datasets as a source of evidence. Retrieval is synchronous and CPU-bound, so it runs on a pool of threads; from
 /// there it reaches async embedding models through its own bridge. The pool must not be one for models, since the
@@ -78,6 +82,19 @@ impl EvidenceSource for Library {
                 ..RetrieveRequest::default()
             };
             library.retrieve(request).await.map(evidence)
+        })
+    }
+
+    fn fields(
+        &self,
+        datasets: Vec<Dataset>,
+    ) -> BoxFuture<'static, Result<Vec<KnownField>, DialogError>> {
+        let Self { retriever, threads, .. } = self.clone();
+        Box::pin(async move {
+            let datasets: Vec<_> = datasets.into_iter().map(|dataset| dataset.id).collect();
+            let told = threads.run(move || retriever.metadata_fields(&datasets, MOST_VALUES)).await;
+            let told = told.map_err(|error| DialogError::Retrieval(Box::new(error)))?;
+            told.map_err(|error| DialogError::Retrieval(Box::new(error)))
         })
     }
 }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use llm_core::{Message, Role};
 use minijinja::{Environment, ErrorKind, UndefinedBehavior, context};
+use rag_core::KnownField;
 
 use crate::{DialogError, Passage};
 
@@ -11,10 +12,14 @@ const ANSWER: &str = "answer.jinja";
 const REWRITE: &str = "rewrite.jinja";
 const TRANSLATE: &str = "translate.jinja";
 const KEYWORDS: &str = "keywords.jinja";
+const FILTER: &str = "filter.jinja";
 
 /// What a question leans on stands in the last messages, and at their beginning.
 const MOST_MESSAGES: usize = 8;
 const MOST_BYTES: usize = 2_000;
+
+/// Bytes of a value of a field that are shown.
+const MOST_VALUE: usize = 60;
 
 /// Steps that rendering a template may take: ours take some for each passage; one that is made to take long ends.
 const MOST_STEPS: u64 = 100_000;
@@ -55,6 +60,7 @@ impl Prompts {
             (REWRITE, include_str!("../prompts/rewrite.jinja")),
             (TRANSLATE, include_str!("../prompts/translate.jinja")),
             (KEYWORDS, include_str!("../prompts/keywords.jinja")),
+            (FILTER, include_str!("../prompts/filter.jinja")),
         ] {
             environment.add_template(name, source).expect("the crate's own templates parse");
         }
@@ -147,12 +153,43 @@ impl Prompts {
         self.render(KEYWORDS, context! { question => escape(question, "question"), most })
     }
 
+    /// The request for a filter over these fields that a question asks for.
+    ///
+    /// # Errors
+    /// [`DialogError::Prompt`].
+    pub fn filter(
+        &self,
+        question: &str,
+        fields: &[KnownField],
+        today: &str,
+    ) -> Result<String, DialogError> {
+        let values = |field: &KnownField| {
+            let shown = field.values.iter().map(|value| shortened(&value.value, MOST_VALUE));
+            shown.collect::<Vec<_>>().join(" | ")
+        };
+        let fields: Vec<_> = fields
+            .iter()
+            .map(|field| {
+                let (values, distinct) = (escape(&values(field), "fields"), field.distinct);
+                let is_all = field.distinct as usize <= field.values.len();
+                context! { name => escape(&field.name, "fields"), values, distinct, is_all }
+            })
+            .collect();
+        let question = escape(question, "question");
+        self.render(FILTER, context! { question, fields, today })
+    }
+
     fn render(&self, name: &str, values: minijinja::Value) -> Result<String, DialogError> {
         self.environment
             .get_template(name)
             .and_then(|template| template.render(values))
             .map_err(|source| DialogError::Prompt { name: name.into(), source: Box::new(source) })
     }
+}
+
+/// The beginning of a text on one line.
+fn shortened(text: &str, most_bytes: usize) -> String {
+    text[..text.floor_char_boundary(most_bytes)].replace(['\n', '\r'], " ")
 }
 
 /// Keeps a text from opening or ending the frame of this name that it stands in.

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use rag_core::ChunkId;
+use rag_core::{ChunkId, MetadataFilter};
 
 use crate::{Evidence, Passage};
 
@@ -15,6 +15,8 @@ pub(crate) struct Query {
     pub(crate) translations: Vec<String>,
     /// Words to search for with the question.
     pub(crate) keywords: Vec<String>,
+    /// What the model made of it: only documents whose metadata pass.
+    pub(crate) filter: Option<MetadataFilter>,
 }
 
 impl Query {
@@ -71,6 +73,7 @@ mod tests {
             question: "How hot?".into(),
             translations: vec!["Wie heiß?".into()],
             keywords: vec!["degrees".into(), "water".into()],
+            filter: None,
         };
         assert_eq!(query.texts(), ["How hot?, degrees, water", "Wie heiß?"]);
     }

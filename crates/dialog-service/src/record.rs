@@ -79,6 +79,9 @@ pub struct SearchedFor {
     /// Words that were searched for with it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub keywords: Vec<String>,
+    /// Only documents whose metadata pass this, which the model made of the question.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub filter: Option<String>,
 }
 
 /// Gathers a turn's events into what is kept of it.
@@ -101,11 +104,12 @@ impl Recorder {
         let record = &mut self.record;
         match event {
             Ok(DialogEvent::Started { model, .. }) => record.model.clone_from(model),
-            Ok(DialogEvent::Question { text, translations, keywords }) => {
+            Ok(DialogEvent::Question { text, translations, keywords, filter }) => {
                 record.query = Some(SearchedFor {
                     text: text.clone(),
                     translations: translations.clone(),
                     keywords: keywords.clone(),
+                    filter: filter.clone(),
                 });
             }
             Ok(DialogEvent::Retrieved { passages, total }) => {

@@ -9,6 +9,7 @@ use futures::future::try_join_all;
 use futures::{Stream, TryStreamExt};
 use llm_bundle::tools::{ToolEvent, ToolReply};
 use llm_core::{ChatEvent, ErrorKind, FinishReason, Role, Usage};
+use rag_core::MetadataFilter;
 
 use crate::asking::asked;
 use crate::compose::{Composed, TokenCount, compose};
@@ -18,7 +19,7 @@ use crate::query::{Query, merged};
 use crate::spending::spent;
 use crate::{
     Citer, Dialog, DialogError, DialogEvent, Done, Evidence, EvidenceRequest, EvidenceSource,
-    Passage, Stage, Turn, aside, keywords, rewrite, translate,
+    Filtering, Passage, Stage, Turn, aside, filter, keywords, rewrite, translate,
 };
 
 /// Answers turns. Cheap to clone; one serves all dialogs.
@@ -167,35 +168,64 @@ impl Flow {
 
     /// The question with what else is searched for. What fails costs a warning.
     async fn widen(&mut self, question: String) -> Query {
-        let Dialog { keywords, languages, .. } = &self.turn.dialog;
-        let is_wanted = *keywords || !languages.is_empty();
+        let Dialog { keywords, languages, filtering, .. } = &self.turn.dialog;
+        let is_wanted = *keywords || !languages.is_empty() || *filtering != Filtering::Off;
         if !is_wanted || !self.searches() || !aside::is_possible(&self.turn) {
             return Query { question, ..Query::default() };
         }
         let (turn, prompts) = (&self.turn, self.prompts());
-        let ((translations, untranslated), (keywords, unnamed)) = futures::join!(
+        let evidence = &*self.service.evidence;
+        let ((translations, untranslated), (keywords, unnamed), (filter, unfiltered)) = futures::join!(
             translate::translations(turn, prompts, &question),
             keywords::keywords(turn, prompts, &question),
+            filter::guessed(turn, prompts, evidence, &question),
         );
-        self.warnings.extend(untranslated.into_iter().chain(unnamed));
+        self.warnings.extend(untranslated.into_iter().chain(unnamed).chain(unfiltered));
         self.clock.lap(Stage::Widen);
-        Query { question, translations, keywords }
+        Query { question, translations, keywords, filter }
     }
 
     /// Tells what is searched for, unless it is just what was asked.
     fn searched_for(&self, query: &Query) -> Option<DialogEvent> {
-        let Query { question, translations, keywords } = query.clone();
+        let Query { question, translations, keywords, filter } = query.clone();
         let as_asked = question == self.asked() && translations.is_empty() && keywords.is_empty();
-        (!as_asked).then_some(DialogEvent::Question { text: question, translations, keywords })
+        let filter = filter.map(|filter| filter.to_string());
+        let event = DialogEvent::Question { text: question, translations, keywords, filter };
+        (!as_asked || query.filter.is_some()).then_some(event)
     }
 
     async fn retrieve(&mut self, query: &Query) -> Result<DialogEvent, DialogError> {
+        let mut found = self.found(query, query.filter.clone()).await?;
+        if let (Some(filter), true) = (&query.filter, found.passages.is_empty()) {
+            self.warnings.push(format!("nothing was found where {filter}; all was searched"));
+            found = self.found(query, None).await?;
+        }
+        let Evidence { passages, total, warnings } = found;
+        self.passages = passages.into();
+        self.warnings.extend(warnings);
+        let composed = self.compose()?;
+        self.passages = composed.passages.clone();
+        self.composed = Some(composed);
+        self.clock.lap(Stage::Retrieve);
+        Ok(DialogEvent::Retrieved { passages: self.passages.clone(), total })
+    }
+
+    /// What all searches find together, under the dialog's filter and this one.
+    async fn found(
+        &self,
+        query: &Query,
+        guessed: Option<MetadataFilter>,
+    ) -> Result<Evidence, DialogError> {
         let dialog = &self.turn.dialog;
+        let metadata = match (dialog.metadata.clone(), guessed) {
+            (Some(own), Some(guessed)) => Some(MetadataFilter::All(vec![own, guessed])),
+            (own, guessed) => own.or(guessed),
+        };
         let request = |question| EvidenceRequest {
             question,
             datasets: dialog.datasets.clone(),
             documents: dialog.documents.clone(),
-            metadata: dialog.metadata.clone(),
+            metadata: metadata.clone(),
             top: dialog.top,
             vector_weight: dialog.vector_weight,
             rerank: dialog.rerank.clone(),
@@ -204,15 +234,7 @@ impl Flow {
         };
         let searches =
             query.texts().into_iter().map(|text| self.service.evidence.find(request(text)));
-        let found = try_join_all(searches).await?;
-        let Evidence { passages, total, warnings } = merged(found, dialog.top);
-        self.passages = passages.into();
-        self.warnings.extend(warnings);
-        let composed = self.compose()?;
-        self.passages = composed.passages.clone();
-        self.composed = Some(composed);
-        self.clock.lap(Stage::Retrieve);
-        Ok(DialogEvent::Retrieved { passages: self.passages.clone(), total })
+        Ok(merged(try_join_all(searches).await?, dialog.top))
     }
 
     /// What to say instead of asking the model.

@@ -57,6 +57,8 @@ pub struct Dialog {
     pub documents: Option<Vec<DocumentId>>,
     /// Only documents whose metadata pass; `None` is no restriction, and when none passes nothing is found.
     pub metadata: Option<MetadataFilter>,
+    /// Whether the model makes a filter of the question, which is searched under besides `metadata`.
+    pub filtering: Filtering,
     /// The most passages that the model sees.
     pub top: usize,
     /// Weight of the vectors against full text, 0 to 1; `None` takes the one measured for the embedding model.
@@ -91,6 +93,18 @@ pub struct Dialog {
     pub fallback_context: u32,
 }
 
+/// Whether the model makes a filter over metadata of the question.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Filtering {
+    /// It does not.
+    #[default]
+    Off,
+    /// It chooses from all fields that documents have.
+    Any,
+    /// It chooses from these fields.
+    Fields(Vec<String>),
+}
+
 impl Dialog {
     /// Further [`languages`](Self::languages) are not searched in.
     pub const MOST_LANGUAGES: usize = 8;
@@ -102,6 +116,7 @@ impl Default for Dialog {
             datasets: Vec::new(),
             documents: None,
             metadata: None,
+            filtering: Filtering::Off,
             top: 8,
             vector_weight: None,
             rerank: None,

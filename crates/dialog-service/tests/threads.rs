@@ -74,6 +74,10 @@ impl ChunkIndex for OneChunk {
         let hit = ChunkHit { chunk: chunk().id, score: 1.0 };
         Ok(SearchResults { text: vec![hit.clone()], vector: vec![hit], ..SearchResults::default() })
     }
+    fn metadata_fields(&self, _: &[DatasetId], _: usize) -> Result<Vec<KnownField>, StoreError> {
+        Ok(Vec::new())
+    }
+
     fn count(&self, _: &ChunkFilter) -> Result<u64, StoreError> {
         Ok(1)
     }

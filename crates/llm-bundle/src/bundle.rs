@@ -112,6 +112,14 @@ impl Bundle {
         self
     }
 
+    /// The same for calls that only these providers may see, and models that run in this process (whose provider is
+    /// `local`). Others are never asked, not as another target of a route either; where none is left, the call fails with
+    /// [`ErrorKind::InvalidRequest`].
+    pub fn only_providers(mut self, names: impl IntoIterator<Item = String>) -> Self {
+        self.context.providers = Some(Arc::new(names.into_iter().collect()));
+        self
+    }
+
     /// The models behind it.
     pub fn registry(&self) -> &Registry {
         &self.registry

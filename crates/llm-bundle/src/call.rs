@@ -1,5 +1,6 @@
 //! [`Call`]: a model as a tower service.
 
+use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::task::{Context, Poll};
@@ -30,7 +31,20 @@ pub struct CallContext {
     pub trail: Option<Arc<Trail>>,
     /// Whether it may be answered from the cache.
     pub cache: CacheUse,
+    /// The providers that may see it, by name; `None`: all. Models of the provider `local` always may.
+    pub providers: Option<Arc<BTreeSet<String>>>,
 }
+
+impl CallContext {
+    /// Whether the provider of that name may see it.
+    pub(crate) fn allows(&self, provider: &str) -> bool {
+        let names = self.providers.as_ref();
+        names.is_none_or(|names| provider == LOCAL || names.contains(provider))
+    }
+}
+
+/// The provider of models that run in this process.
+const LOCAL: &str = "local";
 
 /// A request on its way through the guards.
 #[derive(Clone, Debug)]

@@ -78,7 +78,15 @@ impl<M: Modality + ?Sized> Targets<M> {
     fn plan(&self, asked: &Asked<M::Request>) -> Plan {
         let candidates: Vec<Candidate> =
             self.places.iter().map(|place| place.candidate(asked)).collect();
-        self.options.strategy.order(&candidates).into()
+        let mut plan: Plan = self.options.strategy.order(&candidates).into();
+        if plan.iter().any(|at| self.allows(*at, asked)) {
+            plan.retain(|at| self.allows(*at, asked));
+        }
+        plan
+    }
+
+    fn allows(&self, at: usize, asked: &Asked<M::Request>) -> bool {
+        self.target(at).is_some_and(|target| asked.context.allows(&target.info().name.provider))
     }
 
     /// Asks one target; a second one beside it when the first is slow and the route hedges.

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use llm_core::{ModelError, ModelInfo};
+use llm_core::{ErrorKind, ModelError, ModelInfo, ModelName};
 use service_guards::{
     AttemptLimits, AttemptLimitsLayer, Breaker, BreakerLayer, BreakerStatus, InFlight,
     InFlightLayer, Priority, RetryBudget, RetryLayer, RetryOptions,
@@ -101,9 +101,24 @@ impl<M: Modality + ?Sized> Target<M> {
 
     /// Asks. The future resolves when the answer has begun.
     pub(crate) fn ask(&self, asked: Asked<M::Request>) -> Asking<M::Event> {
+        let name = &self.info().name;
+        if !asked.context.allows(&name.provider) {
+            let error = not_allowed::<M>(name);
+            return Box::pin(async { Err(error) });
+        }
         // The stack is always ready; waiting happens inside the call.
         self.shared.service.clone().call(asked)
     }
+}
+
+fn not_allowed<M: Modality + ?Sized>(name: &ModelName) -> ModelError {
+    let provider = &name.provider;
+    let message = format!(
+        "the data may not be seen by `{provider}`; choose a model of a provider that may see it"
+    );
+    ModelError::new(ErrorKind::InvalidRequest, M::OPERATION, message)
+        .at(provider, &name.model)
+        .with_param("model")
 }
 
 /// The guards, outermost first.

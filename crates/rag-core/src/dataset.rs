@@ -1,5 +1,7 @@
 //! Datasets: collections of documents that are searched together.
 
+use std::collections::BTreeSet;
+
 use serde::{Deserialize, Serialize};
 
 use crate::{ChunkingOptions, DatasetId, EnrichmentOptions, TenantId};
@@ -29,8 +31,57 @@ pub struct DatasetSettings {
     pub chunking: ChunkingOptions,
     /// What models add.
     pub enrichment: EnrichmentOptions,
+    /// Whose models may see its text.
+    #[serde(skip_serializing_if = "AllowedProviders::is_any")]
+    pub providers: AllowedProviders,
     /// Adds to the score of each of its chunks, in hundredths: 0 to 100.
     pub page_rank: u8,
+}
+
+/// Whose models may see a text, by the names of providers. Models that run in this process, whose provider is `local`,
+/// always may. Where nothing is said, all may.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct AllowedProviders(Option<BTreeSet<String>>);
+
+impl AllowedProviders {
+    /// The provider of models that run in this process.
+    const LOCAL: &str = "local";
+
+    /// Only these, and what runs here.
+    pub fn only<N: Into<String>>(names: impl IntoIterator<Item = N>) -> Self {
+        Self(Some(names.into_iter().map(Into::into).collect()))
+    }
+
+    /// Those that may see what comes of all these datasets.
+    pub fn of_all<'a>(datasets: impl IntoIterator<Item = &'a Dataset>) -> Self {
+        let each = datasets.into_iter().map(|dataset| &dataset.settings.providers);
+        each.fold(Self::default(), Self::and)
+    }
+
+    /// Whether all may see it.
+    pub fn is_any(&self) -> bool {
+        self.0.is_none()
+    }
+
+    /// Whether the provider of that name may see it.
+    pub fn allows(&self, provider: &str) -> bool {
+        let Self(Some(names)) = self else { return true };
+        provider == Self::LOCAL || names.contains(provider)
+    }
+
+    /// Those that may see both this and the other.
+    pub fn and(self, other: &Self) -> Self {
+        match (self.0, &other.0) {
+            (Some(names), Some(others)) => Self(Some(&names & others)),
+            (names, others) => Self(names.or_else(|| others.clone())),
+        }
+    }
+
+    /// Their names; `None`: all.
+    pub fn names(&self) -> Option<&BTreeSet<String>> {
+        self.0.as_ref()
+    }
 }
 
 /// What makes vectors comparable. A dataset refuses vectors of any other identity.
@@ -46,4 +97,19 @@ pub struct EmbeddingIdentity {
     /// What is written before each question.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub query_prefix: String,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_text_of_two_datasets_is_for_those_who_may_see_both() {
+        let (any, ab) = (AllowedProviders::default(), AllowedProviders::only(["a", "b"]));
+        let bc = AllowedProviders::only(["b", "c"]);
+        let both = any.clone().and(&ab).and(&any).and(&bc);
+        assert_eq!(both, AllowedProviders::only(["b"]));
+        assert!(both.allows("b") && both.allows("local") && !both.allows("a"));
+        assert!(any.allows("a") && any.and(&AllowedProviders::default()).is_any());
+    }
 }

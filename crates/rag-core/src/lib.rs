@@ -47,11 +47,11 @@ pub use chunking::{ChildOptions, ChunkMethod, ChunkingOptions, Delimiter};
 pub use content_hash::ContentHash;
 pub use conversation::{Feedback, SavedDialog, SavedTurn, Session, TurnStatus};
 pub use conversation_store::{ConversationStore, SessionPage};
-pub use dataset::{Dataset, DatasetSettings, EmbeddingIdentity};
+pub use dataset::{AllowedProviders, Dataset, DatasetSettings, EmbeddingIdentity};
 pub use document::{Document, DocumentStatus, IngestStage};
 pub use enrichment::{EnrichmentOptions, GraphOptions, MetadataField, SummaryOptions};
 pub use id::{ChunkId, DatasetId, DocumentId, InvalidId, SessionId, TenantId, TurnId};
-pub use metadata::{Metadata, MetadataValue};
+pub use metadata::{FieldValue, KnownField, Metadata, MetadataValue};
 pub use metadata_filter::{
     FilterOperator, InvalidFilter, MetadataCondition, MetadataFilter, PreparedCondition,
     PreparedFilter, ScalarTest,

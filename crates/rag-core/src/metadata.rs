@@ -23,6 +23,28 @@ pub enum MetadataValue {
     List(Vec<String>),
 }
 
+/// A field that documents have, for whoever makes filters.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KnownField {
+    /// Its name.
+    pub name: String,
+    /// Documents that have it.
+    pub documents: u64,
+    /// Different values that it has; of several datasets, as many as the one with most has at least.
+    pub distinct: u64,
+    /// The values that most documents have, most frequent first, as they are compared: trimmed, in lower case.
+    pub values: Vec<FieldValue>,
+}
+
+/// A value of a field.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FieldValue {
+    /// What it is.
+    pub value: String,
+    /// Documents that have it.
+    pub documents: u64,
+}
+
 /// Whole numbers without a fraction: a year is 2026, not 2026.0.
 fn plainly<S: Serializer>(number: &f64, to: S) -> Result<S::Ok, S::Error> {
     const EXACT: f64 = 9_007_199_254_740_992.0;

@@ -135,6 +135,22 @@ impl MetadataFilter {
         Self::Field(MetadataCondition { field: field.into(), operator, value: value.into() })
     }
 
+    /// The names of the fields that it compares, each as often as it stands there.
+    pub fn fields(&self) -> impl Iterator<Item = &str> {
+        let mut rest = vec![self];
+        std::iter::from_fn(move || {
+            loop {
+                match rest.pop()? {
+                    MetadataFilter::All(filters) | MetadataFilter::Any(filters) => {
+                        rest.extend(filters.iter().rev());
+                    }
+                    MetadataFilter::Not(filter) => rest.push(filter),
+                    MetadataFilter::Field(condition) => return Some(condition.field.as_str()),
+                }
+            }
+        })
+    }
+
     /// Whether a document with this metadata may be found. For many documents [prepare](Self::prepare) the filter.
     pub fn matches(&self, metadata: &Metadata) -> bool {
         match self {

@@ -10,8 +10,8 @@ use serde::{Deserialize, Serialize};
 use crate::StoreErrorKind;
 use crate::{
     Chunk, ChunkFilter, ChunkId, ChunkingOptions, ContentHash, Dataset, DatasetId, DatasetSettings,
-    Document, DocumentId, EmbeddedChunk, EmbeddingIdentity, IngestStage, Metadata, SearchQuery,
-    SearchResults, StoreError, TenantId,
+    Document, DocumentId, EmbeddedChunk, EmbeddingIdentity, IngestStage, KnownField, Metadata,
+    SearchQuery, SearchResults, StoreError, TenantId,
 };
 
 /// Datasets, documents, jobs and chunk texts: the truth. What a method acknowledged survives a crash.
@@ -249,6 +249,17 @@ pub trait ChunkIndex: Send + Sync {
     /// [`StoreErrorKind::InvalidFilter`] when the filter is not as [`MetadataFilter::check`](crate::MetadataFilter::check)
     /// wants it.
     fn count(&self, filter: &ChunkFilter) -> Result<u64, StoreError>;
+
+    /// The fields that the documents of these datasets have, by name, each with `most_values` of its values at most: what
+    /// filters can be made of.
+    ///
+    /// # Errors
+    /// [`StoreErrorKind::Full`] where there are more than the engine looks through.
+    fn metadata_fields(
+        &self,
+        datasets: &[DatasetId],
+        most_values: usize,
+    ) -> Result<Vec<KnownField>, StoreError>;
 
     /// The byte ranges of a text that are words of the question as this engine's full-text search sees them: for
     /// snippets. In order, apart from each other, each beginning and ending between characters. An engine that cannot

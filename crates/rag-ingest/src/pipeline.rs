@@ -11,8 +11,8 @@ use futures::Stream;
 use llm_bundle::{PoolError, Priority, SyncPool};
 use llm_core::{ChatModel, EmbeddingModel, ErrorKind, ModelError, Operation, VisionModel};
 use rag_core::{
-    ArtifactStore, ChunkIndex, DatasetId, DocumentChunker, DocumentId, DocumentParser,
-    EmbeddingIdentity, MetadataStore, ReembeddingStore, StoreError,
+    AllowedProviders, ArtifactStore, ChunkIndex, DatasetId, DocumentChunker, DocumentId,
+    DocumentParser, EmbeddingIdentity, MetadataStore, ReembeddingStore, StoreError,
 };
 use tokio::sync::{Notify, broadcast, watch};
 use tokio::task::JoinHandle;
@@ -35,17 +35,25 @@ impl<S> IngestStore for S where
 {
 }
 
-/// Gives the embedding model of an identity.
-pub type EmbedderFor =
-    Arc<dyn Fn(&EmbeddingIdentity) -> Result<Arc<dyn EmbeddingModel>, ModelError> + Send + Sync>;
+/// Gives the embedding model of an identity, for texts that only these providers may see.
+pub type EmbedderFor = Arc<
+    dyn Fn(&EmbeddingIdentity, &AllowedProviders) -> Result<Arc<dyn EmbeddingModel>, ModelError>
+        + Send
+        + Sync,
+>;
 
-/// Gives the chat model of this name, or the default one.
-pub type ChatFor =
-    Arc<dyn Fn(Option<&str>) -> Result<Arc<dyn ChatModel>, ModelError> + Send + Sync>;
+/// Gives the chat model of this name, or the default one, for texts that only these providers may see.
+pub type ChatFor = Arc<
+    dyn Fn(Option<&str>, &AllowedProviders) -> Result<Arc<dyn ChatModel>, ModelError> + Send + Sync,
+>;
+
+/// Gives the model that reads pictures which only these providers may see.
+pub type VisionFor =
+    Arc<dyn Fn(&AllowedProviders) -> Result<Arc<dyn VisionModel>, ModelError> + Send + Sync>;
 
 /// Enriches with nothing: for pipelines without a chat model. Datasets that want it get a warning with each document.
 pub fn no_chat() -> ChatFor {
-    Arc::new(|_| {
+    Arc::new(|_, _| {
         let message = "there is no chat model";
         Err(ModelError::new(ErrorKind::NotFound, Operation::Chat, message))
     })
@@ -54,7 +62,7 @@ pub fn no_chat() -> ChatFor {
 /// Embeds with one model; documents of datasets that are bound to another fail.
 pub fn one_embedder(model: Arc<dyn EmbeddingModel>) -> EmbedderFor {
     let name = model.info().name.to_string();
-    Arc::new(move |identity| match identity.model == name {
+    Arc::new(move |identity, _| match identity.model == name {
         true => Ok(model.clone()),
         false => {
             let wanted = &identity.model;
@@ -78,7 +86,7 @@ pub struct PipelineParts {
     pub embedder: EmbedderFor,
     /// Reads pictures: scanned pages, figures. Without it they are left out, with a warning or, where a file is nothing
     /// else, its parser's reason.
-    pub vision: Option<Arc<dyn VisionModel>>,
+    pub vision: Option<VisionFor>,
     /// Gives the models that add to documents, where their datasets want that.
     pub chat: ChatFor,
     /// Where everything runs that blocks or computes. Its jobs may wait for the disk, never for models.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use futures::{TryStreamExt, stream};
 use llm_core::EmbeddingModel;
 use rag_core::{
-    ChunkSlot, ChunkToReembed, DatasetId, EmbeddingIdentity, NewVector, Reembedding,
+    ChunkSlot, ChunkToReembed, Dataset, EmbeddingIdentity, NewVector, Reembedding,
     ReembeddingProgress,
 };
 
@@ -29,14 +29,15 @@ impl Pipeline {
     /// this embedding already, or is being moved to a third. The model's, after all patience.
     pub async fn reembed(
         &self,
-        dataset: &DatasetId,
+        dataset: &Dataset,
         embedding: &EmbeddingIdentity,
         told: impl Fn(ReembeddingProgress) + Send + Sync,
     ) -> Result<u64, IngestError> {
         let shared = self.shared();
         // A model that is not there is told before anything begins.
-        let model = (shared.parts.embedder)(embedding).map_err(|error| failed(error.into()))?;
-        let (id, identity) = (dataset.clone(), embedding.clone());
+        let model = (shared.parts.embedder)(embedding, &dataset.settings.providers)
+            .map_err(|error| failed(error.into()))?;
+        let (id, identity) = (dataset.id.clone(), embedding.clone());
         let begin = move |store: &dyn IngestStore| store.begin_reembedding(&id, &identity);
         let reembedding = shared.with_store(begin).await??;
         let step = Step { shared, model, reembedding };

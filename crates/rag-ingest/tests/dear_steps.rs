@@ -20,8 +20,8 @@ use rag_core::{
     Place, TenantId,
 };
 use rag_ingest::{
-    IngestEvent, Pipeline, PipelineOptions, PipelineParts, SubmitOptions, Summary, no_chat,
-    one_embedder,
+    IngestEvent, Pipeline, PipelineOptions, PipelineParts, SubmitOptions, Summary, VisionFor,
+    no_chat, one_embedder,
 };
 use rag_parse::{FileParser, StructuralChunker};
 use rag_store::{EmbeddedStore, StoreOptions};
@@ -87,6 +87,11 @@ struct Eyes {
     info: ModelInfo,
     read: Counts,
     trouble: Trouble,
+}
+
+fn seeing(eyes: Eyes) -> VisionFor {
+    let eyes = Arc::new(eyes);
+    Arc::new(move |_| Ok(eyes.clone() as Arc<dyn VisionModel>))
 }
 
 impl VisionModel for Eyes {
@@ -189,7 +194,7 @@ impl World {
             parser: Arc::new(Scanner { parser: FileParser::default(), parsed: parsed.clone() }),
             chunker: Arc::new(StructuralChunker::default()),
             embedder: one_embedder(Arc::new(numbers)),
-            vision: (!setup.blind).then(|| Arc::new(eyes) as Arc<dyn VisionModel>),
+            vision: (!setup.blind).then(|| seeing(eyes)),
             chat: no_chat(),
             pool: SyncPool::builder().name("callers").threads(2).build().unwrap(),
         };

@@ -14,7 +14,9 @@ use llm_core::{
     EmbeddingModel, EmbeddingRequest, EmbeddingResponse, ErrorKind, ModelError, ModelInfo,
     ModelKind, ModelName, Operation,
 };
-use rag_core::{Dataset, DatasetSettings, EmbeddingIdentity, MetadataStore, TenantId};
+use rag_core::{
+    AllowedProviders, Dataset, DatasetSettings, EmbeddingIdentity, MetadataStore, TenantId,
+};
 use rag_ingest::{
     IngestEvent, Pipeline, PipelineParts, ScanOptions, SubmitOptions, Summary, WatchOptions,
     no_chat,
@@ -65,7 +67,7 @@ impl World {
         let settings = DatasetSettings::default();
         let two = identity("test/two", 2);
         let dataset = store.ensure_dataset(&TenantId::local(), "default", &two, &settings).unwrap();
-        let embedder = |identity: &EmbeddingIdentity| {
+        let embedder = |identity: &EmbeddingIdentity, _: &AllowedProviders| {
             if !identity.model.starts_with("test/") {
                 return Err(ModelError::new(
                     ErrorKind::NotFound,
@@ -244,7 +246,7 @@ async fn a_dataset_moves_to_another_embedding() {
     let three = identity("test/three", 3);
     let told = Mutex::new(Vec::new());
     let note = |progress| told.lock().unwrap().push(progress);
-    let chunks = within(world.pipeline.reembed(&world.dataset.id, &three, note)).await.unwrap();
+    let chunks = within(world.pipeline.reembed(&world.dataset, &three, note)).await.unwrap();
     assert_eq!(chunks, 5);
     let last = *told.lock().unwrap().last().unwrap();
     assert_eq!((last.done, last.left), (5, 0));
@@ -257,10 +259,10 @@ async fn a_dataset_moves_to_another_embedding() {
     let later = world.store.document_by_name(&dataset.id, "docs/later.md").unwrap().unwrap();
     assert_eq!(world.store.embedded_chunks(&later.id).unwrap()[0].vector.len(), 3);
 
-    let again = within(world.pipeline.reembed(&dataset.id, &three, |_| {})).await;
+    let again = within(world.pipeline.reembed(&dataset, &three, |_| {})).await;
     assert!(again.is_err(), "it has this embedding already");
     let unknown = identity("far/away", 3);
-    let error = within(world.pipeline.reembed(&dataset.id, &unknown, |_| {})).await.unwrap_err();
+    let error = within(world.pipeline.reembed(&dataset, &unknown, |_| {})).await.unwrap_err();
     assert_eq!(
         error.to_string(),
         "the embedding model cannot be used: embedding request failed: no such model"

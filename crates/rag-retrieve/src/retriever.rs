@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use llm_core::{ModelError, SyncEmbeddingModel};
-use rag_core::{ChunkIndex, EmbeddingIdentity, MetadataStore};
+use rag_core::{ChunkIndex, DatasetId, EmbeddingIdentity, KnownField, MetadataStore};
 
 use crate::boost::{self, boost};
 use crate::diversify::diversify;
@@ -68,6 +68,18 @@ impl Retriever {
         timed(|| self.expand(request, &mut page), load)?;
         retrieval.chunks = page;
         Ok(retrieval)
+    }
+
+    /// The fields that documents of these datasets can be filtered by, each with so many of its values at most.
+    ///
+    /// # Errors
+    /// The index's own.
+    pub fn metadata_fields(
+        &self,
+        datasets: &[DatasetId],
+        most_values: usize,
+    ) -> Result<Vec<KnownField>, RetrieveError> {
+        Ok(self.index.metadata_fields(datasets, most_values)?)
     }
 
     /// The best hits, loaded and ordered by more than their relevance when the request asks for it, and those behind

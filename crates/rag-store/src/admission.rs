@@ -1,6 +1,10 @@
 //! Which documents a filter lets through.
 
-use rag_core::{ChunkFilter, PreparedFilter, StoreError, StoreErrorKind};
+use std::cmp::Reverse;
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
+
+use rag_core::{ChunkFilter, KnownField, PreparedFilter, StoreError, StoreErrorKind};
 use roaring::RoaringBitmap;
 use rusqlite::Connection;
 
@@ -10,6 +14,9 @@ use crate::metadata_index::{MetadataIndex, too_large};
 use crate::metadata_indexes::MetadataIndexes;
 use crate::readers::Readers;
 use crate::snapshot::Snapshot;
+
+/// Values that are counted of each dataset besides those that are told, so that what is frequent in all is seen.
+const MORE_VALUES: usize = 1_000;
 
 /// Decides which documents may be found.
 #[derive(Clone, Copy)]
@@ -41,16 +48,43 @@ impl Admission<'_> {
         Ok(Some(admitted.into()))
     }
 
+    /// The fields that the documents of the snapshot's datasets have, by name.
+    pub(crate) fn fields(
+        self,
+        snapshot: &Snapshot,
+        most_values: usize,
+    ) -> Result<Vec<KnownField>, StoreError> {
+        let mut fields: BTreeMap<String, KnownField> = BTreeMap::new();
+        for dataset in &snapshot.datasets {
+            let of_one = most_values.saturating_add(MORE_VALUES);
+            for field in self.ask(dataset.row, |index| index.fields(of_one))? {
+                match fields.entry(field.name.clone()) {
+                    Entry::Vacant(place) => drop(place.insert(field)),
+                    Entry::Occupied(mut known) => join(known.get_mut(), field),
+                }
+            }
+        }
+        let shortened = |mut field: KnownField| {
+            field.values.truncate(most_values);
+            field
+        };
+        Ok(fields.into_values().map(shortened).collect())
+    }
+
+    fn ask<T>(self, dataset: u32, ask: impl FnOnce(&MetadataIndex) -> T) -> Result<T, StoreError> {
+        let make = || {
+            self.readers.read(|connection| index(connection, dataset, self.metadata.most_bytes()))
+        };
+        self.metadata.ask(dataset, make, ask)
+    }
+
     fn add_passing(
         self,
         dataset: u32,
         filter: &PreparedFilter,
         admitted: &mut RoaringBitmap,
     ) -> Result<(), StoreError> {
-        let make = || {
-            self.readers.read(|connection| index(connection, dataset, self.metadata.most_bytes()))
-        };
-        match self.metadata.ask(dataset, make, |index| index.passing(filter)) {
+        match self.ask(dataset, |index| index.passing(filter)) {
             Ok(passing) => {
                 *admitted |= passing;
                 Ok(())
@@ -62,6 +96,20 @@ impl Admission<'_> {
             Err(error) => Err(error),
         }
     }
+}
+
+/// Adds what another dataset has of a field.
+fn join(known: &mut KnownField, other: KnownField) {
+    known.documents += other.documents;
+    known.distinct = known.distinct.max(other.distinct);
+    for value in other.values {
+        match known.values.iter_mut().find(|one| one.value == value.value) {
+            Some(one) => one.documents += value.documents,
+            None => known.values.push(value),
+        }
+    }
+    known.distinct = known.distinct.max(known.values.len() as u64);
+    known.values.sort_by_key(|value| Reverse(value.documents));
 }
 
 fn index(

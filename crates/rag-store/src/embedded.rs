@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use rag_core::{
     ChunkFilter, ChunkIndex, ClaimedJob, CompletedDocument, DatasetId, DocumentId, EmbeddedChunk,
-    SearchQuery, SearchResults, StoreError, StoreErrorKind,
+    KnownField, SearchQuery, SearchResults, StoreError, StoreErrorKind,
 };
 use rusqlite::Connection;
 
@@ -285,6 +285,15 @@ impl ChunkIndex for EmbeddedStore {
         let snapshot = self.inner.index.snapshot(&filter.datasets);
         let documents = self.inner.admission().of(filter, &snapshot)?;
         Ok(snapshot.count(documents.as_ref()))
+    }
+
+    fn metadata_fields(
+        &self,
+        datasets: &[DatasetId],
+        most_values: usize,
+    ) -> Result<Vec<KnownField>, StoreError> {
+        let snapshot = self.inner.index.snapshot(datasets);
+        self.inner.admission().fields(&snapshot, most_values)
     }
 
     fn highlight(&self, question: &str, text: &str) -> Vec<Range<usize>> {

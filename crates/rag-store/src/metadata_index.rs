@@ -9,7 +9,8 @@ use std::ops::Bound;
 
 use memchr::memmem::Finder;
 use rag_core::{
-    Metadata, PreparedCondition, PreparedFilter, Scalar, ScalarTest, StoreError, StoreErrorKind,
+    FieldValue, KnownField, Metadata, PreparedCondition, PreparedFilter, Scalar, ScalarTest,
+    StoreError, StoreErrorKind,
 };
 use roaring::RoaringBitmap;
 use rustc_hash::FxHashMap;
@@ -126,6 +127,11 @@ impl MetadataIndex {
         }
     }
 
+    /// The fields that documents have, with the values that most of them have.
+    pub(crate) fn fields(&self, most_values: usize) -> Vec<KnownField> {
+        self.fields.iter().map(|(name, field)| field.summary(name.clone(), most_values)).collect()
+    }
+
     /// The documents that a filter lets through.
     pub(crate) fn passing(&self, filter: &PreparedFilter) -> RoaringBitmap {
         match filter {
@@ -182,6 +188,23 @@ impl Field {
                 BYTES_PER_VALUE + scalar.as_str().len()
             }
             Documents::One(_) => 0,
+        }
+    }
+
+    fn summary(&self, name: String, most_values: usize) -> KnownField {
+        let counted = self.values.iter().map(|(scalar, documents)| (documents.len(), scalar));
+        let mut counted: Vec<(u64, &Scalar)> = counted.collect();
+        counted.sort_by(|(a, x), (b, y)| b.cmp(a).then_with(|| x.cmp(y)));
+        counted.truncate(most_values);
+        let value = |(documents, scalar): (u64, &Scalar)| FieldValue {
+            value: scalar.as_str().to_owned(),
+            documents,
+        };
+        KnownField {
+            name,
+            documents: self.documents.len(),
+            distinct: self.values.len() as u64,
+            values: counted.into_iter().map(value).collect(),
         }
     }
 
@@ -247,6 +270,13 @@ impl Field {
 }
 
 impl Documents {
+    fn len(&self) -> u64 {
+        match self {
+            Documents::One(_) => 1,
+            Documents::Many(many) => many.len(),
+        }
+    }
+
     /// Bytes that this takes.
     fn insert(&mut self, document: u32) -> usize {
         match self {

@@ -48,7 +48,7 @@ async fn work(app: &App, args: &ReembedArgs) -> Result<()> {
             bar.set_position(done);
         }
     };
-    let chunks = app.pipeline.reembed(&dataset.id, &embedding, told).await?;
+    let chunks = app.pipeline.reembed(&dataset, &embedding, told).await?;
     bar.finish_and_clear();
     match args.json {
         true => say(&json!({ "event": "done", "chunks": chunks, "model": embedding.model }))?,

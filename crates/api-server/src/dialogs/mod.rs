@@ -11,11 +11,11 @@ use std::time::SystemTime;
 use dialog_service::{Attachment, Dialog, Prompts, Turn};
 use llm_bundle::Bundle;
 use llm_core::{ChatRequest, ErrorKind, ModelError, Operation};
-use rag_core::{DocumentId, TurnId};
+use rag_core::{AllowedProviders, DocumentId, TurnId};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-use crate::app::App;
+use crate::app::{App, only};
 use crate::config::{DialogConfig, deadline};
 use crate::search::reranker;
 
@@ -60,7 +60,8 @@ pub(crate) async fn turn(
         ModelError::new(ErrorKind::NotFound, Operation::Chat, message).with_param("model")
     })?;
     let trail = bundle.trail().cloned().unwrap_or_default();
-    let bundle = bundle.clone().with_trail(trail.clone());
+    let allowed = AllowedProviders::of_all(&datasets);
+    let bundle = only(bundle.clone().with_trail(trail.clone()), &allowed);
     let model = choice.model.as_deref().or(settings.model.as_deref());
     let model = app.chat_model_of(&bundle, model).await?;
     let parameters = settings.values(choice.parameters).map_err(|reason| {
@@ -102,6 +103,7 @@ fn dialog(
     let empty_response = settings.empty_response.or(Some(configured.empty_response.clone()));
     Dialog {
         metadata: settings.filter,
+        filtering: settings.auto_filter.map(Into::into).unwrap_or_default(),
         top: settings.top.unwrap_or(configured.top),
         vector_weight: settings.vector_weight.or(configured.vector_weight),
         threshold: settings.threshold.unwrap_or(configured.threshold),

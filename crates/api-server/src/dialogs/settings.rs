@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use dialog_service::{Dialog, DialogError, Prompts};
+use dialog_service::{Dialog, DialogError, Filtering, Prompts};
 use rag_core::MetadataFilter;
 use serde::{Deserialize, Serialize};
 
@@ -57,6 +57,9 @@ pub(crate) struct DialogSettings {
     /// Only documents whose metadata pass: an expression, or its parts as JSON.
     #[serde(deserialize_with = "written_filter", skip_serializing_if = "Option::is_none")]
     pub(crate) filter: Option<MetadataFilter>,
+    /// Whether the model makes a further filter of the question: yes, or of which fields.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) auto_filter: Option<AutoFilter>,
     /// Whether to reword questions that lean on the conversation.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) rewrite: Option<bool>,
@@ -87,6 +90,26 @@ pub(crate) struct Parameter {
     /// Its value where a question sets none; left out, each question must.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) default: Option<String>,
+}
+
+/// Whether the model makes a filter of the question.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub(crate) enum AutoFilter {
+    /// Of any field, or not at all.
+    Any(bool),
+    /// Of these fields.
+    Fields(Vec<String>),
+}
+
+impl From<AutoFilter> for Filtering {
+    fn from(chosen: AutoFilter) -> Self {
+        match chosen {
+            AutoFilter::Any(false) => Self::Off,
+            AutoFilter::Any(true) => Self::Any,
+            AutoFilter::Fields(names) => Self::Fields(names),
+        }
+    }
 }
 
 impl DialogSettings {

@@ -18,7 +18,7 @@ use llm_core::{
     ModelError, ModelInfo, ModelKind, ModelName, Operation, Part, Tool, ToolCallDelta, ToolError,
     ToolHandler, ToolInput, ToolOutput,
 };
-use rag_core::{ConversationStore, SavedTurn, Session, TenantId};
+use rag_core::{ConversationStore, Dataset, FieldValue, KnownField, SavedTurn, Session, TenantId};
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
@@ -75,16 +75,34 @@ pub(crate) struct Shelf {
     passages: Vec<Passage>,
     pub(crate) is_stuck: AtomicBool,
     pub(crate) questions: Mutex<Vec<String>>,
+    /// The filter of each search, if any.
+    pub(crate) filters: Mutex<Vec<Option<String>>>,
+    /// Whether nothing passes any filter.
+    pub(crate) is_strict: AtomicBool,
 }
 
 impl EvidenceSource for Shelf {
     fn find(&self, request: EvidenceRequest) -> BoxFuture<'static, Result<Evidence, DialogError>> {
         self.questions.lock().unwrap().push(request.question);
+        let filter = request.metadata.map(|filter| filter.to_string());
+        let nothing = filter.is_some() && self.is_strict.load(Ordering::SeqCst);
+        self.filters.lock().unwrap().push(filter);
         if self.is_stuck.load(Ordering::SeqCst) {
             return Box::pin(std::future::pending());
         }
-        let evidence = Evidence { passages: self.passages.clone(), total: 9, warnings: Vec::new() };
-        Box::pin(async { Ok(evidence) })
+        let passages = if nothing { Vec::new() } else { self.passages.clone() };
+        Box::pin(async { Ok(Evidence { passages, total: 9, warnings: Vec::new() }) })
+    }
+
+    fn fields(&self, _: Vec<Dataset>) -> BoxFuture<'static, Result<Vec<KnownField>, DialogError>> {
+        let value = |value: &str| FieldValue { value: value.into(), documents: 1 };
+        let field = KnownField {
+            name: "year".into(),
+            documents: 2,
+            distinct: 2,
+            values: vec![value("2024"), value("2025")],
+        };
+        Box::pin(async { Ok(vec![field]) })
     }
 }
 
@@ -138,6 +156,8 @@ impl Stage {
             passages: passages.collect(),
             is_stuck: AtomicBool::new(false),
             questions: Mutex::default(),
+            filters: Mutex::default(),
+            is_strict: AtomicBool::new(false),
         });
         let model = Arc::new(Scripted {
             info: ModelInfo::new(ModelName::new("test", "scripted"), ModelKind::Chat),
@@ -254,8 +274,9 @@ pub(crate) fn numbered_line(event: &NumberedEvent) -> String {
 pub(crate) fn line(event: &Result<DialogEvent, DialogError>) -> String {
     match event {
         Ok(DialogEvent::Started { model, .. }) => format!("started {model}"),
-        Ok(DialogEvent::Question { text, translations, keywords }) => {
-            let also = [&translations[..], keywords].concat();
+        Ok(DialogEvent::Question { text, translations, keywords, filter }) => {
+            let filter = filter.iter().cloned().collect();
+            let also = [translations.clone(), keywords.clone(), filter].concat();
             [&[format!("question {text}")][..], &also].concat().join(" | ")
         }
         Ok(DialogEvent::Retrieved { passages, total }) => {

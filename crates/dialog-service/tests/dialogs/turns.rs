@@ -3,6 +3,7 @@
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use dialog_service::Filtering;
 use futures::StreamExt;
 use llm_core::{ChatEvent, ErrorKind, FinishReason, Message, ReasoningDelta};
 
@@ -217,5 +218,41 @@ async fn leaving_at_any_event_ends_the_call() {
         }
         drop(events);
         assert_eq!(stage.model.live.load(Ordering::SeqCst), 0, "after {leave_after} events");
+    }
+}
+
+#[tokio::test]
+async fn the_model_makes_a_filter_of_the_question() {
+    let end = &["delta Hot.", "done Stop cited [] dropped 0"][..];
+    const STRICT: &str = "warning nothing was found where year = 2024; all was searched";
+    const FAILED: &str =
+        "warning no filter could be made of the question: all documents were searched";
+    let rows: Vec<(&str, bool, &[&str], &[Option<&str>])> = vec![
+        (
+            "year = 2024",
+            false,
+            &["question How hot? | year = 2024", "retrieved 1 of 9"],
+            &[Some("year = 2024")],
+        ),
+        (
+            "year = 2024",
+            true,
+            &["question How hot? | year = 2024", STRICT, "retrieved 1 of 9"],
+            &[Some("year = 2024"), None],
+        ),
+        ("none", false, &["retrieved 1 of 9"], &[None]),
+        ("I do not know.", false, &[FAILED, "retrieved 1 of 9"], &[None]),
+    ];
+    for (reply, is_strict, expected, searched) in rows {
+        let mut stage = Stage::new(&["Tea."], vec![says(&[reply]), says(&["Hot."])]);
+        stage.dialog.filtering = Filtering::Any;
+        stage.shelf.is_strict.store(is_strict, Ordering::SeqCst);
+        let seen = stage.play(question("How hot?")).await;
+        assert_eq!(seen[1..], [expected, end].concat(), "{reply}");
+        let filters = stage.shelf.filters.lock().unwrap().clone();
+        let filters: Vec<_> = filters.iter().map(Option::as_deref).collect();
+        assert_eq!(filters, searched, "{reply}");
+        let asked = stage.model.asked.lock().unwrap()[0].messages[0].text();
+        assert!(asked.contains("year: 2024 | 2025\n"), "{asked}");
     }
 }

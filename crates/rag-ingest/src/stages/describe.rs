@@ -25,13 +25,14 @@ pub(crate) async fn describe(
     held: &HeldJob,
     mut parsed: ParsedDocument,
 ) -> Result<ParsedDocument, Trouble> {
-    let Some(model) = held.shared().parts.vision.clone() else {
+    let Some(vision) = &held.shared().parts.vision else {
         parsed.pictures.clear();
         return Ok(parsed);
     };
     if parsed.pictures.is_empty() {
         return Ok(parsed);
     }
+    let model = vision(&held.job().settings.providers)?;
     held.enter(IngestStage::Describe);
     let pictures = std::mem::take(&mut parsed.pictures);
     let count = pictures.len() as u64;

@@ -31,7 +31,7 @@ pub(crate) struct Embedding<'a> {
 /// A text that the document had before is not embedded again, and neither is one whose vector was kept.
 pub(crate) async fn embedding(held: &HeldJob) -> Result<Embedding<'_>, Trouble> {
     let shared = held.shared();
-    let model = (shared.parts.embedder)(&held.job().embedding)?;
+    let model = (shared.parts.embedder)(&held.job().embedding, &held.job().settings.providers)?;
     let name = model.info().name.to_string();
     let keeps = !shared.options.cheap_models.contains(&name);
     let job = held.job().clone();

@@ -77,7 +77,8 @@ pub(crate) async fn summarise(
 
 fn enricher(held: &HeldJob) -> Result<Enricher, ModelError> {
     let parts = &held.shared().parts;
-    let chat = (parts.chat)(held.job().settings.enrichment.model.as_deref())?;
+    let settings = &held.job().settings;
+    let chat = (parts.chat)(settings.enrichment.model.as_deref(), &settings.providers)?;
     let enricher = Enricher::new(EnricherParts {
         chat,
         artifacts: parts.store.clone(),

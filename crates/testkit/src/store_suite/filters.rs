@@ -104,6 +104,44 @@ pub(super) fn metadata_is_filtered(store: &dyn Store) {
     assert_eq!(ids(&left.search_in(filter, Some("tea"), None).text), ["f_md-1-0"]);
 }
 
+pub(super) fn fields_are_told(store: &dyn Store) {
+    let (left, right) = (Shelf::new(store, "fields-left"), Shelf::new(store, "fields-right"));
+    for (shelf, name, year, tags) in [
+        (&left, "a.md", 2019.0, &["Tea", "Green"][..]),
+        (&left, "b.md", 2021.0, &["tea"]),
+        (&right, "c.md", 2021.0, &[]),
+    ] {
+        let fields = [("year", MetadataValue::Number(year)), ("tags", list(tags))];
+        ingest(shelf, name, 1, metadata(&fields));
+    }
+    let told = |shelves: &[&Shelf<'_>], most: usize| -> Vec<String> {
+        let datasets: Vec<_> = shelves.iter().map(|shelf| shelf.dataset.id.clone()).collect();
+        let fields = store.metadata_fields(&datasets, most).expect("told");
+        let shown = fields.iter().map(|field| {
+            let values: Vec<_> = field
+                .values
+                .iter()
+                .map(|value| format!("{} {}", value.value, value.documents))
+                .collect();
+            format!(
+                "{} {} of {}: {}",
+                field.name,
+                field.documents,
+                field.distinct,
+                values.join(", ")
+            )
+        });
+        shown.collect()
+    };
+    assert_eq!(told(&[&left], 9), ["tags 2 of 2: tea 2, green 1", "year 2 of 2: 2019 1, 2021 1"]);
+    assert_eq!(told(&[&left, &right], 1)[1], "year 3 of 2: 2021 2");
+    assert_eq!(told(&[&right], 9), ["year 1 of 1: 2021 1"]);
+    assert!(told(&[], 9).is_empty());
+    let gone = left.store.document_by_name(&left.dataset.id, "a.md").expect("looked for");
+    assert!(store.delete_document(&gone.expect("there").id).expect("deleted"));
+    assert_eq!(told(&[&left], 9), ["tags 1 of 1: tea 1", "year 1 of 1: 2021 1"]);
+}
+
 pub(super) fn changes_are_seen(store: &dyn Store) {
     let shelf = Shelf::new(store, "shelf");
     let tagged = |tag| metadata(&[("tag", text(tag))]);

@@ -48,6 +48,7 @@ const CASES: &[Case] = &[
     ("a failed job leaves what was there", jobs::failures_leave_the_earlier_version),
     ("filters are exact", searches::filters_are_exact),
     ("filters over metadata let through what they say", filters::metadata_is_filtered),
+    ("what filters can be made of is told", filters::fields_are_told),
     ("filters see changes of metadata at once", filters::changes_are_seen),
     ("filters that are too large are refused", filters::filters_are_bounded),
     ("what the owner knows goes before what the file says", filters::owners_go_first),

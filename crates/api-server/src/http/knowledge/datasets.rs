@@ -5,7 +5,8 @@ use std::sync::Arc;
 use axum::Json;
 use axum::extract::rejection::JsonRejection;
 use axum::extract::{Path, State};
-use rag_core::{Dataset, DatasetSettings, MetadataStore};
+use rag_core::{ChunkIndex, Dataset, DatasetSettings, MetadataStore};
+use rag_store::EmbeddedStore;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -26,6 +27,19 @@ pub(crate) async fn one(
     Path(name): Path<String>,
 ) -> Result<Json<Dataset>, Problem> {
     find(&app, name).await.map(Json)
+}
+
+/// Values of a field that are told.
+const MOST_VALUES: usize = 100;
+
+/// The fields that its documents have: what filters can be made of.
+pub(crate) async fn fields(
+    State(app): State<Arc<App>>,
+    Path(name): Path<String>,
+) -> Result<Json<Value>, Problem> {
+    let dataset = find(&app, name).await?;
+    let told = move |store: &EmbeddedStore| store.metadata_fields(&[dataset.id], MOST_VALUES);
+    Ok(Json(json!({ "fields": with_store(&app, told).await? })))
 }
 
 /// What of a dataset can be changed.

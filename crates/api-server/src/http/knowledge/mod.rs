@@ -19,6 +19,7 @@ pub(super) fn routes() -> Router<Arc<App>> {
         .route("/api/v2/datasets", get(datasets::list))
         .route("/api/v2/datasets/{name}", get(datasets::one).patch(datasets::change))
         .route("/api/v2/datasets/{name}/documents", get(documents::list))
+        .route("/api/v2/datasets/{name}/fields", get(datasets::fields))
         .route(
             "/api/v2/documents/{id}",
             get(documents::one).patch(documents::change).delete(documents::delete),
