@@ -194,3 +194,52 @@ async fn a_dataset_is_shown_to_the_providers_that_may_see_it_alone() {
     }
     site.stop().await;
 }
+
+/// A search engine in the manner of SearXNG that knows one page.
+async fn searxng() -> (String, tokio::task::JoinHandle<()>) {
+    let page = json!({
+        "title": "Tea Weekly", "url": "https://tea.example/news", "score": 3.0,
+        "content": "The tea museum opens on Friday at nine.",
+    });
+    let answer = axum::Json(json!({ "results": [page] }));
+    let router = axum::Router::new().route("/search", axum::routing::get(async || answer));
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = format!("http://{}", listener.local_addr().unwrap());
+    (address, tokio::spawn(async move { axum::serve(listener, router).await.unwrap() }))
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_dialog_searches_the_web_besides_its_datasets() {
+    let (address, engine) = searxng().await;
+    let gone = "http://127.0.0.1:1".to_owned();
+    let configured = [("searx", address), ("gone", gone)].map(|(name, url)| {
+        let text = format!("name = \"{name}\"\nengine = \"searxng\"\nurl = \"{url}\"");
+        toml::from_str(&text).unwrap()
+    });
+    let site = Site::start_with(&[("tea.md", TEA)], |config| config.web = configured.into()).await;
+    site.upstream.always(Behaviour::text("On Friday [ID:0]."));
+    let unknown = put(&site, "news", &json!({ "web": ["bing"] })).await;
+    assert_eq!(unknown.status, 400, "{}", unknown.text);
+    let settings = json!({
+        "datasets": ["default"], "web": ["searx", "gone"], "model": "fake/m",
+    });
+    assert_eq!(put(&site, "news", &settings).await.status, 201);
+
+    let question = json!({ "question": "When does the tea museum open?", "stream": false });
+    let turn = site.client.post("/api/v2/dialogs/news/turns", &question).await.json();
+    let passages = turn["passages"].as_array().unwrap();
+    assert_eq!(passages[0]["url"], "https://tea.example/news", "{turn}");
+    assert!(passages.iter().any(|passage| passage["document_name"] == "docs/tea.md"), "{turn}");
+    assert_eq!(turn["warnings"], json!(["`gone` could not be searched"]));
+
+    let request = json!({
+        "model": "dialog/news", "messages": [{ "role": "user", "content": "When does the museum open?" }],
+    });
+    let answer = site.client.post("/v1/chat/completions", &request).await.json();
+    let annotation = &answer["choices"][0]["message"]["annotations"][0];
+    assert_eq!(annotation["type"], "url_citation", "{answer}");
+    assert_eq!(annotation["url_citation"]["url"], "https://tea.example/news");
+    engine.abort();
+    assert!(engine.await.unwrap_err().is_cancelled());
+    site.stop().await;
+}

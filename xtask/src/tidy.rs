@@ -75,6 +75,11 @@ const RULES: &[Rule] = &[
         never: &["reqwest", "hyper", "axum", "rusqlite", "tantivy"],
     },
     Rule {
+        name: "rag-web",
+        may: &["rag-core", "rag-retrieve", "dialog-service"],
+        never: &["axum", "rusqlite", "tantivy"],
+    },
+    Rule {
         name: "api-server",
         may: &[
             "service-guards",
@@ -93,6 +98,7 @@ const RULES: &[Rule] = &[
             "rag-retrieve",
             "rag-ingest",
             "dialog-service",
+            "rag-web",
         ],
         never: &["rusqlite", "tantivy"],
     },

@@ -33,6 +33,7 @@ use crate::providers::{Means, Provider, providers};
 use crate::readiness::Readiness;
 use crate::records::{Calls, Told};
 use crate::usage::Usage;
+use crate::web::WebEngines;
 
 /// The parts of a running server or command. Shared by everything that serves requests.
 pub struct App {
@@ -72,6 +73,7 @@ pub struct App {
     pub(crate) cache: Option<Cache>,
     pub(crate) providers: Vec<Provider>,
     pub(crate) mcp: McpServers,
+    pub(crate) web: WebEngines,
     detour: Mutex<Detour>,
     default_chat: OnceLock<String>,
 }
@@ -106,6 +108,7 @@ impl App {
         let means = Means { environment, models: &known, detour: &detour, paces: &paces };
         let providers = providers(&config.provider, means)?;
         let mcp = McpServers::new(&config.mcp, environment)?;
+        let web = WebEngines::new(&config.web, environment)?;
         let usage = Usage::open(&config.usage, &config.server.data_dir).await?;
         let calls = Arc::new(Calls {
             metrics: metrics.clone(),
@@ -157,6 +160,7 @@ impl App {
             cache,
             providers,
             mcp,
+            web,
             detour: Mutex::new(detour),
             default_chat: OnceLock::new(),
         }))

@@ -39,6 +39,7 @@ mod search;
 mod server;
 mod telemetry;
 mod usage;
+mod web;
 
 use std::error::Error;
 use std::process::ExitCode;

@@ -68,7 +68,7 @@ pub(crate) fn compose(
 fn system(turn: &Turn, prompts: &Prompts, passages: &[Passage]) -> Result<String, DialogError> {
     let Dialog { instructions, parameters, .. } = &turn.dialog;
     let instructions = instructions.as_deref();
-    if turn.dialog.datasets.is_empty() && turn.dialog.prompts.is_none() {
+    if !turn.dialog.searches() && turn.dialog.prompts.is_none() {
         return Ok(instructions.unwrap_or_default().to_owned());
     }
     let today = &turn.today();

@@ -1,5 +1,6 @@
 //! [`EvidenceSource`]: where passages come from.
 
+use std::fmt;
 use std::sync::Arc;
 
 use futures::future::BoxFuture;
@@ -28,6 +29,16 @@ pub trait EvidenceSource: Send + Sync {
     ) -> BoxFuture<'static, Result<Vec<KnownField>, DialogError>> {
         drop(datasets);
         Box::pin(async { Ok(Vec::new()) })
+    }
+}
+
+/// Sources of evidence besides the datasets, by name: the web, say.
+#[derive(Clone, Default)]
+pub struct Sources(pub Vec<(String, Arc<dyn EvidenceSource>)>);
+
+impl fmt::Debug for Sources {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self.0.iter().map(|(name, _)| name)).finish()
     }
 }
 

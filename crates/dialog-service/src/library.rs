@@ -112,6 +112,7 @@ fn passage(found: RetrievedChunk) -> Passage {
         chunk: found.chunk,
         document_name: found.document_name,
         title: found.title,
+        url: None,
         score: found.score,
         why: found.why,
     }

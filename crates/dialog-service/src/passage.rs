@@ -14,6 +14,9 @@ pub struct Passage {
     /// Its document's title, where it has one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub title: Option<String>,
+    /// Its address, where it is a page of the web.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub url: Option<String>,
     /// The final score, 0 to 1.
     pub score: f32,
     /// What the score is made of.
@@ -53,6 +56,7 @@ pub(crate) mod tests {
             },
             document_name: format!("{number}.md"),
             title: None,
+            url: None,
             score: 0.9,
             why: Explanation::default(),
         };

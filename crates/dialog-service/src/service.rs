@@ -5,7 +5,6 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use async_stream::try_stream;
-use futures::future::try_join_all;
 use futures::{Stream, TryStreamExt};
 use llm_bundle::tools::{ToolEvent, ToolReply};
 use llm_core::{ChatEvent, ErrorKind, FinishReason, Role, Usage};
@@ -15,11 +14,11 @@ use crate::asking::asked;
 use crate::compose::{Composed, TokenCount, compose};
 use crate::limits::Limits;
 use crate::prompt::Prompts;
-use crate::query::{Query, merged};
+use crate::query::Query;
 use crate::spending::spent;
 use crate::{
-    Citer, Dialog, DialogError, DialogEvent, Done, Evidence, EvidenceRequest, EvidenceSource,
-    Filtering, Passage, Stage, Turn, aside, filter, keywords, rewrite, translate,
+    Citer, Dialog, DialogError, DialogEvent, Done, Evidence, EvidenceSource, Filtering, Passage,
+    Stage, Turn, aside, filter, keywords, rewrite, search, translate,
 };
 
 /// Answers turns. Cheap to clone; one serves all dialogs.
@@ -143,7 +142,7 @@ impl Flow {
     }
 
     fn searches(&self) -> bool {
-        !self.turn.dialog.datasets.is_empty()
+        self.turn.dialog.searches()
     }
 
     /// The user's last words.
@@ -210,31 +209,12 @@ impl Flow {
         Ok(DialogEvent::Retrieved { passages: self.passages.clone(), total })
     }
 
-    /// What all searches find together, under the dialog's filter and this one.
     async fn found(
         &self,
         query: &Query,
-        guessed: Option<MetadataFilter>,
+        filter: Option<MetadataFilter>,
     ) -> Result<Evidence, DialogError> {
-        let dialog = &self.turn.dialog;
-        let metadata = match (dialog.metadata.clone(), guessed) {
-            (Some(own), Some(guessed)) => Some(MetadataFilter::All(vec![own, guessed])),
-            (own, guessed) => own.or(guessed),
-        };
-        let request = |question| EvidenceRequest {
-            question,
-            datasets: dialog.datasets.clone(),
-            documents: dialog.documents.clone(),
-            metadata: metadata.clone(),
-            top: dialog.top,
-            vector_weight: dialog.vector_weight,
-            rerank: dialog.rerank.clone(),
-            threshold: dialog.threshold,
-            trail: self.turn.trail.clone(),
-        };
-        let searches =
-            query.texts().into_iter().map(|text| self.service.evidence.find(request(text)));
-        Ok(merged(try_join_all(searches).await?, dialog.top))
+        search::found(&self.turn, &*self.service.evidence, query, filter).await
     }
 
     /// What to say instead of asking the model.

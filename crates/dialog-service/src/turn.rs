@@ -13,7 +13,7 @@ use rag_core::{Dataset, DocumentId, MetadataFilter, TurnId};
 use rag_retrieve::Reranker;
 use tokio_util::sync::CancellationToken;
 
-use crate::{Attachment, Prompts};
+use crate::{Attachment, Prompts, Sources};
 
 /// A question to a dialog, with all that is needed to answer it.
 #[derive(Clone)]
@@ -51,8 +51,10 @@ impl Turn {
 /// How a dialog answers.
 #[derive(Clone, Debug)]
 pub struct Dialog {
-    /// Datasets to search; none makes it a plain chat.
+    /// Datasets to search. None, and no other sources, make it a plain chat.
     pub datasets: Vec<Dataset>,
+    /// Further sources of evidence, which are asked the same questions; they know nothing of datasets.
+    pub sources: Sources,
     /// Only these documents; `None` is no restriction, an empty list finds nothing.
     pub documents: Option<Vec<DocumentId>>,
     /// Only documents whose metadata pass; `None` is no restriction, and when none passes nothing is found.
@@ -106,6 +108,11 @@ pub enum Filtering {
 }
 
 impl Dialog {
+    /// Whether there is anything to search.
+    pub fn searches(&self) -> bool {
+        !self.datasets.is_empty() || !self.sources.0.is_empty()
+    }
+
     /// Further [`languages`](Self::languages) are not searched in.
     pub const MOST_LANGUAGES: usize = 8;
 }
@@ -114,6 +121,7 @@ impl Default for Dialog {
     fn default() -> Self {
         Self {
             datasets: Vec::new(),
+            sources: Sources::default(),
             documents: None,
             metadata: None,
             filtering: Filtering::Off,

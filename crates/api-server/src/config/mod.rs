@@ -14,6 +14,7 @@ mod secret;
 mod sessions;
 mod telemetry;
 mod usage;
+mod web;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -36,6 +37,7 @@ pub use secret::SecretRef;
 pub use sessions::{SessionsConfig, WhenBusyConfig};
 pub use telemetry::TelemetryConfig;
 pub use usage::UsageConfig;
+pub use web::WebConfig;
 
 /// The whole configuration. `Config::default()` needs no file, no key and no network.
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -55,6 +57,8 @@ pub struct Config {
     pub model: Vec<ModelConfig>,
     /// Servers whose tools a chat may use.
     pub mcp: Vec<McpConfig>,
+    /// Search engines that dialogs may ask.
+    pub web: Vec<WebConfig>,
     /// What is known of models.
     pub models: ModelsConfig,
     /// Which models are used when none is named.

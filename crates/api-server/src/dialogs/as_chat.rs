@@ -35,7 +35,11 @@ fn chat_events(event: DialogEvent, passages: &[Passage]) -> Vec<ChatEvent> {
         }
         DialogEvent::Citation(citation) => {
             let Some(passage) = passages.get(citation.passage) else { return Vec::new() };
-            let annotation = Annotation::Other { value: file_citation(&citation, passage) };
+            let value = match &passage.url {
+                Some(url) => url_citation(&citation, passage, url),
+                None => file_citation(&citation, passage),
+            };
+            let annotation = Annotation::Other { value };
             vec![ChatEvent::Annotation { choice: 0, annotation }]
         }
         DialogEvent::Warning { message } => {
@@ -47,6 +51,22 @@ fn chat_events(event: DialogEvent, passages: &[Passage]) -> Vec<ChatEvent> {
         ],
         _ => Vec::new(),
     }
+}
+
+/// A citation of a page of the web in the shape of OpenAI's annotations, with what theirs lack.
+fn url_citation(citation: &Citation, passage: &Passage, url: &str) -> serde_json::Value {
+    json!({
+        "type": "url_citation",
+        "url_citation": {
+            "index": citation.passage,
+            "url": url,
+            "title": passage.document_name,
+            "quote": citation.quote,
+            "start_index": citation.answer.start,
+            "end_index": citation.answer.end,
+            "support": citation.support,
+        },
+    })
 }
 
 /// A citation in the shape of OpenAI's annotations, with what theirs lack.

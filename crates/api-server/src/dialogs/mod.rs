@@ -71,6 +71,7 @@ pub(crate) async fn turn(
     let rerank = rerank.filter(|name| !name.trim().is_empty());
     let rerank = rerank.map(|name| reranker(&bundle, name)).transpose()?;
     request.max_output_tokens = request.max_output_tokens.or(settings.max_output_tokens);
+    let sources = app.web.of_dialog(&settings.web)?;
     let tools = app.mcp.of_dialog(&settings.tools).await?;
     let messages = std::mem::take(&mut request.messages);
     let dialog = Dialog {
@@ -78,6 +79,7 @@ pub(crate) async fn turn(
         documents: choice.documents,
         rerank,
         tools,
+        sources,
         ..dialog(settings, &app.config.dialog, prompts, parameters)
     };
     Ok(Turn {

@@ -73,6 +73,9 @@ pub(crate) struct DialogSettings {
     /// `SERVER/TOOL`.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(crate) tools: Vec<String>,
+    /// Search engines of the configuration that are asked, too, by name.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(crate) web: Vec<String>,
     /// The longest answer.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) max_output_tokens: Option<u32>,
@@ -121,8 +124,10 @@ impl DialogSettings {
         if self.datasets.len() > MOST_DATASETS {
             return Err(format!("`datasets` are {MOST_DATASETS} at most"));
         }
-        if self.tools.len() > MOST_TOOLS {
-            return Err(format!("`tools` are {MOST_TOOLS} at most"));
+        for (name, names) in [("tools", &self.tools), ("web", &self.web)] {
+            if names.len() > MOST_TOOLS {
+                return Err(format!("`{name}` are {MOST_TOOLS} at most"));
+            }
         }
         if self.top.is_some_and(|top| !(1..=MOST_PASSAGES).contains(&top)) {
             return Err(format!("`top` lies between 1 and {MOST_PASSAGES}"));

@@ -52,6 +52,10 @@ pub(super) async fn save(
         let reason = format!("`tools`: there is no MCP server `{unknown}` in the configuration");
         return Err(Problem::invalid(reason));
     }
+    if let Some(unknown) = settings.web.iter().find(|name| !app.web.knows(name)) {
+        let reason = format!("`web`: there is no search engine `{unknown}` in the configuration");
+        return Err(Problem::invalid(reason));
+    }
     let is_new = dialogs::save(&app, &name, &settings).await;
     let is_new = is_new.map_err(|error| Problem::model(&error))?;
     let status = if is_new { StatusCode::CREATED } else { StatusCode::OK };
