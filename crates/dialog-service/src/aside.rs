@@ -7,6 +7,9 @@ use crate::{DialogError, Turn};
 /// A longer reply is not what was asked for.
 const MOST_BYTES: usize = 2_000;
 
+/// Room for models that reason before they reply.
+const MOST_TOKENS: u32 = 8_192;
+
 /// Whether the turn's model does what it is told. One that only quotes does not.
 pub(crate) fn is_possible(turn: &Turn) -> bool {
     turn.model.info().capabilities.instructions != Some(false)
@@ -17,15 +20,28 @@ pub(crate) fn is_possible(turn: &Turn) -> bool {
 /// # Errors
 /// As the model's; a blank reply, or one beyond 2,000 bytes, is malformed.
 pub(crate) async fn ask(turn: &Turn, prompt: String) -> Result<String, DialogError> {
+    asked(turn, prompt, MOST_BYTES).await
+}
+
+/// The same with a reply of up to 16,000 bytes.
+///
+/// # Errors
+/// As [`ask`].
+pub(crate) async fn ask_long(turn: &Turn, prompt: String) -> Result<String, DialogError> {
+    asked(turn, prompt, 8 * MOST_BYTES).await
+}
+
+async fn asked(turn: &Turn, prompt: String, most_bytes: usize) -> Result<String, DialogError> {
     let request = ChatRequest {
         model: turn.request.model.clone(),
         messages: vec![Message::user(prompt)],
+        max_output_tokens: Some(MOST_TOKENS),
         ..ChatRequest::default()
     };
     let reply = turn.model.chat(request).await?;
     let text = ChatResponse::collect(reply).await?.text();
     let text = text.trim();
-    if text.is_empty() || text.len() > MOST_BYTES {
+    if text.is_empty() || text.len() > most_bytes {
         return Err(malformed("the model did not reply with what it was asked for"));
     }
     Ok(text.to_owned())

@@ -10,13 +10,14 @@ use llm_core::{
 use rag_core::TurnId;
 use serde::{Deserialize, Serialize};
 
-use crate::{Citation, ModelSpending, Passage};
+use crate::{Citation, MindMap, ModelSpending, Passage};
 
 /// One event of a turn. Text is always a delta, never cumulative.
 ///
 /// Order: `Started`; `Question` when more or other words are searched for than were asked; `Retrieved` when datasets
 /// were searched; then `Reasoning`, `Delta`, `Citation`, `Tool` as the model gives
-/// them, `ToolCalled` and `ToolReturned` between; last `Done`. `Warning` may come
+/// them, `ToolCalled` and `ToolReturned` between; `Related` and `MindMap`; last `Done`. `Reasoning` before `Retrieved`
+/// tells what is searched for. `Warning` may come
 /// anywhere between.
 /// A turn that fails ends with an `Err` of its stream instead of `Done`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -76,6 +77,16 @@ pub enum DialogEvent {
         /// How long it took.
         seconds: f64,
     },
+    /// Questions that may come next, where the dialog gives them: after the answer.
+    Related {
+        /// The questions.
+        questions: Vec<String>,
+    },
+    /// What the evidence says, arranged, where the dialog gives that: after the answer.
+    MindMap {
+        /// The subject, with what belongs to it.
+        root: MindMap,
+    },
     /// The turn goes on, but not quite as asked.
     Warning {
         /// One line.
@@ -115,10 +126,14 @@ pub enum Stage {
     Widen,
     /// Finding evidence.
     Retrieve,
+    /// Searching for what is still missing.
+    Research,
     /// From asking the model to its first event.
     FirstEvent,
     /// From its first event to its last.
     Generate,
+    /// What is given after the answer.
+    Afterwards,
     /// The whole turn.
     Total,
 }

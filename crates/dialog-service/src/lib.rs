@@ -63,6 +63,7 @@
 //! assert!(matches!(&events[4], Ok(DialogEvent::Citation(c)) if c.quote.contains("80 degrees")));
 //! ```
 
+mod afterwards;
 mod aside;
 mod asking;
 mod attach;
@@ -70,6 +71,7 @@ mod busy;
 mod cite;
 mod compose;
 mod conversations;
+mod dig;
 mod error;
 mod event;
 mod evidence;
@@ -92,10 +94,12 @@ mod spending;
 mod translate;
 mod turn;
 
+pub use afterwards::MindMap;
 pub use attach::{Attachment, AttachmentContent};
 pub use cite::{Citation, Citer};
 pub use compose::TokenCount;
 pub use conversations::{ConversationError, ConversationOptions, Conversations, Follows, WhenBusy};
+pub use dig::Research;
 pub use error::DialogError;
 pub use event::{DialogEvent, Done, Stage};
 pub use evidence::{Evidence, EvidenceRequest, EvidenceSource, Sources};

@@ -22,6 +22,11 @@ impl Limits {
         Self { end: turn.dialog.deadline.and_then(end), stop: turn.stop.clone() }
     }
 
+    /// Whether half of the time is over.
+    pub(crate) fn is_half_over(&self) -> bool {
+        self.end.is_some_and(|(end, limit)| Instant::now() + limit / 2 > end)
+    }
+
     /// What `work` gives, if it gives it in time and before the turn is stopped; else it is dropped.
     ///
     /// # Errors

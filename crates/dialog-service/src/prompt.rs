@@ -13,6 +13,9 @@ const REWRITE: &str = "rewrite.jinja";
 const TRANSLATE: &str = "translate.jinja";
 const KEYWORDS: &str = "keywords.jinja";
 const FILTER: &str = "filter.jinja";
+const DIG: &str = "dig.jinja";
+const RELATED: &str = "related.jinja";
+const MIND_MAP: &str = "mind_map.jinja";
 
 /// What a question leans on stands in the last messages, and at their beginning.
 const MOST_MESSAGES: usize = 8;
@@ -20,6 +23,9 @@ const MOST_BYTES: usize = 2_000;
 
 /// Bytes of a value of a field that are shown.
 const MOST_VALUE: usize = 60;
+
+/// Bytes of evidence that are shown for another purpose than an answer.
+const MOST_EVIDENCE: usize = 24 << 10;
 
 /// Steps that rendering a template may take: ours take some for each passage; one that is made to take long ends.
 const MOST_STEPS: u64 = 100_000;
@@ -61,6 +67,9 @@ impl Prompts {
             (TRANSLATE, include_str!("../prompts/translate.jinja")),
             (KEYWORDS, include_str!("../prompts/keywords.jinja")),
             (FILTER, include_str!("../prompts/filter.jinja")),
+            (DIG, include_str!("../prompts/dig.jinja")),
+            (RELATED, include_str!("../prompts/related.jinja")),
+            (MIND_MAP, include_str!("../prompts/mind_map.jinja")),
         ] {
             environment.add_template(name, source).expect("the crate's own templates parse");
         }
@@ -104,15 +113,7 @@ impl Prompts {
     /// [`DialogError::Prompt`].
     pub fn answer(&self, prompt: AnswerPrompt<'_>) -> Result<String, DialogError> {
         let AnswerPrompt { instructions, passages, parameters, today } = prompt;
-        let passages: Vec<_> = passages
-            .iter()
-            .map(|passage| {
-                context! {
-                    title => passage.location().replace(['"', '<', '>', '\n'], " "),
-                    text => escape(&passage.chunk.text, "evidence"),
-                }
-            })
-            .collect();
+        let passages = framed(passages, usize::MAX);
         self.render(ANSWER, context! { instructions, passages, parameters, today })
     }
 
@@ -179,12 +180,76 @@ impl Prompts {
         self.render(FILTER, context! { question, fields, today })
     }
 
+    /// The request for further questions to search for, at most so many, or to say that what was found is enough.
+    ///
+    /// # Errors
+    /// [`DialogError::Prompt`].
+    pub fn dig(
+        &self,
+        question: &str,
+        searched: &[String],
+        passages: &[Passage],
+        most: usize,
+    ) -> Result<String, DialogError> {
+        let question = escape(question, "question");
+        let passages = framed(passages, MOST_EVIDENCE);
+        let searched = searched.to_vec();
+        self.render(DIG, context! { question, searched, passages, most })
+    }
+
+    /// The request for at most so many questions that may be asked next.
+    ///
+    /// # Errors
+    /// [`DialogError::Prompt`].
+    pub fn related(
+        &self,
+        question: &str,
+        answer: &str,
+        most: usize,
+    ) -> Result<String, DialogError> {
+        let question = escape(question, "question");
+        let answer = escape(&answer[..answer.floor_char_boundary(MOST_EVIDENCE)], "answer");
+        self.render(RELATED, context! { question, answer, most })
+    }
+
+    /// The request for a mind map of these passages, at most so deep, with so many entries at most.
+    ///
+    /// # Errors
+    /// [`DialogError::Prompt`].
+    pub fn mind_map(
+        &self,
+        question: &str,
+        passages: &[Passage],
+        depth: usize,
+        most: usize,
+    ) -> Result<String, DialogError> {
+        let question = escape(question, "question");
+        let passages = framed(passages, MOST_EVIDENCE);
+        self.render(MIND_MAP, context! { question, passages, depth, most })
+    }
+
     fn render(&self, name: &str, values: minijinja::Value) -> Result<String, DialogError> {
         self.environment
             .get_template(name)
             .and_then(|template| template.render(values))
             .map_err(|source| DialogError::Prompt { name: name.into(), source: Box::new(source) })
     }
+}
+
+/// Passages as templates have them, the best ones up to so many bytes. None can close its own frame.
+fn framed(passages: &[Passage], most_bytes: usize) -> Vec<minijinja::Value> {
+    let mut bytes = 0;
+    let fits = |passage: &&Passage| {
+        bytes += passage.chunk.text.len();
+        bytes <= most_bytes
+    };
+    let shown = passages.iter().take_while(fits).map(|passage| {
+        context! {
+            title => passage.location().replace(['"', '<', '>', '\n'], " "),
+            text => escape(&passage.chunk.text, "evidence"),
+        }
+    });
+    shown.collect()
 }
 
 /// The beginning of a text on one line.

@@ -1,6 +1,6 @@
 //! [`Query`]: what is searched for, and putting together what was found.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use rag_core::{ChunkId, MetadataFilter};
 
@@ -20,6 +20,11 @@ pub(crate) struct Query {
 }
 
 impl Query {
+    /// Just a question.
+    pub(crate) fn plain(question: &str) -> Self {
+        Self { question: question.to_owned(), ..Self::default() }
+    }
+
     /// The texts to search for, each on its own: words of one language only water down what another one finds. The first
     /// one is the question's.
     pub(crate) fn texts(&self) -> Vec<String> {
@@ -32,6 +37,40 @@ impl Query {
     }
 }
 
+/// What several searches found, as one: the best of each, then the second of each, and so on, every passage once, at
+/// most `most`.
+pub(crate) fn interleaved(found: Vec<Evidence>, most: usize) -> Evidence {
+    let mut whole = Evidence::default();
+    let mut rows = Vec::new();
+    for evidence in found {
+        whole.total = whole.total.max(evidence.total);
+        take_warnings(&mut whole, evidence.warnings);
+        rows.push(evidence.passages.into_iter());
+    }
+    let mut known = HashSet::new();
+    while whole.passages.len() < most {
+        let before = known.len();
+        let next: Vec<Passage> = rows
+            .iter_mut()
+            .filter_map(|row| row.find(|passage| known.insert(passage.chunk.id.clone())))
+            .collect();
+        if known.len() == before {
+            break;
+        }
+        whole.passages.extend(next);
+    }
+    whole.passages.truncate(most);
+    whole
+}
+
+fn take_warnings(whole: &mut Evidence, warnings: Vec<String>) {
+    for warning in warnings {
+        if !whole.warnings.contains(&warning) {
+            whole.warnings.push(warning);
+        }
+    }
+}
+
 /// What several searches found, as one: every passage once, with its best score, best first, at most `top`.
 pub(crate) fn merged(found: Vec<Evidence>, top: usize) -> Evidence {
     let mut whole = Evidence::default();
@@ -39,11 +78,7 @@ pub(crate) fn merged(found: Vec<Evidence>, top: usize) -> Evidence {
     let mut passages: Vec<Passage> = Vec::new();
     for evidence in found {
         whole.total = whole.total.max(evidence.total);
-        for warning in evidence.warnings {
-            if !whole.warnings.contains(&warning) {
-                whole.warnings.push(warning);
-            }
-        }
+        take_warnings(&mut whole, evidence.warnings);
         for passage in evidence.passages {
             match places.get(&passage.chunk.id) {
                 Some(&place) if passages[place].score < passage.score => passages[place] = passage,
@@ -76,6 +111,22 @@ mod tests {
             filter: None,
         };
         assert_eq!(query.texts(), ["How hot?, degrees, water", "Wie heiß?"]);
+    }
+
+    #[test]
+    fn each_search_has_its_turn() {
+        let passages = passages(&["a", "b", "c", "d"]);
+        let evidence = |places: &[usize]| Evidence {
+            passages: places.iter().map(|place| passages[*place].clone()).collect(),
+            ..Evidence::default()
+        };
+        let shown = |most| -> Vec<String> {
+            let found = vec![evidence(&[0, 1, 2]), evidence(&[0, 3]), evidence(&[])];
+            let whole = interleaved(found, most);
+            whole.passages.into_iter().map(|passage| passage.chunk.text).collect()
+        };
+        assert_eq!(shown(9), ["a", "d", "b", "c"]);
+        assert_eq!(shown(3), ["a", "d", "b"]);
     }
 
     #[test]

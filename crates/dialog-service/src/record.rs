@@ -6,7 +6,9 @@ use llm_core::{Annotation, FinishReason, ToolCall, ToolCallDelta, ToolResult};
 use rag_core::TurnStatus;
 use serde::{Deserialize, Serialize};
 
-use crate::{Attachment, Citation, DialogEvent, Done, ModelSpending, Passage, TurnFailure};
+use crate::{
+    Attachment, Citation, DialogEvent, Done, MindMap, ModelSpending, Passage, TurnFailure,
+};
 
 /// What is kept of a turn besides its question and its text: how the answer came about, in JSON.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -38,6 +40,12 @@ pub struct TurnRecord {
     /// Tools of the dialog that were run.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub ran: Vec<ToolRun>,
+    /// Questions that may come next.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub related: Vec<String>,
+    /// A mind map of the evidence.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub mind_map: Option<MindMap>,
     /// What went not quite as asked.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub warnings: Vec<String>,
@@ -130,6 +138,8 @@ impl Recorder {
                     (run.result, run.seconds) = (Some(result.clone()), *seconds);
                 }
             }
+            Ok(DialogEvent::Related { questions }) => record.related.clone_from(questions),
+            Ok(DialogEvent::MindMap { root }) => record.mind_map = Some(root.clone()),
             Ok(DialogEvent::Warning { message }) => record.warnings.push(message.clone()),
             Ok(DialogEvent::Done(done)) => {
                 record.spent.clone_from(&done.spent);

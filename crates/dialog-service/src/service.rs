@@ -7,18 +7,19 @@ use std::time::Instant;
 use async_stream::try_stream;
 use futures::{Stream, TryStreamExt};
 use llm_bundle::tools::{ToolEvent, ToolReply};
-use llm_core::{ChatEvent, ErrorKind, FinishReason, Role, Usage};
+use llm_core::{ChatEvent, ErrorKind, FinishReason, ReasoningDelta, Role, Usage};
 use rag_core::MetadataFilter;
 
 use crate::asking::asked;
 use crate::compose::{Composed, TokenCount, compose};
+use crate::dig::{Dig, Round};
 use crate::limits::Limits;
 use crate::prompt::Prompts;
 use crate::query::Query;
 use crate::spending::spent;
 use crate::{
     Citer, Dialog, DialogError, DialogEvent, Done, Evidence, EvidenceSource, Filtering, Passage,
-    Stage, Turn, aside, filter, keywords, rewrite, search, translate,
+    Stage, Turn, afterwards, aside, filter, keywords, rewrite, search, translate,
 };
 
 /// Answers turns. Cheap to clone; one serves all dialogs.
@@ -62,7 +63,11 @@ impl DialogService {
             }
 
             if flow.searches() {
-                let found = limits.within(flow.retrieve(&query)).await??;
+                let mut dig = limits.within(flow.retrieve(&query)).await??;
+                while let Some(progress) = limits.within(flow.dig(&mut dig, &limits)).await? {
+                    yield progress;
+                }
+                let found = flow.retrieved(dig)?;
                 for event in flow.take_warnings() {
                     yield event;
                 }
@@ -86,6 +91,9 @@ impl DialogService {
             }
             drop(reply);
             for event in citer.finish().into_iter().chain(flow.take_warnings()) {
+                yield event;
+            }
+            for event in flow.afterwards(&query, &citer, &limits).await {
                 yield event;
             }
             yield DialogEvent::Done(flow.done(citer));
@@ -193,19 +201,50 @@ impl Flow {
         (!as_asked || query.filter.is_some()).then_some(event)
     }
 
-    async fn retrieve(&mut self, query: &Query) -> Result<DialogEvent, DialogError> {
+    async fn retrieve(&mut self, query: &Query) -> Result<Dig, DialogError> {
         let mut found = self.found(query, query.filter.clone()).await?;
         if let (Some(filter), true) = (&query.filter, found.passages.is_empty()) {
             self.warnings.push(format!("nothing was found where {filter}; all was searched"));
             found = self.found(query, None).await?;
         }
-        let Evidence { passages, total, warnings } = found;
+        self.clock.lap(Stage::Retrieve);
+        Ok(Dig::new(&query.question, found))
+    }
+
+    /// One round of digging, and what was searched for, if there is still something missing. One that fails costs a
+    /// warning, and so does one that would take the time of the answer.
+    async fn dig(&mut self, dig: &mut Dig, limits: &Limits) -> Option<DialogEvent> {
+        if self.turn.dialog.research.is_none() || !aside::is_possible(&self.turn) {
+            return None;
+        }
+        if limits.is_half_over() {
+            self.warnings.push("not all was searched for: half of the time was up".into());
+            return None;
+        }
+        let round = dig.next(&self.turn, self.prompts(), &*self.service.evidence).await;
+        self.clock.add(Stage::Research);
+        match round {
+            Ok(round) => round.map(|Round { questions, new }| {
+                let searched = questions.join("\n");
+                let text = format!("{searched}\n({new} further passages)\n\n");
+                DialogEvent::Reasoning(ReasoningDelta::text(text))
+            }),
+            Err(error) => {
+                tracing::warn!(error = &error as &dyn std::error::Error, "no further search");
+                self.warnings.push("the search was not taken further".into());
+                None
+            }
+        }
+    }
+
+    /// What was found, as far as it fits.
+    fn retrieved(&mut self, dig: Dig) -> Result<DialogEvent, DialogError> {
+        let Evidence { passages, total, warnings } = dig.into_evidence(&self.turn);
         self.passages = passages.into();
         self.warnings.extend(warnings);
         let composed = self.compose()?;
         self.passages = composed.passages.clone();
         self.composed = Some(composed);
-        self.clock.lap(Stage::Retrieve);
         Ok(DialogEvent::Retrieved { passages: self.passages.clone(), total })
     }
 
@@ -316,12 +355,40 @@ impl Flow {
         }
     }
 
+    /// What the dialog gives after a complete answer, as far as there is time.
+    async fn afterwards(
+        &mut self,
+        query: &Query,
+        citer: &Citer,
+        limits: &Limits,
+    ) -> Vec<DialogEvent> {
+        let Dialog { related, mind_map, .. } = &self.turn.dialog;
+        let is_wanted = (*related || *mind_map) && self.finish == FinishReason::Stop;
+        if !is_wanted || !aside::is_possible(&self.turn) {
+            return Vec::new();
+        }
+        self.clock.lap(Stage::Generate);
+        let extras = afterwards::extras(
+            &self.turn,
+            self.prompts(),
+            &query.question,
+            citer.text(),
+            &self.passages,
+        );
+        let late = || vec!["there was no time for what follows the answer".to_owned()];
+        let extras = limits.within(extras).await;
+        let (events, warnings) = extras.unwrap_or_else(|_| (Vec::new(), late()));
+        self.warnings.extend(warnings);
+        self.clock.lap(Stage::Afterwards);
+        events.into_iter().chain(self.take_warnings()).collect()
+    }
+
     fn take_warnings(&mut self) -> Vec<DialogEvent> {
         self.warnings.drain(..).map(|message| DialogEvent::Warning { message }).collect()
     }
 
     fn done(&mut self, citer: Citer) -> Done {
-        self.clock.lap(Stage::Generate);
+        self.clock.end(Stage::Generate);
         Done {
             finish: self.finish,
             usage: std::mem::take(&mut self.usage),
@@ -351,6 +418,20 @@ impl Clock {
         let now = Instant::now();
         self.timings.insert(stage, now - self.lap);
         self.lap = now;
+    }
+
+    /// Ends a stage that was there before, or may come again.
+    fn add(&mut self, stage: Stage) {
+        let now = Instant::now();
+        *self.timings.entry(stage).or_default() += now - self.lap;
+        self.lap = now;
+    }
+
+    /// Ends a stage, unless that was done.
+    fn end(&mut self, stage: Stage) {
+        if !self.timings.contains_key(&stage) {
+            self.lap(stage);
+        }
     }
 
     fn first_event(&mut self) {

@@ -13,7 +13,7 @@ use rag_core::{Dataset, DocumentId, MetadataFilter, TurnId};
 use rag_retrieve::Reranker;
 use tokio_util::sync::CancellationToken;
 
-use crate::{Attachment, Prompts, Sources};
+use crate::{Attachment, Prompts, Research, Sources};
 
 /// A question to a dialog, with all that is needed to answer it.
 #[derive(Clone)]
@@ -84,6 +84,12 @@ pub struct Dialog {
     /// Languages to search in besides that of the question: the model translates it. Those beyond
     /// [`MOST_LANGUAGES`](Self::MOST_LANGUAGES) are left out.
     pub languages: Vec<String>,
+    /// How far to dig: the model says what is still missing, which is searched for, too.
+    pub research: Option<Research>,
+    /// Whether to give questions that may come next.
+    pub related: bool,
+    /// Whether to give a mind map of the evidence.
+    pub mind_map: bool,
     /// Tools that are run when the model asks for them. Those of the turn's request are the caller's to run.
     pub tools: Option<ToolSet>,
     /// How often the model is asked with [`tools`](Self::tools) at most.
@@ -136,6 +142,9 @@ impl Default for Dialog {
             rewrite: true,
             keywords: false,
             languages: Vec::new(),
+            research: None,
+            related: false,
+            mind_map: false,
             tools: None,
             tool_rounds: 8,
             deadline: None,

@@ -115,6 +115,9 @@ fn dialog(
         keywords: settings.keywords.unwrap_or(configured.keywords),
         languages: settings.languages.unwrap_or_else(|| configured.languages.clone()),
         deadline: deadline(settings.deadline_seconds.unwrap_or(configured.deadline_seconds)),
+        research: settings.research.map(Into::into),
+        related: settings.related,
+        mind_map: settings.mind_map,
         prompts,
         parameters,
         ..Dialog::default()

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use dialog_service::{Dialog, DialogError, Filtering, Prompts};
+use dialog_service::{Dialog, DialogError, Filtering, Prompts, Research};
 use rag_core::MetadataFilter;
 use serde::{Deserialize, Serialize};
 
@@ -60,6 +60,15 @@ pub(crate) struct DialogSettings {
     /// Whether the model makes a further filter of the question: yes, or of which fields.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) auto_filter: Option<AutoFilter>,
+    /// How far to dig: the model says what is still missing, which is searched for, too.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) research: Option<ResearchSettings>,
+    /// Whether to give questions that may come next.
+    #[serde(skip_serializing_if = "is_false")]
+    pub(crate) related: bool,
+    /// Whether to give a mind map of the evidence.
+    #[serde(skip_serializing_if = "is_false")]
+    pub(crate) mind_map: bool,
     /// Whether to reword questions that lean on the conversation.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) rewrite: Option<bool>,
@@ -93,6 +102,49 @@ pub(crate) struct Parameter {
     /// Its value where a question sets none; left out, each question must.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) default: Option<String>,
+}
+
+/// How far to dig.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct ResearchSettings {
+    /// How often the model is asked what is missing.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) rounds: Option<usize>,
+    /// Further questions that are searched for each time.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) questions: Option<usize>,
+}
+
+impl ResearchSettings {
+    fn check(&self) -> Result<(), String> {
+        let bounds = [
+            ("rounds", self.rounds, Research::MOST_ROUNDS),
+            ("questions", self.questions, Research::MOST_QUESTIONS),
+        ];
+        match bounds
+            .iter()
+            .find(|(_, given, most)| given.is_some_and(|n| !(1..=*most).contains(&n)))
+        {
+            Some((name, _, most)) => Err(format!("`research.{name}` lies between 1 and {most}")),
+            None => Ok(()),
+        }
+    }
+}
+
+impl From<ResearchSettings> for Research {
+    fn from(given: ResearchSettings) -> Self {
+        let usual = Self::default();
+        Self {
+            rounds: given.rounds.unwrap_or(usual.rounds),
+            questions: given.questions.unwrap_or(usual.questions),
+        }
+    }
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref)]
+fn is_false(value: &bool) -> bool {
+    !value
 }
 
 /// Whether the model makes a filter of the question.
@@ -129,6 +181,7 @@ impl DialogSettings {
                 return Err(format!("`{name}` are {MOST_TOOLS} at most"));
             }
         }
+        self.research.as_ref().map_or(Ok(()), ResearchSettings::check)?;
         if self.top.is_some_and(|top| !(1..=MOST_PASSAGES).contains(&top)) {
             return Err(format!("`top` lies between 1 and {MOST_PASSAGES}"));
         }

@@ -290,6 +290,11 @@ pub(crate) fn line(event: &Result<DialogEvent, DialogError>) -> String {
             });
             format!("returned {}", texts.collect::<String>())
         }
+        Ok(DialogEvent::Related { questions }) => format!("related {}", questions.join(" | ")),
+        Ok(DialogEvent::MindMap { root }) => {
+            let parts: Vec<_> = root.parts.iter().map(|part| part.text.as_str()).collect();
+            format!("mind map {}: {}", root.text, parts.join(" "))
+        }
         Ok(DialogEvent::Reasoning(delta)) => format!("reasoning {}", delta.text),
         Ok(DialogEvent::Delta { text }) => format!("delta {text}"),
         Ok(DialogEvent::Citation(citation)) => {

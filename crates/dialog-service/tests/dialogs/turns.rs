@@ -3,7 +3,7 @@
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use dialog_service::Filtering;
+use dialog_service::{Filtering, Research};
 use futures::StreamExt;
 use llm_core::{ChatEvent, ErrorKind, FinishReason, Message, ReasoningDelta};
 
@@ -255,4 +255,58 @@ async fn the_model_makes_a_filter_of_the_question() {
         let asked = stage.model.asked.lock().unwrap()[0].messages[0].text();
         assert!(asked.contains("year: 2024 | 2025\n"), "{asked}");
     }
+}
+
+#[tokio::test]
+async fn a_dialog_digs_until_it_is_enough() {
+    let scripts =
+        || vec![says(&["1. Which tea?\n2. Which water?"]), says(&["enough"]), says(&["Hot."])];
+    let end = ["retrieved 1 of 9", "delta Hot.", "done Stop cited [] dropped 0"];
+    let mut stage = Stage::new(&["Tea."], scripts());
+    stage.dialog.research = Some(Research { rounds: 3, questions: 3 });
+    let seen = stage.play(question("How hot?")).await;
+    let progress = "reasoning Which tea?\nWhich water?\n(0 further passages)\n\n";
+    // Nothing new was found, so nobody asks for more: the second script is the answer.
+    assert_eq!(seen[1..3], [progress, "retrieved 1 of 9"]);
+    assert_eq!(*stage.shelf.questions.lock().unwrap(), ["How hot?", "Which tea?", "Which water?"]);
+
+    let mut stage = Stage::new(&["Tea."], scripts()[1..].to_vec());
+    stage.dialog.research = Some(Research::default());
+    assert_eq!(stage.play(question("How hot?")).await[1..], end);
+
+    let failing = vec![Err(ErrorKind::Upstream), says(&["Hot."])];
+    let mut stage = Stage::new(&["Tea."], failing);
+    stage.dialog.research = Some(Research::default());
+    let seen = stage.play(question("How hot?")).await;
+    assert_eq!(seen[1], "warning the search was not taken further");
+    assert_eq!(seen[2..], end);
+}
+
+#[tokio::test]
+async fn what_follows_the_answer() {
+    let stage = |scripts| {
+        let mut stage = Stage::new(&["Tea."], scripts);
+        (stage.dialog.related, stage.dialog.mind_map) = (true, true);
+        stage
+    };
+    let all =
+        stage(vec![says(&["Hot."]), says(&["- Which tea?\n- Why?"]), says(&["- tea\n  - hot"])]);
+    assert_eq!(
+        all.play(question("How hot?")).await[2..],
+        [
+            "delta Hot.",
+            "related Which tea? | Why?",
+            "mind map tea: hot",
+            "done Stop cited [] dropped 0",
+        ]
+    );
+    let none = stage(vec![says(&["Hot."]), Err(ErrorKind::Upstream), says(&["I cannot."])]);
+    assert_eq!(
+        none.play(question("How hot?")).await[3..],
+        [
+            "warning there is no related question: the model did not give any",
+            "warning there is no mind map: the model did not give any",
+            "done Stop cited [] dropped 0",
+        ]
+    );
 }

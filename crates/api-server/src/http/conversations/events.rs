@@ -71,7 +71,11 @@ fn name(event: &DialogEvent) -> &'static str {
         DialogEvent::Delta { .. } => "delta",
         DialogEvent::Citation(_) => "citation",
         DialogEvent::Annotation(_) => "annotation",
-        DialogEvent::Tool(_) => "tool",
+        DialogEvent::Tool(_)
+        | DialogEvent::ToolCalled { .. }
+        | DialogEvent::ToolReturned { .. } => "tool",
+        DialogEvent::Related { .. } => "related",
+        DialogEvent::MindMap { .. } => "mind_map",
         DialogEvent::Warning { .. } => "warning",
         DialogEvent::Done(_) => "done",
         _ => "message",

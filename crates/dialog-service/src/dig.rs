@@ -1,0 +1,155 @@
+//! Digging deeper: the model says what is still missing, which is searched for, until it says that it is enough.
+
+use futures::future::try_join_all;
+
+use crate::prompt::Prompts;
+use crate::query::{Query, interleaved};
+use crate::{DialogError, Evidence, EvidenceSource, Passage, Turn, aside, search};
+
+/// How far a dialog digs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Research {
+    /// How often the model is asked what is missing, at most [`MOST_ROUNDS`](Self::MOST_ROUNDS).
+    pub rounds: usize,
+    /// Further questions that are searched for each time, all at once, at most
+    /// [`MOST_QUESTIONS`](Self::MOST_QUESTIONS).
+    pub questions: usize,
+}
+
+impl Research {
+    /// The most rounds.
+    pub const MOST_ROUNDS: usize = 4;
+    /// The most questions of a round.
+    pub const MOST_QUESTIONS: usize = 6;
+}
+
+impl Default for Research {
+    fn default() -> Self {
+        Self { rounds: 2, questions: 3 }
+    }
+}
+
+/// How far the digging of a turn is.
+#[derive(Debug, Default)]
+pub(crate) struct Dig {
+    searched: Vec<String>,
+    found: Vec<Evidence>,
+    rounds: usize,
+    is_over: bool,
+}
+
+/// What one round came to.
+#[derive(Debug)]
+pub(crate) struct Round {
+    /// What was searched for.
+    pub(crate) questions: Vec<String>,
+    /// Passages that were not known before.
+    pub(crate) new: usize,
+}
+
+impl Dig {
+    /// Begins with what the question itself found.
+    pub(crate) fn new(question: &str, found: Evidence) -> Self {
+        Self { searched: vec![question.to_owned()], found: vec![found], ..Self::default() }
+    }
+
+    /// Asks what is missing and searches for it; `None` when it is enough.
+    ///
+    /// # Errors
+    /// The model's and the library's; what was found before stays.
+    pub(crate) async fn next(
+        &mut self,
+        turn: &Turn,
+        prompts: &Prompts,
+        library: &dyn EvidenceSource,
+    ) -> Result<Option<Round>, DialogError> {
+        let Some(Research { rounds, questions }) = turn.dialog.research else { return Ok(None) };
+        if self.is_over || self.rounds >= rounds.min(Research::MOST_ROUNDS) {
+            return Ok(None);
+        }
+        self.rounds += 1;
+        // Whatever fails from here on ends the digging.
+        self.is_over = true;
+        let (known, most) = (self.passages(turn), questions.min(Research::MOST_QUESTIONS));
+        let prompt = prompts.dig(&self.searched[0], &self.searched, &known, most)?;
+        let questions = further(&aside::ask(turn, prompt).await?, &self.searched, most);
+        if questions.is_empty() {
+            return Ok(None);
+        }
+        let queries: Vec<Query> = questions.iter().map(|question| Query::plain(question)).collect();
+        let searches = queries.iter().map(|query| search::found(turn, library, query, None));
+        let found = try_join_all(searches).await?;
+        let is_known =
+            |passage: &&Passage| known.iter().any(|one| one.chunk.id == passage.chunk.id);
+        let passages = found.iter().flat_map(|evidence| &evidence.passages);
+        let new = passages.filter(|passage| !is_known(passage)).count();
+        self.found.extend(found);
+        self.searched.extend(questions.iter().cloned());
+        self.is_over = new == 0;
+        Ok(Some(Round { questions, new }))
+    }
+
+    /// All that was found: the best of each search first.
+    pub(crate) fn into_evidence(self, turn: &Turn) -> Evidence {
+        let most = most_passages(turn, self.rounds);
+        interleaved(self.found, most)
+    }
+
+    fn passages(&self, turn: &Turn) -> Vec<Passage> {
+        interleaved(self.found.clone(), most_passages(turn, self.rounds)).passages
+    }
+}
+
+/// Each round may add half as many passages as the dialog has without.
+fn most_passages(turn: &Turn, rounds: usize) -> usize {
+    turn.dialog.top + rounds * turn.dialog.top.div_ceil(2)
+}
+
+/// The questions of a reply, in whatever form models list them; none when it says that it is enough.
+fn further(reply: &str, searched: &[String], most: usize) -> Vec<String> {
+    let mut questions: Vec<String> = Vec::new();
+    for line in listed(reply) {
+        let is_enough = line.trim_end_matches('.').eq_ignore_ascii_case("enough");
+        let is_known = |known: &String| known.eq_ignore_ascii_case(line);
+        if is_enough {
+            break;
+        }
+        if !searched.iter().any(is_known) && !questions.iter().any(is_known) {
+            questions.push(line.to_owned());
+        }
+    }
+    questions.truncate(most);
+    questions
+}
+
+/// The entries of a list, one on each line, without what they are listed with.
+pub(crate) fn listed(reply: &str) -> impl Iterator<Item = &str> {
+    let entries = reply.lines().map(|line| {
+        let line = line.trim().trim_start_matches(['-', '*', '•', ' ']);
+        let digits = line.trim_start_matches(|c: char| c.is_ascii_digit());
+        let numbered = digits.len() < line.len() && digits.starts_with(['.', ')']);
+        let line = if numbered { &digits[1..] } else { line };
+        line.trim().trim_matches(['"', '`'])
+    });
+    entries.filter(|line| !line.is_empty() && !line.starts_with("```"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn further_questions_are_read_in_the_forms_that_models_list_them() {
+        let searched = ["How hot?".to_owned()];
+        for (reply, expected) in [
+            ("enough", &[][..]),
+            ("Enough.", &[]),
+            ("1. Which tea?\n2) \"Which water?\"", &["Which tea?", "Which water?"]),
+            ("- Which tea?\n- which tea?\n- How hot?", &["Which tea?"]),
+            ("a?\nb?\nc?\nd?", &["a?", "b?", "c?"]),
+            ("Which tea?\nenough", &["Which tea?"]),
+        ] {
+            assert_eq!(further(reply, &searched, 3), expected, "{reply}");
+        }
+    }
+}
