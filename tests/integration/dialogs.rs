@@ -243,3 +243,47 @@ async fn a_dialog_searches_the_web_besides_its_datasets() {
     assert!(engine.await.unwrap_err().is_cancelled());
     site.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_question_brings_its_dialog_along() {
+    let site = site().await;
+    let dialog = json!({
+        "datasets": ["default"], "model": "fake/m", "related": true, "mind_map": true,
+        "research": { "rounds": 1 },
+    });
+    let script = || {
+        site.upstream.next(Behaviour::text("Which temperature does green tea need?"));
+        site.upstream.next(Behaviour::text("At eighty degrees [ID:0]."));
+        site.upstream.next(Behaviour::text("- And black tea?"));
+        site.upstream.next(Behaviour::text("- tea\n  - 80 degrees"));
+    };
+    script();
+    let question = json!({ "question": "How hot?", "dialog": dialog, "stream": false });
+    let answer = site.client.post("/api/v2/ask", &question).await.json();
+    assert_eq!(answer["answer"], "At eighty degrees.", "{answer}");
+    assert!(answer["reasoning"].as_str().unwrap().starts_with("Which temperature"), "{answer}");
+
+    script();
+    let question = json!({ "question": "How hot?", "dialog": dialog });
+    let streamed = site.client.post("/api/v2/ask", &question).await;
+    for part in ["event: reasoning\n", "event: retrieved\n", "event: done\n", "id: 1\n"] {
+        assert!(streamed.text.contains(part), "{}", streamed.text);
+    }
+    for (wrong, reason) in [
+        (json!({ "question": " " }), "`question` has 1 to"),
+        (json!({ "question": "x", "dialog": { "datasets": ["none"] } }), "no dataset `none`"),
+        (json!({ "question": "x", "dialog": { "research": { "rounds": 9 } } }), "between 1 and 4"),
+        (json!({ "question": "x", "dialg": {} }), "unknown field `dialg`"),
+    ] {
+        let refused = site.client.post("/api/v2/ask", &wrong).await;
+        assert!(
+            (400..500).contains(&refused.status) && refused.text.contains(reason),
+            "{}",
+            refused.text
+        );
+    }
+    assert!(
+        site.client.get("/api/v2/sessions").await.json()["sessions"].as_array().unwrap().is_empty()
+    );
+    site.stop().await;
+}

@@ -16,7 +16,7 @@ use crate::attachments::{self, AttachmentError, GivenFile};
 use crate::dialogs::{self, Choice};
 
 /// The longest question, in bytes; what is longer is a file.
-const MOST_QUESTION: usize = 256 << 10;
+pub(crate) const MOST_QUESTION: usize = 256 << 10;
 
 /// Characters of a title; further ones are cut.
 const MOST_TITLE: usize = 80;

@@ -20,7 +20,7 @@ use crate::config::{DialogConfig, deadline};
 use crate::search::reranker;
 
 pub(crate) use as_chat::as_chat;
-pub(crate) use saved::{Found, ListedDialog, delete, find, list, save};
+pub(crate) use saved::{Found, ListedDialog, delete, find, list, save, unnamed};
 pub(crate) use settings::DialogSettings;
 
 /// A model of this prefix is the dialog of the name that follows.
@@ -52,13 +52,27 @@ pub(crate) async fn turn(
     app: Arc<App>,
     bundle: &Bundle,
     name: String,
-    mut request: ChatRequest,
+    request: ChatRequest,
     choice: Choice,
 ) -> Result<Turn, ModelError> {
-    let Found { settings, datasets, prompts } = find(&app, &name).await?.ok_or_else(|| {
+    let found = find(&app, &name).await?.ok_or_else(|| {
         let message = format!("there is no dialog `{name}`; GET /v1/models lists them");
         ModelError::new(ErrorKind::NotFound, Operation::Chat, message).with_param("model")
     })?;
+    turn_of(&app, bundle, found, request, choice).await
+}
+
+/// The same of a dialog that was found.
+///
+/// # Errors
+/// As [`turn`].
+pub(crate) async fn turn_of(
+    app: &Arc<App>,
+    bundle: &Bundle,
+    Found { settings, datasets, prompts }: Found,
+    mut request: ChatRequest,
+    choice: Choice,
+) -> Result<Turn, ModelError> {
     let trail = bundle.trail().cloned().unwrap_or_default();
     let allowed = AllowedProviders::of_all(&datasets);
     let bundle = only(bundle.clone().with_trail(trail.clone()), &allowed);

@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use dialog_service::Prompts;
 use llm_core::{ErrorKind, ModelError, Operation};
-use rag_core::{ConversationStore, Dataset, MetadataStore, SavedDialog, StoreError};
+use rag_core::{ConversationStore, Dataset, MetadataStore, SavedDialog, StoreError, TenantId};
+use rag_store::EmbeddedStore;
 
 use super::DialogSettings;
 use crate::app::App;
@@ -73,19 +74,36 @@ pub(crate) async fn find(app: &Arc<App>, name: &str) -> Result<Option<Found>, Mo
                 prompts: None,
             }));
         };
-        let settings = read(&saved)?;
-        let mut datasets = Vec::new();
-        for name in &settings.datasets {
-            let dataset = store.dataset(&tenant, name).map_err(failed)?;
-            datasets.push(dataset.ok_or_else(|| no_dataset(name))?);
-        }
-        let prompts = settings.prompts().map_err(|error| {
-            let message = format!("the prompt of the dialog `{asked}` is broken");
-            ModelError::new(ErrorKind::Internal, Operation::Chat, message).with_source(error)
-        })?;
-        Ok(Some(Found { settings, datasets, prompts }))
+        resolved(&*store, &tenant, read(&saved)?).map(Some)
     });
     found.await?
+}
+
+/// A dialog of these settings that is kept nowhere.
+///
+/// # Errors
+/// As [`find`].
+pub(crate) async fn unnamed(app: &Arc<App>, settings: DialogSettings) -> Result<Found, ModelError> {
+    let (store, tenant) = (app.store.clone(), app.tenant());
+    let found = app.on_thread(Operation::Chat, move || resolved(&*store, &tenant, settings));
+    found.await?
+}
+
+fn resolved(
+    store: &EmbeddedStore,
+    tenant: &TenantId,
+    settings: DialogSettings,
+) -> Result<Found, ModelError> {
+    let mut datasets = Vec::new();
+    for name in &settings.datasets {
+        let dataset = store.dataset(tenant, name).map_err(failed)?;
+        datasets.push(dataset.ok_or_else(|| no_dataset(name))?);
+    }
+    let prompts = settings.prompts().map_err(|error| {
+        let message = "the prompt of the dialog is broken";
+        ModelError::new(ErrorKind::Internal, Operation::Chat, message).with_source(error)
+    })?;
+    Ok(Found { settings, datasets, prompts })
 }
 
 /// Keeps a dialog in place of the one of that name. Whether it is new.

@@ -41,6 +41,15 @@ pub(super) async fn save(
 ) -> Result<(StatusCode, Json<Value>), Problem> {
     let settings = body(settings)?;
     check_name(&name)?;
+    check(&app, &settings)?;
+    let is_new = dialogs::save(&app, &name, &settings).await;
+    let is_new = is_new.map_err(|error| Problem::model(&error))?;
+    let status = if is_new { StatusCode::CREATED } else { StatusCode::OK };
+    Ok((status, Json(shown(&ListedDialog { name, settings, is_implied: false }))))
+}
+
+/// Whether a dialog could answer like that.
+pub(super) fn check(app: &App, settings: &DialogSettings) -> Result<(), Problem> {
     settings.check().map_err(Problem::invalid)?;
     if let Some(model) = &settings.model {
         app.bundle.chat_model(model).map_err(|error| Problem::model(&error))?;
@@ -56,10 +65,7 @@ pub(super) async fn save(
         let reason = format!("`web`: there is no search engine `{unknown}` in the configuration");
         return Err(Problem::invalid(reason));
     }
-    let is_new = dialogs::save(&app, &name, &settings).await;
-    let is_new = is_new.map_err(|error| Problem::model(&error))?;
-    let status = if is_new { StatusCode::CREATED } else { StatusCode::OK };
-    Ok((status, Json(shown(&ListedDialog { name, settings, is_implied: false }))))
+    Ok(())
 }
 
 /// Deletes a dialog that is kept. Sessions with it stay, to be read.

@@ -42,7 +42,11 @@ pub(super) async fn of_turn(
 
 /// A response of the turn's events after this one. When its reader leaves, the turn goes on.
 pub(super) fn stream(app: &App, live: &Arc<LiveTurn>, seen: u64) -> Response {
-    let response = sse::named(live.events(seen).map(|event| named(&event)));
+    held(app, sse::named(live.events(seen).map(|event| named(&event))))
+}
+
+/// The response, counted among the live streams for as long as it is read.
+pub(super) fn held(app: &App, response: Response) -> Response {
     let place = app.metrics.live_stream();
     response.map(|body| axum::body::Body::new(HeldBody::new(body).hold(place)))
 }
@@ -53,7 +57,7 @@ fn seen(headers: &HeaderMap) -> Result<u64, Problem> {
     number.ok_or_else(|| Problem::invalid("`Last-Event-ID` is the `id` of an event of this turn"))
 }
 
-fn named(numbered: &NumberedEvent) -> NamedEvent {
+pub(super) fn named(numbered: &NumberedEvent) -> NamedEvent {
     let (name, data) = match &numbered.event {
         Ok(event) => (name(event), serde_json::to_string(event)),
         Err(failure) => ("error", serde_json::to_string(failure)),

@@ -3,6 +3,7 @@
 mod asking;
 mod dialogs;
 mod events;
+mod once;
 mod sessions;
 mod turns;
 
@@ -21,6 +22,7 @@ use crate::app::App;
 
 pub(super) fn routes() -> Router<Arc<App>> {
     Router::new()
+        .route("/api/v2/ask", post(once::ask))
         .route("/api/v2/dialogs", get(dialogs::list))
         .route(
             "/api/v2/dialogs/{name}",
