@@ -74,6 +74,7 @@ const RULES: &[Rule] = &[
         may: &["llm-core", "rag-core", "llm-bundle", "rag-retrieve"],
         never: &["reqwest", "hyper", "axum", "rusqlite", "tantivy"],
     },
+    Rule { name: "rag-tables", may: &["rag-core", "rag-parse"], never: HTTP },
     Rule {
         name: "rag-web",
         may: &["rag-core", "rag-retrieve", "dialog-service"],
@@ -99,6 +100,7 @@ const RULES: &[Rule] = &[
             "rag-ingest",
             "dialog-service",
             "rag-web",
+            "rag-tables",
         ],
         never: &["rusqlite", "tantivy"],
     },
