@@ -287,3 +287,47 @@ async fn a_question_brings_its_dialog_along() {
     );
     site.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn tables_are_asked_in_sql() {
+    let site = Site::start_with(&[("tea.md", TEA)], |_| {}).await;
+    let settings = json!({ "settings": { "chunking": { "method": "table" } } });
+    let changed = site.client.send(Method::PATCH, "/api/v2/datasets/default", &settings).await;
+    assert_eq!(changed.status, 200, "{}", changed.text);
+    let rows: String = (1..=40)
+        .map(|n| format!("tea {n},{},{}\n", n * 3, if n % 2 == 0 { "green" } else { "black" }))
+        .collect();
+    site.ingest("prices.csv", &format!("name,price,kind\n{rows}")).await;
+
+    let question = json!({
+        "question": "What do all green teas cost together?", "stream": false,
+        "dialog": { "datasets": ["default"], "model": "fake/m" },
+    });
+    let sql = "SELECT sum(price) AS total FROM prices WHERE kind = 'green'";
+    site.upstream.next(Behaviour::text("SELECT sum(cost) FROM prices"));
+    site.upstream.next(Behaviour::text(&format!("```sql\n{sql};\n```")));
+    site.upstream.next(Behaviour::text("1260 [ID:0]."));
+    let turn = site.client.post("/api/v2/ask", &question).await.json();
+    let rows = &turn["passages"][0];
+    assert_eq!(rows["chunk"]["text"], "| total |\n| --- |\n| 1260 |", "{turn}");
+    assert_eq!(
+        (&rows["chunk"]["context"], &rows["document_name"]),
+        (&json!(sql), &json!("docs/prices.csv"))
+    );
+    assert_eq!(turn["citations"][0]["passage"], 0);
+    let asked = site.upstream.requests();
+    let told = asked[1].json()["messages"][0]["content"].as_str().unwrap().to_owned();
+    assert!(told.contains("no such column: cost"), "{told}");
+    assert!(told.contains("CREATE TABLE \"prices\" (\"name\" TEXT, \"price\" NUMERIC"), "{told}");
+
+    site.upstream.next(Behaviour::text("DROP TABLE prices"));
+    site.upstream.next(Behaviour::text("DELETE FROM prices"));
+    site.upstream.next(Behaviour::text("I do not know."));
+    let turn = site.client.post("/api/v2/ask", &question).await.json();
+    assert_eq!(turn["answer"], "I do not know.", "{turn}");
+    assert_eq!(
+        turn["warnings"],
+        json!(["the tables could not be asked: their rows were searched as text"])
+    );
+    site.stop().await;
+}

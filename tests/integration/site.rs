@@ -45,6 +45,14 @@ impl Site {
         Self { server, upstream, client, folder }
     }
 
+    /// Ingests another document.
+    pub(crate) async fn ingest(&self, name: &str, text: &str) {
+        let docs = self.folder.path().join("docs");
+        std::fs::write(docs.join(name), text).unwrap();
+        let ingested = self.server.ingest(&[docs]).await.unwrap();
+        assert_eq!((ingested.failed, ingested.added), (vec![], 1));
+    }
+
     /// Ends the server in order, and gives the folder with its data.
     pub(crate) async fn stop(self) -> tempfile::TempDir {
         self.server.stop().await;

@@ -32,6 +32,7 @@ use crate::metrics::Metrics;
 use crate::providers::{Means, Provider, providers};
 use crate::readiness::Readiness;
 use crate::records::{Calls, Told};
+use crate::tables::tables;
 use crate::usage::Usage;
 use crate::web::WebEngines;
 
@@ -308,7 +309,9 @@ fn library(store: &Arc<EmbeddedStore>, bundle: &Bundle, callers: SyncPool) -> Li
     let retriever = rag_retrieve::Retriever::new(store.clone(), store.clone(), usual);
     let (bundle, home) = (bundle.clone(), Handle::current());
     let of_turn = move |trail| embedder(bundle.clone().with_trail(trail), home.clone());
-    Library::new(Arc::new(retriever), callers).with_embedders(Arc::new(of_turn))
+    Library::new(Arc::new(retriever), callers.clone())
+        .with_embedders(Arc::new(of_turn))
+        .with_tables(tables(store.clone(), callers))
 }
 
 /// The bundle's embedding models for threads.

@@ -37,6 +37,7 @@ mod readiness;
 mod records;
 mod search;
 mod server;
+mod tables;
 mod telemetry;
 mod usage;
 mod web;

@@ -30,6 +30,32 @@ pub trait EvidenceSource: Send + Sync {
         drop(datasets);
         Box::pin(async { Ok(Vec::new()) })
     }
+
+    /// The tables of those of the datasets whose documents are tables; `None` where there are none. The future borrows
+    /// nothing; dropping it cancels.
+    ///
+    /// # Errors
+    /// [`DialogError::Retrieval`].
+    fn tables(
+        &self,
+        datasets: Vec<Dataset>,
+    ) -> BoxFuture<'static, Result<Option<Arc<dyn Tables>>, DialogError>> {
+        drop(datasets);
+        Box::pin(async { Ok(None) })
+    }
+}
+
+/// Tables that are asked in SQL.
+pub trait Tables: Send + Sync {
+    /// What tables there are, as whoever writes SQL needs it.
+    fn schema(&self) -> &str;
+
+    /// What a query gives, as a passage; `None` when it gives no row. The future borrows nothing; dropping it gives up
+    /// waiting.
+    ///
+    /// # Errors
+    /// What is wrong with the SQL, in words that help to mend it.
+    fn query(&self, sql: String) -> BoxFuture<'static, Result<Option<Passage>, String>>;
 }
 
 /// Sources of evidence besides the datasets, by name: the web, say.

@@ -7,7 +7,7 @@ use llm_bundle::{SyncPool, Trail};
 use rag_core::{Dataset, KnownField};
 use rag_retrieve::{EmbedderFor, Retrieval, RetrieveRequest, RetrievedChunk, Retriever};
 
-use crate::{DialogError, Evidence, EvidenceRequest, EvidenceSource, Passage};
+use crate::{DialogError, Evidence, EvidenceRequest, EvidenceSource, Passage, Tables};
 
 /// Hits of either kind that are fused.
 const CANDIDATES: usize = 64;
@@ -23,7 +23,15 @@ pub struct Library {
     retriever: Arc<Retriever>,
     threads: SyncPool,
     embedders: Option<EmbeddersFor>,
+    tables: Option<TablesFor>,
 }
+
+/// The tables of datasets; see [`EvidenceSource::tables`].
+pub type TablesFor = Arc<
+    dyn Fn(Vec<Dataset>) -> BoxFuture<'static, Result<Option<Arc<dyn Tables>>, DialogError>>
+        + Send
+        + Sync,
+>;
 
 /// The embedding models for questions whose calls are told of in a trail.
 pub type EmbeddersFor = Arc<dyn Fn(Arc<Trail>) -> EmbedderFor + Send + Sync>;
@@ -31,13 +39,19 @@ pub type EmbeddersFor = Arc<dyn Fn(Arc<Trail>) -> EmbedderFor + Send + Sync>;
 impl Library {
     /// Retrieves with `retriever`, on `threads`.
     pub fn new(retriever: Arc<Retriever>, threads: SyncPool) -> Self {
-        Self { retriever, threads, embedders: None }
+        Self { retriever, threads, embedders: None, tables: None }
     }
 
     /// The same, whose questions are embedded by these models instead of the retriever's, so that a turn learns what
     /// that consumed.
     pub fn with_embedders(mut self, embedders: EmbeddersFor) -> Self {
         self.embedders = Some(embedders);
+        self
+    }
+
+    /// The same whose datasets of tables are asked in SQL, too.
+    pub fn with_tables(mut self, tables: TablesFor) -> Self {
+        self.tables = Some(tables);
         self
     }
 
@@ -83,6 +97,16 @@ impl EvidenceSource for Library {
             };
             library.retrieve(request).await.map(evidence)
         })
+    }
+
+    fn tables(
+        &self,
+        datasets: Vec<Dataset>,
+    ) -> BoxFuture<'static, Result<Option<Arc<dyn Tables>>, DialogError>> {
+        match &self.tables {
+            Some(tables) => tables(datasets),
+            None => Box::pin(async { Ok(None) }),
+        }
     }
 
     fn fields(

@@ -14,6 +14,7 @@ const TRANSLATE: &str = "translate.jinja";
 const KEYWORDS: &str = "keywords.jinja";
 const FILTER: &str = "filter.jinja";
 const DIG: &str = "dig.jinja";
+const SQL: &str = "sql.jinja";
 const RELATED: &str = "related.jinja";
 const MIND_MAP: &str = "mind_map.jinja";
 
@@ -68,6 +69,7 @@ impl Prompts {
             (KEYWORDS, include_str!("../prompts/keywords.jinja")),
             (FILTER, include_str!("../prompts/filter.jinja")),
             (DIG, include_str!("../prompts/dig.jinja")),
+            (SQL, include_str!("../prompts/sql.jinja")),
             (RELATED, include_str!("../prompts/related.jinja")),
             (MIND_MAP, include_str!("../prompts/mind_map.jinja")),
         ] {
@@ -178,6 +180,23 @@ impl Prompts {
             .collect();
         let question = escape(question, "question");
         self.render(FILTER, context! { question, fields, today })
+    }
+
+    /// The request for SQL over tables of this schema that answers a question; with SQL that failed, and why.
+    ///
+    /// # Errors
+    /// [`DialogError::Prompt`].
+    pub fn sql(
+        &self,
+        question: &str,
+        schema: &str,
+        failed: Option<&(String, String)>,
+        today: &str,
+    ) -> Result<String, DialogError> {
+        let (question, schema) = (escape(question, "question"), escape(schema, "tables"));
+        let schema = &schema[..schema.floor_char_boundary(MOST_EVIDENCE)];
+        let (sql, reason) = failed.cloned().unzip();
+        self.render(SQL, context! { question, schema, sql, reason, today })
     }
 
     /// The request for further questions to search for, at most so many, or to say that what was found is enough.

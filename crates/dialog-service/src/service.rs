@@ -19,7 +19,7 @@ use crate::query::Query;
 use crate::spending::spent;
 use crate::{
     Citer, Dialog, DialogError, DialogEvent, Done, Evidence, EvidenceSource, Filtering, Passage,
-    Stage, Turn, afterwards, aside, filter, keywords, rewrite, search, translate,
+    Stage, Turn, afterwards, aside, filter, keywords, rewrite, rows, search, translate,
 };
 
 /// Answers turns. Cheap to clone; one serves all dialogs.
@@ -202,11 +202,18 @@ impl Flow {
     }
 
     async fn retrieve(&mut self, query: &Query) -> Result<Dig, DialogError> {
-        let mut found = self.found(query, query.filter.clone()).await?;
+        let evidence = &*self.service.evidence;
+        let (found, (rows, unasked)) = futures::join!(
+            self.found(query, query.filter.clone()),
+            rows::found(&self.turn, self.prompts(), evidence, &query.question),
+        );
+        self.warnings.extend(unasked);
+        let mut found = found?;
         if let (Some(filter), true) = (&query.filter, found.passages.is_empty()) {
             self.warnings.push(format!("nothing was found where {filter}; all was searched"));
             found = self.found(query, None).await?;
         }
+        found.passages.splice(0..0, rows);
         self.clock.lap(Stage::Retrieve);
         Ok(Dig::new(&query.question, found))
     }
