@@ -63,7 +63,8 @@ async fn related(
     question: &str,
     answer: &str,
 ) -> Result<Vec<String>, DialogError> {
-    let reply = aside::ask(turn, prompts.related(question, answer, MOST_QUESTIONS)?).await?;
+    let reply =
+        aside::ask(turn, "related", prompts.related(question, answer, MOST_QUESTIONS)?).await?;
     let others = listed(&reply).filter(|line| *line != question);
     Ok(others.take(MOST_QUESTIONS).map(str::to_owned).collect())
 }
@@ -75,7 +76,7 @@ async fn mind_map(
     passages: &[Passage],
 ) -> Result<MindMap, DialogError> {
     let prompt = prompts.mind_map(question, passages, MOST_DEPTH, MOST_ENTRIES)?;
-    let reply = aside::ask_long(turn, prompt).await?;
+    let reply = aside::ask_long(turn, "mind_map", prompt).await?;
     read(&reply, question).ok_or_else(|| aside::malformed("the model wrote no list"))
 }
 

@@ -15,20 +15,30 @@ pub(crate) fn is_possible(turn: &Turn) -> bool {
     turn.model.info().capabilities.instructions != Some(false)
 }
 
-/// The model's reply to `prompt`, without the conversation. Dropping the future cancels the call.
+/// The model's reply to `prompt`, without the conversation; `what` the trace calls it. Dropping the future cancels the call.
 ///
 /// # Errors
 /// As the model's; a blank reply, or one beyond 2,000 bytes, is malformed.
-pub(crate) async fn ask(turn: &Turn, prompt: String) -> Result<String, DialogError> {
-    asked(turn, prompt, MOST_BYTES).await
+pub(crate) async fn ask(
+    turn: &Turn,
+    what: &'static str,
+    prompt: String,
+) -> Result<String, DialogError> {
+    let asked = asked(turn, prompt.clone(), MOST_BYTES);
+    turn.trace.step(what, &prompt, asked, String::clone).await
 }
 
 /// The same with a reply of up to 16,000 bytes.
 ///
 /// # Errors
 /// As [`ask`].
-pub(crate) async fn ask_long(turn: &Turn, prompt: String) -> Result<String, DialogError> {
-    asked(turn, prompt, 8 * MOST_BYTES).await
+pub(crate) async fn ask_long(
+    turn: &Turn,
+    what: &'static str,
+    prompt: String,
+) -> Result<String, DialogError> {
+    let asked = asked(turn, prompt.clone(), 8 * MOST_BYTES);
+    turn.trace.step(what, &prompt, asked, String::clone).await
 }
 
 async fn asked(turn: &Turn, prompt: String, most_bytes: usize) -> Result<String, DialogError> {

@@ -1,8 +1,10 @@
 //! [`Conversations`]: turns of sessions, which are kept and go on when nobody looks.
 
 use std::sync::Arc;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
+use futures::future::{BoxFuture, poll_fn};
 use futures::{FutureExt, StreamExt};
 use llm_bundle::SyncPool;
 use llm_core::Message;
@@ -11,8 +13,10 @@ use rag_core::{
     TurnStatus,
 };
 use serde::Deserialize;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
+use tracing::Instrument;
 
 use crate::attach::attached;
 use crate::busy::{BusySessions, Place};
@@ -57,6 +61,8 @@ pub struct ConversationOptions {
     pub most_recent_bytes: usize,
     /// How long the events of a turn that ended can be read.
     pub recent_for: Duration,
+    /// How often the answer so far is kept while it comes, so that it survives the process; `None`: not before its end.
+    pub keep_every: Option<Duration>,
     /// Bytes that the events of one turn may take, roughly. A turn that gives more ends there.
     pub most_turn_bytes: usize,
 }
@@ -71,6 +77,7 @@ impl Default for ConversationOptions {
             most_recent: 1_024,
             most_recent_bytes: 64 << 20,
             recent_for: Duration::from_secs(600),
+            keep_every: Some(Duration::from_secs(5)),
             most_turn_bytes: 32 << 20,
         }
     }
@@ -221,7 +228,9 @@ impl Conversations {
         let live = LiveTurn::new(saved.id.clone(), tenant, session, turn.stop.clone());
         let live = Arc::new(live);
         self.0.recent.begin(live.clone());
-        self.0.tasks.spawn(self.clone().run(live.clone(), turn, saved, place));
+        let span = tracing::info_span!("dialog turn", turn = %saved.id);
+        let run = self.clone().run(live.clone(), turn, saved, place);
+        self.0.tasks.spawn(run.instrument(span));
         Ok(live)
     }
 
@@ -275,14 +284,16 @@ impl Conversations {
     /// Answers a turn to its end, and keeps it before its last event is told.
     async fn run(self, live: Arc<LiveTurn>, turn: Turn, saved: SavedTurn, place: Place) {
         let ending = Ending { inner: self.0.clone(), live: live.clone() };
-        let trail = turn.trail.clone();
+        let (trail, trace) = (turn.trail.clone(), turn.trace.clone());
         let mut recorder = Recorder::new(&turn.attachments);
         let events = self.0.service.answer(turn);
         let mut events = std::pin::pin!(events);
         let mut left = std::pin::pin!(self.is_left(&live).fuse());
+        let (mut keeping, mut kept_at) = (None::<BoxFuture<'static, ()>>, Instant::now());
         let last = loop {
             let event = tokio::select! {
                 event = events.next() => event,
+                () = poll_fn(|cx| finished(&mut keeping, cx)) => continue,
                 () = &mut left => {
                     live.stop_as(TurnStatus::Abandoned);
                     continue;
@@ -296,6 +307,10 @@ impl Conversations {
             if matches!(event, Err(_) | Ok(DialogEvent::Done(_))) {
                 break event;
             }
+            if keeping.is_none() && self.is_due(kept_at) && !recorder.answer().is_empty() {
+                keeping = Some(self.clone().keep_so_far(&saved, &recorder));
+                kept_at = Instant::now();
+            }
             let is_too_much = live.push(event) > self.0.options.most_turn_bytes;
             if is_too_much && live.stop_as(TurnStatus::Interrupted) {
                 let message = "the answer ends here: it is longer than any that is kept".to_owned();
@@ -305,6 +320,10 @@ impl Conversations {
             }
         };
         recorder.spend(spent(&trail));
+        recorder.trace(&trace);
+        if let Some(keeping) = keeping {
+            keeping.await;
+        }
         self.keep(&live, saved, recorder).await;
         // Before the last event is told: who has seen it may ask the next question.
         drop(place);
@@ -320,11 +339,30 @@ impl Conversations {
         }
     }
 
+    fn is_due(&self, kept_at: Instant) -> bool {
+        self.0.options.keep_every.is_some_and(|every| kept_at.elapsed() >= every)
+    }
+
+    /// Keeps the answer so far, in case that the process is killed. What fails is logged.
+    fn keep_so_far(self, saved: &SavedTurn, recorder: &Recorder) -> BoxFuture<'static, ()> {
+        let so_far = SavedTurn {
+            answer: recorder.answer().to_owned(),
+            record: json(recorder.record()),
+            ..saved.clone()
+        };
+        async move {
+            if let Err(error) = self.with_store(move |store| store.update_turn(&so_far)).await {
+                tracing::warn!(error = &error as &dyn std::error::Error, "an answer was not kept");
+            }
+        }
+        .boxed()
+    }
+
     /// Keeps how a turn ended. What fails is told as a warning.
     async fn keep(&self, live: &LiveTurn, saved: SavedTurn, recorder: Recorder) {
         let stopped_as = live.stopped_as();
         let kept = self.with_store(move |store| {
-            store.end_turn(&SavedTurn {
+            store.update_turn(&SavedTurn {
                 status: recorder.status(stopped_as),
                 answer: recorder.answer().to_owned(),
                 record: json(recorder.record()),
@@ -347,6 +385,18 @@ impl Conversations {
         let store = self.0.store.clone();
         let done = self.0.threads.run(move || work(&*store)).await;
         Ok(done.map_err(|error| ConversationError::Store(Box::new(error)))??)
+    }
+}
+
+/// Waits for what is being kept, if anything is.
+fn finished(keeping: &mut Option<BoxFuture<'static, ()>>, cx: &mut Context<'_>) -> Poll<()> {
+    match keeping {
+        Some(future) => {
+            std::task::ready!(future.as_mut().poll(cx));
+            *keeping = None;
+            Poll::Ready(())
+        }
+        None => Poll::Pending,
     }
 }
 

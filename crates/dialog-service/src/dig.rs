@@ -72,7 +72,7 @@ impl Dig {
         self.is_over = true;
         let (known, most) = (self.passages(turn), questions.min(Research::MOST_QUESTIONS));
         let prompt = prompts.dig(&self.searched[0], &self.searched, &known, most)?;
-        let questions = further(&aside::ask(turn, prompt).await?, &self.searched, most);
+        let questions = further(&aside::ask(turn, "research", prompt).await?, &self.searched, most);
         if questions.is_empty() {
             return Ok(None);
         }

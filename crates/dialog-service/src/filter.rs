@@ -42,7 +42,8 @@ async fn made(
     if fields.is_empty() {
         return Ok(None);
     }
-    let reply = aside::ask(turn, prompts.filter(question, &fields, &turn.today())?).await?;
+    let reply =
+        aside::ask(turn, "filter", prompts.filter(question, &fields, &turn.today())?).await?;
     read(&reply, &fields).map_err(|reason| {
         let shown: String = reply.chars().take(200).collect();
         aside::malformed(format!("`{shown}` is no filter: {reason}"))

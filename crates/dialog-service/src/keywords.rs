@@ -25,7 +25,7 @@ pub(crate) async fn keywords(
 }
 
 async fn named(turn: &Turn, prompts: &Prompts, question: &str) -> Result<String, DialogError> {
-    aside::ask(turn, prompts.keywords(question, MOST)?).await
+    aside::ask(turn, "keywords", prompts.keywords(question, MOST)?).await
 }
 
 /// The keywords of a reply, in whatever form models list them.

@@ -49,6 +49,7 @@
 //!     request: ChatRequest::default(),
 //!     dialog: Dialog { datasets: vec![dataset], ..Dialog::default() },
 //!     trail: Default::default(),
+//!     trace: Default::default(),
 //!     stop: Default::default(),
 //! };
 //! let events: Vec<_> = block_on(service.answer(turn).collect());
@@ -92,6 +93,7 @@ mod rows;
 mod search;
 mod service;
 mod spending;
+mod trace;
 mod translate;
 mod turn;
 
@@ -113,4 +115,5 @@ pub use prompt::{AnswerPrompt, Prompts};
 pub use record::{Recorder, SearchedFor, ToolRun, TurnRecord};
 pub use service::DialogService;
 pub use spending::ModelSpending;
+pub use trace::{Step, Trace};
 pub use turn::{Dialog, Filtering, Turn};

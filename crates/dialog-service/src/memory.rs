@@ -145,7 +145,7 @@ impl ConversationStore for MemoryConversations {
         Ok(())
     }
 
-    fn end_turn(&self, turn: &SavedTurn) -> Result<bool, StoreError> {
+    fn update_turn(&self, turn: &SavedTurn) -> Result<bool, StoreError> {
         let mut kept = self.kept();
         let Some(known) = kept.turns.iter_mut().find(|known| known.id == turn.id) else {
             return Ok(false);

@@ -7,7 +7,8 @@ use rag_core::TurnStatus;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Attachment, Citation, DialogEvent, Done, MindMap, ModelSpending, Passage, TurnFailure,
+    Attachment, Citation, DialogEvent, Done, MindMap, ModelSpending, Passage, Step, Trace,
+    TurnFailure,
 };
 
 /// What is kept of a turn besides its question and its text: how the answer came about, in JSON.
@@ -52,6 +53,9 @@ pub struct TurnRecord {
     /// What all its model calls consumed, by model.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub spent: Vec<ModelSpending>,
+    /// What was done on the way.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub trace: Vec<Step>,
     /// How it ended, if it was answered.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub done: Option<Done>,
@@ -162,6 +166,11 @@ impl Recorder {
     /// Takes what the model calls of a turn consumed that has no last event to say so.
     pub(crate) fn spend(&mut self, spent: Vec<ModelSpending>) {
         self.record.spent = spent;
+    }
+
+    /// Takes what was done on the way.
+    pub fn trace(&mut self, trace: &Trace) {
+        self.record.trace = trace.steps();
     }
 
     /// How far the turn came, and whether it was ended before its time.

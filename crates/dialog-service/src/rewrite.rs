@@ -9,13 +9,10 @@ use crate::{DialogError, Turn, aside};
 pub(crate) fn is_needed(turn: &Turn) -> bool {
     let asked_before =
         turn.messages.iter().filter(|message| message.role == Role::User).count() > 1;
-    turn.dialog.rewrite
-        && !turn.dialog.datasets.is_empty()
-        && asked_before
-        && aside::is_possible(turn)
+    turn.dialog.rewrite && turn.dialog.searches() && asked_before && aside::is_possible(turn)
 }
 
 /// Asks the model for a question that stands alone, with dates in place of "today" and the like.
 pub(crate) async fn reword(turn: &Turn, prompts: &Prompts) -> Result<String, DialogError> {
-    aside::ask(turn, prompts.rewrite(&turn.messages, &turn.today())?).await
+    aside::ask(turn, "rewrite", prompts.rewrite(&turn.messages, &turn.today())?).await
 }

@@ -42,8 +42,14 @@ async fn asked(
     let mut failed: Option<(String, String)> = None;
     for _ in 0..ATTEMPTS {
         let prompt = prompts.sql(question, tables.schema(), failed.as_ref(), &turn.today())?;
-        let Some(sql) = read(&aside::ask(turn, prompt).await?) else { return Ok(None) };
-        match tables.query(sql.clone()).await {
+        let Some(sql) = read(&aside::ask(turn, "sql", prompt).await?) else { return Ok(None) };
+        let ran = async { Ok(tables.query(sql.clone()).await) };
+        let ran = turn.trace.step("query", &sql, ran, |ran| match ran {
+            Ok(Some(rows)) => rows.chunk.text.clone(),
+            Ok(None) => "no row".to_owned(),
+            Err(reason) => reason.clone(),
+        });
+        match ran.await? {
             Ok(found) => return Ok(found),
             Err(reason) => failed = Some((sql, reason)),
         }

@@ -4,7 +4,7 @@ use futures::future::{join, join_all, try_join_all};
 use rag_core::MetadataFilter;
 
 use crate::query::{Query, merged};
-use crate::{DialogError, Evidence, EvidenceRequest, EvidenceSource, Turn};
+use crate::{DialogError, Evidence, EvidenceRequest, EvidenceSource, Passage, Turn};
 
 /// What all searches of a query find together, under the dialog's filter and this one. A source that fails besides the
 /// datasets costs a warning.
@@ -49,16 +49,32 @@ async fn in_datasets(
     };
     let asked =
         |text: &String| EvidenceRequest { metadata: metadata.clone(), ..request(turn, text) };
-    try_join_all(texts.iter().map(|text| library.find(asked(text)))).await
+    let searches = texts.iter().map(|text| {
+        let input = match &metadata {
+            Some(filter) => format!("{text}\nwhere {filter}"),
+            None => text.clone(),
+        };
+        async move { turn.trace.step("search", &input, library.find(asked(text)), told).await }
+    });
+    try_join_all(searches).await
 }
 
 async fn in_source(turn: &Turn, name: &str, source: &dyn EvidenceSource, text: &str) -> Evidence {
     let plain = EvidenceRequest { datasets: Vec::new(), documents: None, ..request(turn, text) };
-    source.find(plain).await.unwrap_or_else(|error| {
+    let input = format!("{text}\nin {name}");
+    let found = turn.trace.step("search", &input, source.find(plain), told).await;
+    found.unwrap_or_else(|error| {
         tracing::warn!(name, error = &error as &dyn std::error::Error, "a source failed");
         let warnings = vec![format!("`{name}` could not be searched")];
         Evidence { warnings, ..Evidence::default() }
     })
+}
+
+/// What was found, for the trace: scores and places, best first.
+fn told(found: &Evidence) -> String {
+    let line = |passage: &Passage| format!("{:.3} {}", passage.score, passage.location());
+    let lines: Vec<String> = found.passages.iter().map(line).collect();
+    format!("{} of {}\n{}", found.passages.len(), found.total, lines.join("\n"))
 }
 
 fn request(turn: &Turn, text: &str) -> EvidenceRequest {

@@ -7,7 +7,9 @@ use std::time::Instant;
 use async_stream::try_stream;
 use futures::{Stream, TryStreamExt};
 use llm_bundle::tools::{ToolEvent, ToolReply};
-use llm_core::{ChatEvent, ErrorKind, FinishReason, ReasoningDelta, Role, Usage};
+use llm_core::{
+    ChatEvent, ChatRequest, ErrorKind, FinishReason, Message, ReasoningDelta, Role, Usage,
+};
 use rag_core::MetadataFilter;
 
 use crate::asking::asked;
@@ -143,6 +145,7 @@ impl Flow {
     }
 
     fn started(&self) -> DialogEvent {
+        self.turn.trace.begin();
         DialogEvent::Started {
             turn: self.turn.id.clone(),
             model: self.turn.model.info().name.to_string(),
@@ -278,9 +281,11 @@ impl Flow {
                 format!("too long for the model, so it saw only a part: {}", cut.join(", "));
             self.warnings.push(warning);
         }
-        match asked(&self.turn, request).await {
+        match self.first_of(request).await {
             Ok(reply) => Ok(reply),
-            Err(error) if error.kind() == ErrorKind::ContextLength && self.passages.len() > 1 => {
+            Err(DialogError::Model(error))
+                if error.kind() == ErrorKind::ContextLength && self.passages.len() > 1 =>
+            {
                 let half = self.passages.len() / 2;
                 self.warnings.push(format!(
                     "the prompt was too long for the model: it saw the best {half} of {} passages",
@@ -288,10 +293,18 @@ impl Flow {
                 ));
                 self.passages = self.passages[..half].into();
                 let request = self.compose()?.request;
-                Ok(asked(&self.turn, request).await?)
+                self.first_of(request).await
             }
-            Err(error) => Err(error.into()),
+            Err(error) => Err(error),
         }
+    }
+
+    /// The answer to a request, once it has begun.
+    async fn first_of(&self, request: ChatRequest) -> Result<ToolReply, DialogError> {
+        let prompt: Vec<String> = request.messages.iter().map(Message::text).collect();
+        let asked = async { Ok(asked(&self.turn, request).await?) };
+        let began = |_: &ToolReply| "the answer began".to_owned();
+        self.turn.trace.step("answer", &prompt.join("\n\n"), asked, began).await
     }
 
     fn compose(&self) -> Result<Composed, DialogError> {

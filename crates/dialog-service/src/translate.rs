@@ -40,5 +40,5 @@ async fn translation(
     question: &str,
     language: &str,
 ) -> Result<String, DialogError> {
-    aside::ask(turn, prompts.translate(question, language)?).await
+    aside::ask(turn, "translate", prompts.translate(question, language)?).await
 }

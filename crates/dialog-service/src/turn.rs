@@ -13,7 +13,7 @@ use rag_core::{Dataset, DocumentId, MetadataFilter, TurnId};
 use rag_retrieve::Reranker;
 use tokio_util::sync::CancellationToken;
 
-use crate::{Attachment, Prompts, Research, Sources};
+use crate::{Attachment, Prompts, Research, Sources, Trace};
 
 /// A question to a dialog, with all that is needed to answer it.
 #[derive(Clone)]
@@ -35,6 +35,8 @@ pub struct Turn {
     /// What its model calls are told of in: tells what they consumed. `model` must have been made with it, or nothing is
     /// known.
     pub trail: Arc<Trail>,
+    /// What was done for it is noted here.
+    pub trace: Arc<Trace>,
     /// Cancelled to stop the turn: the answer ends where it is, as [`FinishReason::Cancelled`](llm_core::FinishReason);
     /// when there is none yet, the turn fails.
     pub stop: CancellationToken,

@@ -73,11 +73,11 @@ pub trait ConversationStore: Send + Sync {
     /// [`StoreErrorKind::Occupied`] when its id is taken.
     fn begin_turn(&self, tenant: &TenantId, turn: &SavedTurn) -> Result<(), StoreError>;
 
-    /// Keeps how a turn ended: its status, answer, record and time. Whether it was still there.
+    /// Keeps how far a turn is, or how it ended: its status, answer, record and time. Whether it was still there.
     ///
     /// # Errors
     /// Only the engine's own.
-    fn end_turn(&self, turn: &SavedTurn) -> Result<bool, StoreError>;
+    fn update_turn(&self, turn: &SavedTurn) -> Result<bool, StoreError>;
 
     /// The turn of that id, if the tenant has it.
     ///

@@ -64,9 +64,9 @@ impl ConversationStore for EmbeddedStore {
         self.inner.write(move |connection, _| conversations::begin_turn(connection, &tenant, &turn))
     }
 
-    fn end_turn(&self, turn: &SavedTurn) -> Result<bool, StoreError> {
+    fn update_turn(&self, turn: &SavedTurn) -> Result<bool, StoreError> {
         let turn = turn.clone();
-        self.inner.write(move |connection, _| conversations::end_turn(connection, &turn))
+        self.inner.write(move |connection, _| conversations::update_turn(connection, &turn))
     }
 
     fn turn(&self, tenant: &TenantId, id: &TurnId) -> Result<Option<SavedTurn>, StoreError> {

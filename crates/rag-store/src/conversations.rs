@@ -217,7 +217,7 @@ pub(crate) fn begin_turn(
     Ok(())
 }
 
-pub(crate) fn end_turn(connection: &Connection, turn: &SavedTurn) -> Result<bool, StoreError> {
+pub(crate) fn update_turn(connection: &Connection, turn: &SavedTurn) -> Result<bool, StoreError> {
     let ended = connection
         .prepare_cached(
             "UPDATE turn SET status = ?2, answer = ?3, record = ?4, ended_at = ?5 WHERE id = ?1",

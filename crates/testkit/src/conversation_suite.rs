@@ -152,7 +152,7 @@ fn sessions_are_renamed_and_deleted(store: &dyn ConversationStore) {
     assert!(!store.rename_session(&mine(), &id, "Coffee").expect("asked"));
     assert_eq!(store.turn(&mine(), &turn_id("t2")).expect("read"), None);
     let ended = SavedTurn { status: TurnStatus::Complete, ..turn("t2", Some("t1")) };
-    assert!(!store.end_turn(&ended).expect("asked"), "it went with its session");
+    assert!(!store.update_turn(&ended).expect("asked"), "it went with its session");
 }
 
 fn turns_begin_and_end(store: &dyn ConversationStore) {
@@ -167,7 +167,7 @@ fn turns_begin_and_end(store: &dyn ConversationStore) {
             ended_at: Some(20),
             ..begun.clone()
         };
-        assert!(store.end_turn(&ended).expect("ended"));
+        assert!(store.update_turn(&ended).expect("ended"));
         assert_eq!(store.turn(&mine(), &begun.id).expect("read"), Some(ended));
     }
 }
@@ -225,7 +225,7 @@ fn feedback_is_noted(store: &dyn ConversationStore) {
     noted(Some(&Feedback { helpful: false, comment: Some("The page is wrong".into()) }));
     noted(Some(&Feedback { helpful: true, comment: None }));
     let ended = SavedTurn { status: TurnStatus::Complete, ..turn("t1", None) };
-    store.end_turn(&ended).expect("ended");
+    store.update_turn(&ended).expect("ended");
     let kept = store.turn(&mine(), &id).expect("read").expect("there").feedback;
     assert!(kept.expect("kept").helpful, "ending a turn leaves its feedback");
     noted(None);
@@ -236,7 +236,7 @@ fn running_turns_are_interrupted(store: &dyn ConversationStore) {
     fill(store, &[("t1", None), ("t2", Some("t1"))]);
     let complete =
         SavedTurn { status: TurnStatus::Complete, ended_at: Some(20), ..turn("t1", None) };
-    store.end_turn(&complete).expect("ended");
+    store.update_turn(&complete).expect("ended");
     assert_eq!(store.interrupt_turns().expect("marked"), 1);
     let read = |id: &str| store.turn(&mine(), &turn_id(id)).expect("read").expect("there");
     assert_eq!(read("t1"), complete);

@@ -138,6 +138,7 @@ impl Stage {
             request: ChatRequest::default(),
             dialog: Dialog { datasets: vec![self.dataset.clone()], ..Dialog::default() },
             trail: Arc::default(),
+            trace: Arc::default(),
             stop: Default::default(),
         }
     }

@@ -149,6 +149,7 @@ async fn measure(
             request: ChatRequest { model: args.model.clone(), ..ChatRequest::default() },
             dialog: dialog.clone(),
             trail: Arc::default(),
+            trace: Arc::default(),
             stop: Default::default(),
         };
         ask(&service, turn)

@@ -15,6 +15,9 @@ pub struct SessionsConfig {
     pub abandon_seconds: u64,
     /// How long the events of a turn that ended can be read again, in seconds.
     pub recent_seconds: u64,
+    /// How often the answer so far is kept while it comes, in seconds; 0: not before its end. What was kept survives
+    /// the process.
+    pub keep_every_seconds: u64,
     /// Turns under way at once; more are refused with 503.
     pub max_turns: usize,
 }
@@ -25,6 +28,7 @@ impl Default for SessionsConfig {
         Self {
             when_busy: WhenBusyConfig::default(),
             abandon_seconds: 0,
+            keep_every_seconds: options.keep_every.unwrap_or_default().as_secs(),
             recent_seconds: options.recent_for.as_secs(),
             max_turns: options.most_turns,
         }
@@ -51,6 +55,9 @@ impl SessionsConfig {
                 WhenBusyConfig::Wait => WhenBusy::Wait,
             },
             abandon_after: Some(self.abandon_seconds)
+                .filter(|seconds| *seconds > 0)
+                .map(Duration::from_secs),
+            keep_every: Some(self.keep_every_seconds)
                 .filter(|seconds| *seconds > 0)
                 .map(Duration::from_secs),
             recent_for: Duration::from_secs(self.recent_seconds),

@@ -105,6 +105,7 @@ pub(crate) async fn turn_of(
         request,
         dialog,
         trail,
+        trace: Arc::default(),
         stop: CancellationToken::new(),
     })
 }

@@ -213,3 +213,58 @@ async fn a_session_that_is_deleted_meanwhile_stays_deleted() {
     lines(&turn, 0).await;
     assert_eq!(talk.store.turn(&TenantId::local(), &turn.id).unwrap(), None);
 }
+
+#[tokio::test]
+async fn the_answer_so_far_is_kept_while_it_comes() {
+    let stage = Stage::new(&["Tea."], vec![goes_silent(&["Hot", " and"])]);
+    let options =
+        ConversationOptions { keep_every: Some(Duration::ZERO), ..ConversationOptions::default() };
+    let talk = stage.conversations(options);
+    let turn = talk.begin(&stage, "t", Follows::Latest).await.unwrap();
+    let so_far = async {
+        while talk.kept("t").answer.is_empty() {
+            tokio::task::yield_now().await;
+        }
+        talk.kept("t")
+    };
+    let kept = tokio::time::timeout(Duration::from_secs(20), so_far).await.unwrap();
+    assert!("Hot and".starts_with(&kept.answer), "{}", kept.answer);
+    assert_eq!(kept.status, TurnStatus::Running);
+    assert!(kept.record.contains("passages"), "with its evidence: {}", kept.record);
+    assert_eq!(talk.store.interrupt_turns().unwrap(), 1, "as when the process begins anew");
+    assert_eq!(talk.kept("t").answer, kept.answer);
+    turn.stop();
+    lines(&turn, 0).await;
+}
+
+#[tokio::test]
+async fn what_was_done_is_kept_with_the_turn() {
+    let scripts = vec![says(&["80 degrees, brewing"]), Err(ErrorKind::Upstream)];
+    let mut stage = Stage::new(&["Tea."], scripts);
+    stage.dialog.keywords = true;
+    let talk = stage.conversations(ConversationOptions::default());
+    let turn = talk.begin(&stage, "t", Follows::Latest).await.unwrap();
+    lines(&turn, 0).await;
+    let record: TurnRecord = serde_json::from_str(&talk.kept("t").record).unwrap();
+    let shown: Vec<String> = record
+        .trace
+        .iter()
+        .map(|step| {
+            let last = step.input.lines().last().unwrap_or_default();
+            format!(
+                "{}: {last} > {:?}{}",
+                step.name,
+                step.output,
+                step.failure.as_deref().map_or("", |_| " failed")
+            )
+        })
+        .collect();
+    assert_eq!(
+        shown,
+        [
+            "keywords: </question> > \"80 degrees, brewing\"",
+            "search: t?, 80 degrees, brewing > \"1 of 9\\n0.900 0.md\"",
+            "answer: t? > \"\" failed",
+        ]
+    );
+}

@@ -8,7 +8,7 @@ use axum::extract::State;
 use axum::extract::rejection::BytesRejection;
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
-use dialog_service::{DialogError, DialogEvent, NumberedEvent, Recorder, Turn, TurnFailure};
+use dialog_service::{DialogError, DialogEvent, NumberedEvent, Recorder, Trace, Turn, TurnFailure};
 use futures::{Stream, StreamExt};
 use llm_core::{ChatRequest, Message};
 use serde::Deserialize;
@@ -55,11 +55,11 @@ pub(super) async fn ask(
     dialogs::check(&app, &asked.dialog)?;
     let is_streamed = asked.stream.unwrap_or(true);
     let turn = turn(&app, asked).await?;
-    let recorder = Recorder::new(&turn.attachments);
+    let (recorder, trace) = (Recorder::new(&turn.attachments), turn.trace.clone());
     let answer = app.dialogs.answer(turn);
     match is_streamed {
         true => Ok(streamed(&app, answer)),
-        false => whole(answer, recorder).await,
+        false => whole(answer, recorder, &trace).await,
     }
 }
 
@@ -93,6 +93,7 @@ fn streamed(
 async fn whole(
     answer: impl Stream<Item = Result<DialogEvent, DialogError>>,
     mut recorder: Recorder,
+    trace: &Trace,
 ) -> Result<Response, Problem> {
     let mut answer = std::pin::pin!(answer);
     while let Some(event) = answer.next().await {
@@ -102,6 +103,7 @@ async fn whole(
             return Err(Problem::turn(&failure));
         }
     }
+    recorder.trace(trace);
     let mut shown = json!({ "answer": recorder.answer() });
     if let (Value::Object(shown), Ok(Value::Object(record))) =
         (&mut shown, serde_json::to_value(recorder.record()))
