@@ -55,8 +55,8 @@ impl DialogService {
             yield flow.started();
 
             let limits = Limits::of(&flow.turn);
-            let question = limits.within(flow.question()).await?;
-            let query = limits.within(flow.widen(question)).await?;
+            let question = limits.within(Box::pin(flow.question())).await?;
+            let query = limits.within(Box::pin(flow.widen(question))).await?;
             for event in flow.take_warnings() {
                 yield event;
             }
@@ -65,8 +65,10 @@ impl DialogService {
             }
 
             if flow.searches() {
-                let mut dig = limits.within(flow.retrieve(&query)).await??;
-                while let Some(progress) = limits.within(flow.dig(&mut dig, &limits)).await? {
+                let mut dig = limits.within(Box::pin(flow.retrieve(&query))).await??;
+                while let Some(progress) =
+                    limits.within(Box::pin(flow.dig(&mut dig, &limits))).await?
+                {
                     yield progress;
                 }
                 let found = flow.retrieved(dig)?;
@@ -81,7 +83,7 @@ impl DialogService {
                 return;
             }
 
-            let mut reply = limits.within(flow.ask()).await??;
+            let mut reply = limits.within(Box::pin(flow.ask())).await??;
             for event in flow.take_warnings() {
                 yield event;
             }
@@ -95,7 +97,7 @@ impl DialogService {
             for event in citer.finish().into_iter().chain(flow.take_warnings()) {
                 yield event;
             }
-            for event in flow.afterwards(&query, &citer, &limits).await {
+            for event in Box::pin(flow.afterwards(&query, &citer, &limits)).await {
                 yield event;
             }
             yield DialogEvent::Done(flow.done(citer));

@@ -64,7 +64,7 @@ impl Trace {
         let began = Instant::now();
         let since = *self.began.get_or_init(|| began);
         let span = tracing::info_span!("dialog step", otel.name = name, step = name);
-        let done = work.instrument(span).await;
+        let done = Box::pin(work.instrument(span)).await;
         self.note(Step {
             name: name.to_owned(),
             at: (began - since).as_secs_f64(),

@@ -310,3 +310,10 @@ async fn what_follows_the_answer() {
         ]
     );
 }
+
+#[test]
+fn a_turn_takes_little_room_where_it_is_held() {
+    let stage = Stage::new(&[], Vec::new());
+    let bytes = size_of_val(&stage.service.answer(stage.turn(question("How hot?"))));
+    assert!(bytes < 16 << 10, "{bytes}");
+}

@@ -56,7 +56,7 @@ pub(super) async fn ask(
     let is_streamed = asked.stream.unwrap_or(true);
     let turn = turn(&app, asked).await?;
     let (recorder, trace) = (Recorder::new(&turn.attachments), turn.trace.clone());
-    let answer = app.dialogs.answer(turn);
+    let answer = app.dialogs.answer(turn).boxed();
     match is_streamed {
         true => Ok(streamed(&app, answer)),
         false => whole(answer, recorder, &trace).await,
