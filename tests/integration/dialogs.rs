@@ -331,3 +331,46 @@ async fn tables_are_asked_in_sql() {
     );
     site.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn contents_and_entities_lead_on() {
+    let site = Site::start_with(&[("tea.md", TEA)], |_| {}).await;
+    let settings = json!({ "settings": {
+        "chunking": { "max_tokens": 16 },
+        "enrichment": { "contents": true, "graph": {}, "model": "fake/m" },
+    } });
+    let changed = site.client.send(Method::PATCH, "/api/v2/datasets/default", &settings).await;
+    assert_eq!(changed.status, 200, "{}", changed.text);
+    let entities = json!({
+        "entities": [
+            { "name": "Ada Byron", "type": "person", "description": "She wrote programs." },
+            { "name": "Babbage", "type": "person", "description": "He drew engines." },
+        ],
+        "relations": [{ "from": "Ada Byron", "to": "Babbage", "description": "worked with" }],
+    });
+    site.upstream.always(Behaviour::text(&entities.to_string()));
+    let text = "# Engines\n\n## Programs\n\nAda Byron wrote programs for engines that nobody had built.\n\n\
+                ## Drawings\n\nBabbage drew them on large sheets of paper for years.\n\n\
+                ## Museum\n\nA copy stands in London where visitors turn its handle.\n";
+    site.ingest("engines.md", text).await;
+
+    site.upstream.always(Behaviour::text("4"));
+    let question = json!({
+        "question": "Who wrote programs?", "stream": false,
+        "dialog": {
+            "datasets": ["default"], "model": "fake/m", "top": 2, "contents": true, "graph": true,
+            "threshold": 0.2,
+        },
+    });
+    let turn = site.client.post("/api/v2/ask", &question).await.json();
+    let texts: Vec<&str> = turn["passages"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|passage| passage["chunk"]["text"].as_str().unwrap())
+        .collect();
+    assert!(texts[0].contains("programs"), "{turn}");
+    assert!(texts.iter().any(|text| text.contains("A copy stands in London")), "{turn}");
+    assert!(texts.iter().any(|text| text.starts_with("Babbage (person)")), "{turn}");
+    site.stop().await;
+}

@@ -4,7 +4,7 @@ use futures::future::try_join_all;
 
 use crate::prompt::Prompts;
 use crate::query::{Query, interleaved};
-use crate::{DialogError, Evidence, EvidenceSource, Passage, Turn, aside, search};
+use crate::{Dialog, DialogError, Evidence, EvidenceSource, Passage, Turn, aside, search};
 
 /// How far a dialog digs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -102,7 +102,10 @@ impl Dig {
 
 /// Each round may add half as many passages as the dialog has without.
 fn most_passages(turn: &Turn, rounds: usize) -> usize {
-    turn.dialog.top + rounds * turn.dialog.top.div_ceil(2)
+    let Dialog { top, contents, graph, .. } = turn.dialog;
+    // What leads on, and the rows of tables, come besides.
+    let ways = usize::from(contents) + usize::from(graph);
+    1 + top + ways * top + rounds * top.div_ceil(2)
 }
 
 /// The questions of a reply, in whatever form models list them; none when it says that it is enough.

@@ -1,6 +1,7 @@
 //! [`EvidenceSource`]: where passages come from.
 
 use std::fmt;
+use std::ops::Range;
 use std::sync::Arc;
 
 use futures::future::BoxFuture;
@@ -31,6 +32,11 @@ pub trait EvidenceSource: Send + Sync {
         Box::pin(async { Ok(Vec::new()) })
     }
 
+    /// What leads on from passages that it found, where it knows such.
+    fn leads(&self) -> Option<&dyn Leads> {
+        None
+    }
+
     /// The tables of those of the datasets whose documents are tables; `None` where there are none. The future borrows
     /// nothing; dropping it cancels.
     ///
@@ -43,6 +49,39 @@ pub trait EvidenceSource: Send + Sync {
         drop(datasets);
         Box::pin(async { Ok(None) })
     }
+}
+
+/// What leads on from passages. All futures borrow nothing; dropping one gives up waiting.
+///
+/// # Errors
+/// All: [`DialogError::Retrieval`].
+#[allow(clippy::missing_errors_doc)]
+pub trait Leads: Send + Sync {
+    /// The table of contents of a document, where it has one: a line for each entry, with the number of the chunk that it
+    /// begins in, as `Title [12]`.
+    fn contents(
+        &self,
+        document: DocumentId,
+    ) -> BoxFuture<'static, Result<Option<String>, DialogError>>;
+
+    /// The passages of a document with these numbers, at most `most`, all with this score.
+    fn passages_at(
+        &self,
+        document: DocumentId,
+        numbers: Vec<Range<u32>>,
+        most: usize,
+        score: f32,
+    ) -> BoxFuture<'static, Result<Vec<Passage>, DialogError>>;
+
+    /// What the datasets say of the entities that a question is about, of those of these names, and of those that the
+    /// former are related to; all with this score.
+    fn graph(
+        &self,
+        datasets: Vec<Dataset>,
+        question: String,
+        names: Vec<String>,
+        score: f32,
+    ) -> BoxFuture<'static, Result<Vec<Passage>, DialogError>>;
 }
 
 /// Tables that are asked in SQL.

@@ -79,6 +79,7 @@ mod evidence;
 mod failure;
 mod filter;
 mod keywords;
+mod lead;
 mod library;
 mod limits;
 mod live;
@@ -105,7 +106,7 @@ pub use conversations::{ConversationError, ConversationOptions, Conversations, F
 pub use dig::Research;
 pub use error::DialogError;
 pub use event::{DialogEvent, Done, Stage};
-pub use evidence::{Evidence, EvidenceRequest, EvidenceSource, Sources, Tables};
+pub use evidence::{Evidence, EvidenceRequest, EvidenceSource, Leads, Sources, Tables};
 pub use failure::TurnFailure;
 pub use library::{EmbeddersFor, Library, TablesFor};
 pub use live::{LiveTurn, NumberedEvent};

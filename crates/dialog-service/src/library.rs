@@ -1,13 +1,16 @@
 //! [`Library`]: evidence from datasets.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use futures::future::BoxFuture;
 use llm_bundle::{SyncPool, Trail};
-use rag_core::{Dataset, KnownField};
-use rag_retrieve::{EmbedderFor, Retrieval, RetrieveRequest, RetrievedChunk, Retriever};
+use rag_core::{Dataset, DocumentId, KnownField};
+use rag_retrieve::{
+    EmbedderFor, Retrieval, RetrieveError, RetrieveRequest, RetrievedChunk, Retriever,
+};
 
-use crate::{DialogError, Evidence, EvidenceRequest, EvidenceSource, Passage, Tables};
+use crate::{DialogError, Evidence, EvidenceRequest, EvidenceSource, Leads, Passage, Tables};
 
 /// Hits of either kind that are fused.
 const CANDIDATES: usize = 64;
@@ -64,13 +67,18 @@ impl Library {
         &self,
         request: RetrieveRequest,
     ) -> BoxFuture<'static, Result<Retrieval, DialogError>> {
+        self.on_thread(move |retriever| retriever.retrieve(&request))
+    }
+
+    fn on_thread<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Retriever) -> Result<T, RetrieveError> + Send + 'static,
+    ) -> BoxFuture<'static, Result<T, DialogError>> {
         let Self { retriever, threads, .. } = self.clone();
         Box::pin(async move {
-            let retrieved = threads
-                .run(move || retriever.retrieve(&request))
-                .await
-                .map_err(|error| DialogError::Retrieval(Box::new(error)))?;
-            retrieved.map_err(|error| DialogError::Retrieval(Box::new(error)))
+            let done = threads.run(move || work(&retriever)).await;
+            let done = done.map_err(|error| DialogError::Retrieval(Box::new(error)))?;
+            done.map_err(|error| DialogError::Retrieval(Box::new(error)))
         })
     }
 }
@@ -113,12 +121,48 @@ impl EvidenceSource for Library {
         &self,
         datasets: Vec<Dataset>,
     ) -> BoxFuture<'static, Result<Vec<KnownField>, DialogError>> {
-        let Self { retriever, threads, .. } = self.clone();
-        Box::pin(async move {
-            let datasets: Vec<_> = datasets.into_iter().map(|dataset| dataset.id).collect();
-            let told = threads.run(move || retriever.metadata_fields(&datasets, MOST_VALUES)).await;
-            let told = told.map_err(|error| DialogError::Retrieval(Box::new(error)))?;
-            told.map_err(|error| DialogError::Retrieval(Box::new(error)))
+        let datasets: Vec<_> = datasets.into_iter().map(|dataset| dataset.id).collect();
+        self.on_thread(move |retriever| retriever.metadata_fields(&datasets, MOST_VALUES))
+    }
+
+    fn leads(&self) -> Option<&dyn Leads> {
+        Some(self)
+    }
+}
+
+impl Leads for Library {
+    fn contents(
+        &self,
+        document: DocumentId,
+    ) -> BoxFuture<'static, Result<Option<String>, DialogError>> {
+        self.on_thread(move |retriever| {
+            Ok(retriever.contents(&document)?.map(|contents| contents.text))
+        })
+    }
+
+    fn passages_at(
+        &self,
+        document: DocumentId,
+        numbers: Vec<Range<u32>>,
+        most: usize,
+        score: f32,
+    ) -> BoxFuture<'static, Result<Vec<Passage>, DialogError>> {
+        self.on_thread(move |retriever| {
+            let found = retriever.passages_at(&document, &numbers, most, score)?;
+            Ok(found.into_iter().map(passage).collect())
+        })
+    }
+
+    fn graph(
+        &self,
+        datasets: Vec<Dataset>,
+        question: String,
+        names: Vec<String>,
+        score: f32,
+    ) -> BoxFuture<'static, Result<Vec<Passage>, DialogError>> {
+        self.on_thread(move |retriever| {
+            let found = retriever.graph(&datasets, &question, &names, score)?;
+            Ok(found.into_iter().map(passage).collect())
         })
     }
 }

@@ -15,6 +15,7 @@ const KEYWORDS: &str = "keywords.jinja";
 const FILTER: &str = "filter.jinja";
 const DIG: &str = "dig.jinja";
 const SQL: &str = "sql.jinja";
+const CONTENTS: &str = "contents.jinja";
 const RELATED: &str = "related.jinja";
 const MIND_MAP: &str = "mind_map.jinja";
 
@@ -70,6 +71,7 @@ impl Prompts {
             (FILTER, include_str!("../prompts/filter.jinja")),
             (DIG, include_str!("../prompts/dig.jinja")),
             (SQL, include_str!("../prompts/sql.jinja")),
+            (CONTENTS, include_str!("../prompts/contents.jinja")),
             (RELATED, include_str!("../prompts/related.jinja")),
             (MIND_MAP, include_str!("../prompts/mind_map.jinja")),
         ] {
@@ -197,6 +199,23 @@ impl Prompts {
         let schema = &schema[..schema.floor_char_boundary(MOST_EVIDENCE)];
         let (sql, reason) = failed.cloned().unzip();
         self.render(SQL, context! { question, schema, sql, reason, today })
+    }
+
+    /// The request for the lines of a table of contents under which a question may be answered, at most so many.
+    ///
+    /// # Errors
+    /// [`DialogError::Prompt`].
+    pub fn contents(
+        &self,
+        question: &str,
+        contents: &str,
+        most: usize,
+    ) -> Result<String, DialogError> {
+        let question = escape(question, "question");
+        let contents = escape(contents, "contents");
+        let contents = &contents[..contents.floor_char_boundary(MOST_EVIDENCE)];
+        let lines: Vec<String> = contents.lines().map(str::to_owned).collect();
+        self.render(CONTENTS, context! { question, lines, most })
     }
 
     /// The request for further questions to search for, at most so many, or to say that what was found is enough.

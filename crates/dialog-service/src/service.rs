@@ -21,7 +21,7 @@ use crate::query::Query;
 use crate::spending::spent;
 use crate::{
     Citer, Dialog, DialogError, DialogEvent, Done, Evidence, EvidenceSource, Filtering, Passage,
-    Stage, Turn, afterwards, aside, filter, keywords, rewrite, rows, search, translate,
+    Stage, Turn, afterwards, aside, filter, keywords, lead, rewrite, rows, search, translate,
 };
 
 /// Answers turns. Cheap to clone; one serves all dialogs.
@@ -218,6 +218,11 @@ impl Flow {
             self.warnings.push(format!("nothing was found where {filter}; all was searched"));
             found = self.found(query, None).await?;
         }
+        let leads = self.service.evidence.leads();
+        let (further, astray) =
+            lead::on(&self.turn, self.prompts(), leads, &query.question, &found.passages).await;
+        self.warnings.extend(astray);
+        found.passages.extend(further);
         found.passages.splice(0..0, rows);
         self.clock.lap(Stage::Retrieve);
         Ok(Dig::new(&query.question, found))

@@ -86,6 +86,10 @@ pub struct Dialog {
     /// Languages to search in besides that of the question: the model translates it. Those beyond
     /// [`MOST_LANGUAGES`](Self::MOST_LANGUAGES) are left out.
     pub languages: Vec<String>,
+    /// Whether to add sections that the model chooses from the table of contents of the best document, where it has one.
+    pub contents: bool,
+    /// Whether to add what is said of entities that are related to those that were found.
+    pub graph: bool,
     /// How far to dig: the model says what is still missing, which is searched for, too.
     pub research: Option<Research>,
     /// Whether to give questions that may come next.
@@ -144,6 +148,8 @@ impl Default for Dialog {
             rewrite: true,
             keywords: false,
             languages: Vec::new(),
+            contents: false,
+            graph: false,
             research: None,
             related: false,
             mind_map: false,

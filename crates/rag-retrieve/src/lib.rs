@@ -23,6 +23,7 @@
 mod boost;
 mod diversify;
 mod error;
+mod expand;
 mod explanation;
 mod find;
 mod fuse;

@@ -130,6 +130,8 @@ fn dialog(
         keywords: settings.keywords.unwrap_or(configured.keywords),
         languages: settings.languages.unwrap_or_else(|| configured.languages.clone()),
         deadline: deadline(settings.deadline_seconds.unwrap_or(configured.deadline_seconds)),
+        contents: settings.contents,
+        graph: settings.graph,
         research: settings.research.map(Into::into),
         related: settings.related,
         mind_map: settings.mind_map,

@@ -60,6 +60,12 @@ pub(crate) struct DialogSettings {
     /// Whether the model makes a further filter of the question: yes, or of which fields.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) auto_filter: Option<AutoFilter>,
+    /// Whether to add sections that the model chooses from the contents of the best document.
+    #[serde(skip_serializing_if = "is_false")]
+    pub(crate) contents: bool,
+    /// Whether to add what is said of entities that are related to those that were found.
+    #[serde(skip_serializing_if = "is_false")]
+    pub(crate) graph: bool,
     /// How far to dig: the model says what is still missing, which is searched for, too.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) research: Option<ResearchSettings>,
