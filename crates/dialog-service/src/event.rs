@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use llm_core::{
     Annotation, FinishReason, ReasoningDelta, ToolCall, ToolCallDelta, ToolResult, Usage,
 };
@@ -16,7 +17,8 @@ use crate::{Citation, MindMap, ModelSpending, Passage};
 ///
 /// Order: `Started`; `Question` when more or other words are searched for than were asked; `Retrieved` when datasets
 /// were searched; then `Reasoning`, `Delta`, `Citation`, `Tool` as the model gives
-/// them, `ToolCalled` and `ToolReturned` between; `Related` and `MindMap`; last `Done`. `Reasoning` before `Retrieved`
+/// them, `ToolCalled` and `ToolReturned` between; `Audio` at any time after its text;
+/// `Related` and `MindMap`; last `Done`. `Reasoning` before `Retrieved`
 /// tells what is searched for. `Warning` may come
 /// anywhere between.
 /// A turn that fails ends with an `Err` of its stream instead of `Done`.
@@ -77,6 +79,16 @@ pub enum DialogEvent {
         /// How long it took.
         seconds: f64,
     },
+    /// Sound of a piece of the answer, where the dialog speaks; in order, and never before its text.
+    Audio {
+        /// Which piece, from 0.
+        number: u32,
+        /// What is said.
+        text: String,
+        /// The sound, in the format that the dialog asks for; base64 in JSON.
+        #[serde(with = "base64_bytes")]
+        data: Bytes,
+    },
     /// Questions that may come next, where the dialog gives them: after the answer.
     Related {
         /// The questions.
@@ -136,6 +148,23 @@ pub enum Stage {
     Afterwards,
     /// The whole turn.
     Total,
+}
+
+/// Bytes as base64.
+mod base64_bytes {
+    use base64::prelude::{BASE64_STANDARD, Engine};
+    use bytes::Bytes;
+    use serde::de::Error;
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    pub(super) fn serialize<S: Serializer>(bytes: &Bytes, to: S) -> Result<S::Ok, S::Error> {
+        to.serialize_str(&BASE64_STANDARD.encode(bytes))
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Bytes, D::Error> {
+        let text = String::deserialize(from)?;
+        BASE64_STANDARD.decode(text).map(Bytes::from).map_err(D::Error::custom)
+    }
 }
 
 /// Durations as seconds.

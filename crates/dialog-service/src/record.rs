@@ -142,6 +142,7 @@ impl Recorder {
                     (run.result, run.seconds) = (Some(result.clone()), *seconds);
                 }
             }
+            Ok(DialogEvent::Audio { .. }) => {}
             Ok(DialogEvent::Related { questions }) => record.related.clone_from(questions),
             Ok(DialogEvent::MindMap { root }) => record.mind_map = Some(root.clone()),
             Ok(DialogEvent::Warning { message }) => record.warnings.push(message.clone()),

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use async_stream::try_stream;
+use futures::future::Either;
 use futures::{Stream, TryStreamExt};
 use llm_bundle::tools::{ToolEvent, ToolReply};
 use llm_core::{
@@ -18,6 +19,7 @@ use crate::dig::{Dig, Round};
 use crate::limits::Limits;
 use crate::prompt::Prompts;
 use crate::query::Query;
+use crate::speech::spoken;
 use crate::spending::spent;
 use crate::{
     Citer, Dialog, DialogError, DialogEvent, Done, Evidence, EvidenceSource, Filtering, Passage,
@@ -49,7 +51,20 @@ impl DialogService {
         &self,
         turn: Turn,
     ) -> impl Stream<Item = Result<DialogEvent, DialogError>> + Send + use<> {
-        let mut flow = Flow::new(self.clone(), turn);
+        let speech = turn.dialog.speech.clone();
+        let answer = self.clone().written(turn);
+        match speech {
+            Some(speech) => Either::Left(Box::pin(spoken(answer, speech))),
+            None => Either::Right(answer),
+        }
+    }
+
+    /// The story of a turn.
+    fn written(
+        self,
+        turn: Turn,
+    ) -> impl Stream<Item = Result<DialogEvent, DialogError>> + Send + use<> {
+        let mut flow = Flow::new(self, turn);
         try_stream!({
             flow.check()?;
             yield flow.started();

@@ -3,9 +3,7 @@
 use std::collections::HashSet;
 use std::ops::Range;
 
-use rag_core::{
-    Chunk, ChunkFilter, ChunkId, ChunkKind, Dataset, DocumentId, PhraseUse, SearchQuery,
-};
+use rag_core::{Chunk, ChunkFilter, ChunkId, ChunkKind, Dataset, DocumentId, SearchQuery};
 
 use crate::load::load;
 use crate::retriever::Retriever;

@@ -8,9 +8,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use dialog_service::{Attachment, Dialog, Prompts, Turn};
+use dialog_service::{Attachment, Dialog, Prompts, Speech, Turn};
 use llm_bundle::Bundle;
-use llm_core::{ChatRequest, ErrorKind, ModelError, Operation};
+use llm_core::{ChatRequest, ErrorKind, ModelError, Operation, SpeechRequest};
 use rag_core::{AllowedProviders, DocumentId, TurnId};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
@@ -21,7 +21,7 @@ use crate::search::reranker;
 
 pub(crate) use as_chat::as_chat;
 pub(crate) use saved::{Found, ListedDialog, delete, find, list, save, unnamed};
-pub(crate) use settings::DialogSettings;
+pub(crate) use settings::{DialogSettings, SpeechSettings};
 
 /// A model of this prefix is the dialog of the name that follows.
 pub(crate) const PREFIX: &str = "dialog/";
@@ -86,6 +86,7 @@ pub(crate) async fn turn_of(
     let rerank = rerank.map(|name| reranker(&bundle, name)).transpose()?;
     request.max_output_tokens = request.max_output_tokens.or(settings.max_output_tokens);
     let sources = app.web.of_dialog(&settings.web)?;
+    let speech = settings.speech.clone().map(|settings| speech(&bundle, settings));
     let tools = app.mcp.of_dialog(&settings.tools).await?;
     let messages = std::mem::take(&mut request.messages);
     let dialog = Dialog {
@@ -93,6 +94,7 @@ pub(crate) async fn turn_of(
         documents: choice.documents,
         rerank,
         tools,
+        speech,
         sources,
         ..dialog(settings, &app.config.dialog, prompts, parameters)
     };
@@ -108,6 +110,16 @@ pub(crate) async fn turn_of(
         trace: Arc::default(),
         stop: CancellationToken::new(),
     })
+}
+
+/// The voice of a dialog: its model is one of the bundle's.
+fn speech(bundle: &Bundle, settings: SpeechSettings) -> Speech {
+    let SpeechSettings { model, voice, format } = settings;
+    let bundle = bundle.clone();
+    Speech {
+        speak: Arc::new(move |request| bundle.speak(request)),
+        request: SpeechRequest { model, voice, format, ..SpeechRequest::default() },
+    }
 }
 
 /// How a dialog answers: as it says, else as the server is configured.

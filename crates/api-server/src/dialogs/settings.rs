@@ -75,6 +75,9 @@ pub(crate) struct DialogSettings {
     /// Whether to give a mind map of the evidence.
     #[serde(skip_serializing_if = "is_false")]
     pub(crate) mind_map: bool,
+    /// How answers are spoken while they come.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) speech: Option<SpeechSettings>,
     /// Whether to reword questions that lean on the conversation.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) rewrite: Option<bool>,
@@ -108,6 +111,20 @@ pub(crate) struct Parameter {
     /// Its value where a question sets none; left out, each question must.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) default: Option<String>,
+}
+
+/// How answers are spoken.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct SpeechSettings {
+    /// The model.
+    pub(crate) model: String,
+    /// The voice, in its provider's words.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) voice: Option<String>,
+    /// `mp3`, `wav`, `opus` …, in its provider's words.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) format: Option<String>,
 }
 
 /// How far to dig.

@@ -291,6 +291,9 @@ pub(crate) fn line(event: &Result<DialogEvent, DialogError>) -> String {
             });
             format!("returned {}", texts.collect::<String>())
         }
+        Ok(DialogEvent::Audio { number, text, data }) => {
+            format!("audio {number} {}: {text}", String::from_utf8_lossy(data))
+        }
         Ok(DialogEvent::Related { questions }) => format!("related {}", questions.join(" | ")),
         Ok(DialogEvent::MindMap { root }) => {
             let parts: Vec<_> = root.parts.iter().map(|part| part.text.as_str()).collect();

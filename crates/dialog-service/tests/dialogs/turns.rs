@@ -1,11 +1,17 @@
 //! Whole turns, as a caller sees them.
 
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use dialog_service::{Filtering, Research};
-use futures::StreamExt;
-use llm_core::{ChatEvent, ErrorKind, FinishReason, Message, ReasoningDelta};
+use bytes::Bytes;
+use dialog_service::{Filtering, Research, Speech};
+use futures::future::BoxFuture;
+use futures::{StreamExt, stream};
+use llm_core::{
+    ChatEvent, ErrorKind, FinishReason, Message, ModelError, Operation, ReasoningDelta,
+    SpeechReply, SpeechRequest,
+};
 
 use crate::stage::{Stage, goes_silent, question, says};
 
@@ -316,4 +322,63 @@ fn a_turn_takes_little_room_where_it_is_held() {
     let stage = Stage::new(&[], Vec::new());
     let bytes = size_of_val(&stage.service.answer(stage.turn(question("How hot?"))));
     assert!(bytes < 16 << 10, "{bytes}");
+}
+
+/// Speaks each text as its length, the long ones later; "fail" fails.
+fn voice() -> Speech {
+    let speak = |request: SpeechRequest| -> BoxFuture<'static, _> {
+        Box::pin(async move {
+            if request.input.contains("fail") {
+                return Err(ModelError::new(ErrorKind::Upstream, Operation::Speak, "hoarse"));
+            }
+            tokio::time::sleep(Duration::from_millis(request.input.len() as u64)).await;
+            let sound = format!("{} {}", request.voice.unwrap_or_default(), request.input.len());
+            Ok(SpeechReply::new(stream::iter([Ok(Bytes::from(sound))])))
+        })
+    };
+    let request = SpeechRequest { voice: Some("alto".into()), ..SpeechRequest::default() };
+    Speech { speak: Arc::new(speak), request }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_answer_is_spoken_in_order_and_its_text_does_not_wait() {
+    let texts =
+        ["The first sentence is rather long, as they go. ", "A second one is short. ", "Third."];
+    let mut stage = Stage::new(&["Tea."], vec![says(&texts)]);
+    stage.dialog.speech = Some(voice());
+    let seen = stage.play(question("How hot?")).await;
+    assert_eq!(
+        seen[2..],
+        [
+            "delta The first sentence is rather long, as they go.",
+            "delta  A second one is short.",
+            "delta  Third.",
+            "audio 0 alto 46: The first sentence is rather long, as they go.",
+            "audio 1 alto 29: A second one is short. Third.",
+            "done Stop cited [] dropped 0",
+        ]
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_voice_that_fails_costs_a_warning() {
+    let texts = ["These words will fail to be spoken. ", "And so these are not tried at all."];
+    let mut stage = Stage::new(&["Tea."], vec![says(&texts)]);
+    stage.dialog.speech = Some(voice());
+    let seen = stage.play(question("How hot?")).await;
+    let warning = "warning the answer is not spoken any further: the voice failed";
+    assert_eq!(seen.iter().filter(|line| *line == warning).count(), 1, "{seen:?}");
+    assert!(!seen.iter().any(|line| line.starts_with("audio")), "{seen:?}");
+    assert!(seen.last().unwrap().starts_with("done Stop"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_turn_that_is_stopped_falls_silent() {
+    let texts = ["The first sentence is rather long, as they go. ", "The second is"];
+    let mut stage = Stage::new(&["Tea."], vec![goes_silent(&texts)]);
+    stage.dialog.speech = Some(voice());
+    stage.dialog.deadline = Some(Duration::from_millis(20));
+    let seen = stage.play(question("How hot?")).await;
+    assert!(!seen.iter().any(|line| line.starts_with("audio")), "{seen:?}");
+    assert!(seen.last().unwrap().starts_with("done Length"), "{seen:?}");
 }

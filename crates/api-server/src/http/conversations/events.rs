@@ -78,6 +78,7 @@ fn name(event: &DialogEvent) -> &'static str {
         DialogEvent::Tool(_)
         | DialogEvent::ToolCalled { .. }
         | DialogEvent::ToolReturned { .. } => "tool",
+        DialogEvent::Audio { .. } => "audio",
         DialogEvent::Related { .. } => "related",
         DialogEvent::MindMap { .. } => "mind_map",
         DialogEvent::Warning { .. } => "warning",
