@@ -374,3 +374,31 @@ async fn contents_and_entities_lead_on() {
     assert!(texts.iter().any(|text| text.starts_with("Babbage (person)")), "{turn}");
     site.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_answer_is_given_again_until_what_it_cites_changes() {
+    let coffee = "# Coffee\n\nCoffee is made with water at 95 degrees.\n";
+    let site = Site::start_with(&[("tea.md", TEA), ("coffee.md", coffee)], |_| {}).await;
+    site.upstream.always(Behaviour::text("Eighty degrees [ID:0]."));
+    let settings =
+        json!({ "datasets": ["default"], "model": "fake/m", "keep_answers_seconds": 600 });
+    assert_eq!(put(&site, "faq", &settings).await.status, 201);
+    let ask = async |question: &str| {
+        let question = json!({ "question": question, "stream": false });
+        let turn = site.client.post("/api/v2/dialogs/faq/turns", &question).await.json();
+        assert_eq!(turn["answer"], "Eighty degrees.", "{turn}");
+        assert!(turn["citations"][0]["quote"].as_str().unwrap().contains("80 degrees"), "{turn}");
+        turn["done"]["kept"] == true
+    };
+    assert!(!ask("How hot is the water for green tea?").await);
+    assert!(ask("How hot is the water for green tea?").await);
+    assert!(ask("how hot is the water for green tea").await, "it means the same");
+    assert!(!ask("How hot is the water for 2 green teas?").await, "other numbers");
+    site.ingest("coffee.md", "# Coffee\n\nCoffee is made with water at 96 degrees.\n").await;
+    assert!(ask("How hot is the water for green tea?").await, "another document changed");
+    site.ingest("tea.md", "# Tea\n\nAll green tea is made with water at 80 degrees.\n").await;
+    assert!(!ask("How hot is the water for green tea?").await);
+    assert!(ask("How hot is the water for green tea?").await);
+    assert_eq!(site.upstream.requests().len(), 3);
+    site.stop().await;
+}

@@ -45,7 +45,7 @@ impl Site {
         Self { server, upstream, client, folder }
     }
 
-    /// Ingests another document.
+    /// Ingests another document, or one that changed.
     pub(crate) async fn ingest(&self, name: &str, text: &str) {
         let docs = self.folder.path().join("docs");
         std::fs::write(docs.join(name), text).unwrap();

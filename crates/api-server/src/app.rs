@@ -5,9 +5,11 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use anyhow::{Context, Result};
-use dialog_service::{Conversations, DialogService, Library};
+use dialog_service::{Conversations, DialogService, KeptAnswers, Library};
 use futures::future::BoxFuture;
-use llm_bundle::{Blocking, Bundle, Cache, CacheUse, Paces, Priority, Quotas, SyncPool};
+use llm_bundle::{
+    Blocking, Bundle, Cache, CacheUse, Paces, Priority, Quotas, SemanticOptions, SyncPool,
+};
 use llm_core::{ChatModel, EmbeddingModel, ErrorKind, ModelError, Operation, SyncEmbeddingModel};
 use rag_core::{
     AllowedProviders, ConversationStore, EmbeddingIdentity, MetadataStore, StoreError, TenantId,
@@ -82,6 +84,9 @@ pub struct App {
 /// The chat model that needs nothing.
 const EXTRACTIVE: &str = "local/extractive";
 
+/// The embedding model that questions are compared by, for answers that are kept: it needs nothing and costs nothing.
+const COMPARES_QUESTIONS: &str = "local/static";
+
 /// How long threads may finish what they are at when everything ends.
 const LAST_JOBS: Duration = Duration::from_secs(10);
 
@@ -135,7 +140,9 @@ impl App {
         let in_flight = InFlight::new(config.server.max_requests, 0);
         let parser = Arc::new(parser()?);
         let count = Arc::new(|text: &str| llm_tokens::estimate(text) as usize);
-        let dialogs = DialogService::new(library.clone(), count);
+        let compared: Arc<dyn EmbeddingModel> = Arc::new(bundle.embedder(COMPARES_QUESTIONS)?);
+        let dialogs = DialogService::new(library.clone(), count)
+            .with_kept_answers(KeptAnswers::new(compared, SemanticOptions::default()));
         Ok(Arc::new(Self {
             conversations: Conversations::new(
                 dialogs.clone(),

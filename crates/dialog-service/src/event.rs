@@ -122,6 +122,9 @@ pub struct Done {
     pub cited: Vec<usize>,
     /// Citation markers that named no passage and were left out.
     pub dropped_citations: u32,
+    /// Whether the answer was given before, and kept.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub kept: bool,
     /// What all model calls of the turn consumed, by model: the answer's, those on the side, embeddings, every attempt.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub spent: Vec<ModelSpending>,

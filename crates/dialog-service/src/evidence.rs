@@ -32,6 +32,18 @@ pub trait EvidenceSource: Send + Sync {
         Box::pin(async { Ok(Vec::new()) })
     }
 
+    /// When each of these documents changed last, as a number that grows; `None` for one that is not known. The future
+    /// borrows nothing; dropping it cancels.
+    ///
+    /// # Errors
+    /// [`DialogError::Retrieval`].
+    fn changed_at(
+        &self,
+        documents: Vec<DocumentId>,
+    ) -> BoxFuture<'static, Result<Vec<Option<i64>>, DialogError>> {
+        Box::pin(async move { Ok(vec![None; documents.len()]) })
+    }
+
     /// What leads on from passages that it found, where it knows such.
     fn leads(&self) -> Option<&dyn Leads> {
         None

@@ -125,6 +125,13 @@ impl EvidenceSource for Library {
         self.on_thread(move |retriever| retriever.metadata_fields(&datasets, MOST_VALUES))
     }
 
+    fn changed_at(
+        &self,
+        documents: Vec<DocumentId>,
+    ) -> BoxFuture<'static, Result<Vec<Option<i64>>, DialogError>> {
+        self.on_thread(move |retriever| retriever.changed_at(&documents))
+    }
+
     fn leads(&self) -> Option<&dyn Leads> {
         Some(self)
     }

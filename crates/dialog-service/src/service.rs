@@ -16,6 +16,7 @@ use rag_core::MetadataFilter;
 use crate::asking::asked;
 use crate::compose::{Composed, TokenCount, compose};
 use crate::dig::{Dig, Round};
+use crate::kept_answers::{KeptAnswers, wanted};
 use crate::limits::Limits;
 use crate::prompt::Prompts;
 use crate::query::Query;
@@ -32,12 +33,19 @@ pub struct DialogService {
     evidence: Arc<dyn EvidenceSource>,
     prompts: Prompts,
     count: TokenCount,
+    kept: Option<KeptAnswers>,
 }
 
 impl DialogService {
     /// A service that finds evidence in `evidence` and counts tokens with `count`.
     pub fn new(evidence: Arc<dyn EvidenceSource>, count: TokenCount) -> Self {
-        Self { evidence, prompts: Prompts::new(), count }
+        Self { evidence, prompts: Prompts::new(), count, kept: None }
+    }
+
+    /// The same that gives answers again which dialogs want kept.
+    pub fn with_kept_answers(mut self, kept: KeptAnswers) -> Self {
+        self.kept = Some(kept);
+        self
     }
 
     pub(crate) fn count(&self) -> &TokenCount {
@@ -51,8 +59,15 @@ impl DialogService {
         &self,
         turn: Turn,
     ) -> impl Stream<Item = Result<DialogEvent, DialogError>> + Send + use<> {
-        let speech = turn.dialog.speech.clone();
+        let (speech, kept) = (turn.dialog.speech.clone(), self.kept.clone().zip(wanted(&turn)));
         let answer = self.clone().written(turn);
+        let answer = match kept {
+            Some((kept, (question, keep))) => {
+                let evidence = self.evidence.clone();
+                Either::Left(Box::pin(kept.remembering(question, keep, evidence, answer)))
+            }
+            None => Either::Right(answer),
+        };
         match speech {
             Some(speech) => Either::Left(Box::pin(spoken(answer, speech))),
             None => Either::Right(answer),
@@ -437,6 +452,7 @@ impl Flow {
             timings: self.clock.finish(),
             cited: citer.cited().iter().copied().collect(),
             dropped_citations: citer.dropped(),
+            kept: false,
             spent: spent(&self.turn.trail),
         }
     }

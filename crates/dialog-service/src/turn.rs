@@ -13,7 +13,7 @@ use rag_core::{Dataset, DocumentId, MetadataFilter, TurnId};
 use rag_retrieve::Reranker;
 use tokio_util::sync::CancellationToken;
 
-use crate::{Attachment, Prompts, Research, Sources, Speech, Trace};
+use crate::{Attachment, KeepAnswers, Prompts, Research, Sources, Speech, Trace};
 
 /// A question to a dialog, with all that is needed to answer it.
 #[derive(Clone)]
@@ -100,6 +100,8 @@ pub struct Dialog {
     pub tools: Option<ToolSet>,
     /// How often the model is asked with [`tools`](Self::tools) at most.
     pub tool_rounds: u32,
+    /// Whether answers are kept and given again, where the service keeps any.
+    pub keep: Option<KeepAnswers>,
     /// How the answer is spoken while it comes.
     pub speech: Option<Speech>,
     /// How long the whole turn may take. Then the answer ends where it is, with a warning; when there is none yet, the turn
@@ -155,6 +157,7 @@ impl Default for Dialog {
             research: None,
             related: false,
             mind_map: false,
+            keep: None,
             speech: None,
             tools: None,
             tool_rounds: 8,

@@ -100,7 +100,7 @@ pub use bundle::{Bundle, Defaults};
 pub use cache::{
     Cache, CacheBuilder, CacheKey, CacheLayer, CachePolicies, CachePolicy, CacheScope, CacheStatus,
     CacheStore, CacheUse, CacheableEvent, CacheableRequest, Cached, Completeness, KeyWriter,
-    MemoryCache, SemanticOptions,
+    Meaning, MemoryCache, SemanticOptions,
 };
 pub use call::{Asked, Call, CallContext, Spent, Trail};
 pub use content::{Capture, Page, Redact};

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use llm_core::{ModelError, SyncEmbeddingModel};
-use rag_core::{ChunkIndex, DatasetId, EmbeddingIdentity, KnownField, MetadataStore};
+use rag_core::{ChunkIndex, DatasetId, DocumentId, EmbeddingIdentity, KnownField, MetadataStore};
 
 use crate::boost::{self, boost};
 use crate::diversify::diversify;
@@ -68,6 +68,18 @@ impl Retriever {
         timed(|| self.expand(request, &mut page), load)?;
         retrieval.chunks = page;
         Ok(retrieval)
+    }
+
+    /// When each of these documents changed last, in milliseconds since the epoch; `None` for one that is not there.
+    ///
+    /// # Errors
+    /// The store's own.
+    pub fn changed_at(&self, documents: &[DocumentId]) -> Result<Vec<Option<i64>>, RetrieveError> {
+        let mut changed = Vec::with_capacity(documents.len());
+        for document in documents {
+            changed.push(self.store.document(document)?.map(|document| document.updated_at));
+        }
+        Ok(changed)
     }
 
     /// The fields that documents of these datasets can be filtered by, each with so many of its values at most.

@@ -6,12 +6,13 @@ mod settings;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
-use dialog_service::{Attachment, Dialog, Prompts, Speech, Turn};
+use dialog_service::{Attachment, Dialog, KeepAnswers, Prompts, Speech, Turn};
 use llm_bundle::Bundle;
 use llm_core::{ChatRequest, ErrorKind, ModelError, Operation, SpeechRequest};
-use rag_core::{AllowedProviders, DocumentId, TurnId};
+use rag_core::{AllowedProviders, Dataset, DocumentId, TurnId};
+use serde::Serialize;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
@@ -89,12 +90,15 @@ pub(crate) async fn turn_of(
     let speech = settings.speech.clone().map(|settings| speech(&bundle, settings));
     let tools = app.mcp.of_dialog(&settings.tools).await?;
     let messages = std::mem::take(&mut request.messages);
+    let asked = (&request, &choice.documents, model.info().name.to_string(), &parameters);
+    let keep = keep(&settings, &datasets, &asked);
     let dialog = Dialog {
         datasets,
         documents: choice.documents,
         rerank,
         tools,
         speech,
+        keep,
         sources,
         ..dialog(settings, &app.config.dialog, prompts, parameters)
     };
@@ -110,6 +114,19 @@ pub(crate) async fn turn_of(
         trace: Arc::default(),
         stop: CancellationToken::new(),
     })
+}
+
+/// Answers are given again to those who would be given the same: of one tenant, with the same settings, model, datasets,
+/// documents and parameters.
+fn keep(
+    settings: &DialogSettings,
+    datasets: &[Dataset],
+    asked: &impl Serialize,
+) -> Option<KeepAnswers> {
+    let seconds = settings.keep_answers_seconds.filter(|seconds| *seconds > 0)?;
+    let ids: Vec<_> = datasets.iter().map(|dataset| (&dataset.tenant, &dataset.id)).collect();
+    let scope = serde_json::to_string(&(settings, ids, asked)).ok()?;
+    Some(KeepAnswers { scope, time: Duration::from_secs(seconds) })
 }
 
 /// The voice of a dialog: its model is one of the bundle's.

@@ -75,6 +75,9 @@ pub(crate) struct DialogSettings {
     /// Whether to give a mind map of the evidence.
     #[serde(skip_serializing_if = "is_false")]
     pub(crate) mind_map: bool,
+    /// How long answers are kept and given again to questions that mean the same, in seconds; 0: not at all.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) keep_answers_seconds: Option<u64>,
     /// How answers are spoken while they come.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) speech: Option<SpeechSettings>,

@@ -28,7 +28,7 @@ use tokio::time::timeout;
 
 use crate::call::CallContext;
 use entry::Tape;
-use semantic::{Meaning, Semantic};
+use semantic::Semantic;
 use writes::Writes;
 
 pub use event::{CacheableEvent, Completeness};
@@ -37,7 +37,7 @@ pub use layer::{CacheLayer, Cached};
 pub use memory::MemoryCache;
 pub use policy::{CachePolicies, CachePolicy, CacheStatus, CacheUse};
 pub use request::CacheableRequest;
-pub use semantic::SemanticOptions;
+pub use semantic::{Meaning, SemanticOptions};
 pub use store::CacheStore;
 
 /// Changes when keys are made of other things than before, so that nobody is given an answer to another question.

@@ -59,8 +59,8 @@ struct Remembered {
 
 /// What a question means: its direction, and the numbers in it. Vectors hardly tell "within 30 days" from "within 60 days",
 /// so that numbers have to be equal.
-#[derive(Clone)]
-pub(super) struct Meaning {
+#[derive(Clone, Debug)]
+pub struct Meaning {
     direction: Arc<[f32]>,
     numbers: Arc<[String]>,
 }
@@ -73,25 +73,7 @@ impl Semantic {
 
     /// Embeds a question. `None` if it cannot be, for whatever reason: then it has no equal.
     pub(super) async fn meaning(&self, question: &str) -> Option<Meaning> {
-        if question.len() > self.options.question_bytes {
-            return None;
-        }
-        let model = self.embedding.info().name.model.clone();
-        let request = EmbeddingRequest { model, ..EmbeddingRequest::query(question) };
-        let embedded = timeout(self.options.patience, self.embedding.embed(request)).await;
-        let response = match embedded {
-            Ok(Ok(response)) => response,
-            Ok(Err(error)) => {
-                tracing::warn!(%error, "a question could not be compared with earlier ones");
-                return None;
-            }
-            Err(_) => {
-                tracing::warn!(patience = ?self.options.patience, "comparing questions takes too long");
-                return None;
-            }
-        };
-        let direction = direction(response.vectors.into_iter().next()?)?;
-        Some(Meaning { direction, numbers: numbers(question).into() })
+        Meaning::of(question, &*self.embedding, &self.options).await
     }
 
     /// The key of the answer to the nearest earlier question, and how near it is, if that is near enough.
@@ -151,8 +133,37 @@ impl Memory {
 }
 
 impl Meaning {
-    /// The cosine; `None` where the questions cannot mean the same.
-    fn similarity(&self, other: &Self) -> Option<f32> {
+    /// What a question means to this model. `None` if that cannot be told, for whatever reason: then it has no equal.
+    /// Dropping the future cancels the call.
+    pub async fn of(
+        question: &str,
+        embedding: &dyn EmbeddingModel,
+        options: &SemanticOptions,
+    ) -> Option<Self> {
+        if question.len() > options.question_bytes {
+            return None;
+        }
+        let model = embedding.info().name.model.clone();
+        let request = EmbeddingRequest { model, ..EmbeddingRequest::query(question) };
+        let embedded = timeout(options.patience, embedding.embed(request)).await;
+        let response = match embedded {
+            Ok(Ok(response)) => response,
+            Ok(Err(error)) => {
+                tracing::warn!(%error, "a question could not be compared with earlier ones");
+                return None;
+            }
+            Err(_) => {
+                let patience = options.patience;
+                tracing::warn!(?patience, "comparing questions takes too long");
+                return None;
+            }
+        };
+        let direction = direction(response.vectors.into_iter().next()?)?;
+        Some(Self { direction, numbers: numbers(question).into() })
+    }
+
+    /// The cosine; `None` where the questions cannot mean the same: other numbers, vectors of another length.
+    pub fn similarity(&self, other: &Self) -> Option<f32> {
         let comparable =
             self.direction.len() == other.direction.len() && self.numbers == other.numbers;
         let products = || self.direction.iter().zip(&*other.direction).map(|(a, b)| a * b);
