@@ -84,8 +84,9 @@ pub struct App {
 /// The chat model that needs nothing.
 const EXTRACTIVE: &str = "local/extractive";
 
-/// The embedding model that questions are compared by, for answers that are kept: it needs nothing and costs nothing.
-const COMPARES_QUESTIONS: &str = "local/static";
+/// The embedding model that questions are compared by, for answers that are kept, and sentences, for citations: it needs
+/// nothing and costs nothing.
+const COMPARES: &str = "local/static";
 
 /// How long threads may finish what they are at when everything ends.
 const LAST_JOBS: Duration = Duration::from_secs(10);
@@ -140,8 +141,9 @@ impl App {
         let in_flight = InFlight::new(config.server.max_requests, 0);
         let parser = Arc::new(parser()?);
         let count = Arc::new(|text: &str| llm_tokens::estimate(text) as usize);
-        let compared: Arc<dyn EmbeddingModel> = Arc::new(bundle.embedder(COMPARES_QUESTIONS)?);
+        let compared: Arc<dyn EmbeddingModel> = Arc::new(bundle.embedder(COMPARES)?);
         let dialogs = DialogService::new(library.clone(), count)
+            .with_matching(compared.clone())
             .with_kept_answers(KeptAnswers::new(compared, SemanticOptions::default()));
         Ok(Arc::new(Self {
             conversations: Conversations::new(

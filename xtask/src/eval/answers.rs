@@ -8,9 +8,13 @@ use std::time::{Instant, SystemTime};
 
 use anyhow::{Context, Result, ensure};
 use dialog_service::{Citation, Dialog, DialogEvent, DialogService, Passage, Turn};
+use futures::future::BoxFuture;
 use futures::{StreamExt, TryStreamExt, stream};
 use llm_bundle::{Adapted, SyncPool};
-use llm_core::{ChatModel, ChatRequest, Message, SyncChatModel};
+use llm_core::{
+    ChatEvent, ChatModel, ChatReply, ChatRequest, FinishReason, Message, ModelError, ModelInfo,
+    ModelKind, ModelName, SyncChatModel, SyncEmbeddingModel,
+};
 use llm_local::{Extractive, StaticEmbedding};
 use llm_providers::catalogue::{self, Dialect, ProviderEntry};
 use llm_providers::{Access, connect_entry};
@@ -39,6 +43,13 @@ pub(crate) struct Args {
     /// The environment variable with its key [default: the provider's usual one]
     #[arg(long)]
     key_variable: Option<String>,
+    /// In place of a model's, take the labelled sentences as replies, with every other word left out and without markers:
+    /// how well sentences are matched to their passages
+    #[arg(long, conflicts_with = "model")]
+    reworded: bool,
+    /// Match sentences without markers by words alone
+    #[arg(long)]
+    words_only: bool,
     /// At most so many questions of each set, evenly spread
     #[arg(long, default_value_t = usize::MAX, hide_default_value = true)]
     questions: usize,
@@ -131,10 +142,15 @@ async fn measure(
     let set = RetrievalSet::load(directory)?;
     let library = Library::of(&set.documents, Arc::new(StaticEmbedding::new()))?;
     let pool = SyncPool::builder().name("callers").build()?;
-    let service = DialogService::new(
+    let mut service = DialogService::new(
         Arc::new(library.source(pool)),
         Arc::new(|text: &str| llm_tokens::estimate(text) as usize),
     );
+    if !args.words_only {
+        let threads = SyncPool::builder().name("matching").models().build()?;
+        let model: Arc<dyn SyncEmbeddingModel> = Arc::new(StaticEmbedding::new());
+        service = service.with_matching(Arc::new(Adapted::new(model, threads)));
+    }
     let dialog = Dialog { datasets: vec![library.dataset().clone()], ..Dialog::default() };
 
     let asked = spread(&evidence.questions, args.questions);
@@ -145,7 +161,10 @@ async fn measure(
             asked_at: SystemTime::now(),
             messages: vec![Message::user(&question.text)],
             attachments: Vec::new(),
-            model: model.clone(),
+            model: match args.reworded {
+                true => Arc::new(Reworded::of(question, evidence)),
+                false => model.clone(),
+            },
             request: ChatRequest { model: args.model.clone(), ..ChatRequest::default() },
             dialog: dialog.clone(),
             trail: Arc::default(),
@@ -170,7 +189,7 @@ async fn measure(
     }
     Ok(Row {
         set: set.name,
-        model: args.model.clone(),
+        model: if args.reworded { "(reworded)".into() } else { args.model.clone() },
         score: Score::of(&marks),
         milliseconds_per_question: took.as_secs_f64() * 1e3 / asked.len() as f64,
     })
@@ -194,6 +213,44 @@ async fn ask(service: &DialogService, turn: Turn) -> Result<Outcome> {
         }
     }
     Ok(Outcome { reply, citations })
+}
+
+/// Replies with one text, whatever it is asked.
+struct Reworded {
+    info: ModelInfo,
+    text: String,
+}
+
+impl Reworded {
+    /// The sentence in which the first labelled answer stands, without every other word.
+    fn of(question: &Question, set: &EvidenceSet) -> Self {
+        let sentence = question.evidence.first().and_then(|evidence| {
+            let (_, text) = set.documents.iter().find(|(name, _)| *name == evidence.document)?;
+            Some(sentence_around(text, &evidence.span))
+        });
+        let kept = sentence.unwrap_or_default().split_word_bounds();
+        let mut words = 0;
+        let text = kept.filter(|word| {
+            let is_word = word.chars().any(char::is_alphanumeric);
+            words += usize::from(is_word);
+            !is_word || words % 2 == 1
+        });
+        let text = text.collect::<String>().split_whitespace().collect::<Vec<_>>().join(" ");
+        let mut info = ModelInfo::new(ModelName::new("eval", "reworded"), ModelKind::Chat);
+        info.capabilities.instructions = Some(false);
+        Self { info, text }
+    }
+}
+
+impl ChatModel for Reworded {
+    fn info(&self) -> &ModelInfo {
+        &self.info
+    }
+
+    fn chat(&self, _: ChatRequest) -> BoxFuture<'static, Result<ChatReply, ModelError>> {
+        let events = [ChatEvent::text(&self.text), ChatEvent::finished(FinishReason::Stop)];
+        Box::pin(async { Ok(ChatReply::new(stream::iter(events.map(Ok)))) })
+    }
 }
 
 /// What is right about one reply.

@@ -37,8 +37,34 @@ pub struct Citation {
 /// A sentence needs this much support to be cited without a marker of the model.
 const MATCHED_SUPPORT: f32 = 0.5;
 
+/// The same where meaning counts as well as words.
+const MATCHED_BOTH: f32 = 0.5;
+
 /// The least words of a sentence that is matched without a marker.
 const MATCHED_WORDS: usize = 4;
+
+/// What is to be matched.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Unmatched {
+    /// Sentences of the answer.
+    pub(crate) claims: Vec<String>,
+    /// Sentences of all passages, in order.
+    pub(crate) sentences: Vec<String>,
+}
+
+/// The sentences of an answer that can be matched, each with the character that it begins at.
+fn claims(text: &str) -> Vec<(usize, &str)> {
+    let mut at = 0;
+    let mut claims = Vec::new();
+    for sentence in text.split_sentence_bounds() {
+        let trimmed = sentence.trim();
+        if trimmed.unicode_words().count() >= MATCHED_WORDS {
+            claims.push((at + sentence.chars().take_while(|c| c.is_whitespace()).count(), trimmed));
+        }
+        at += sentence.chars().count();
+    }
+    claims
+}
 
 /// Turns text deltas with markers into text deltas without, and [`Citation`]s.
 ///
@@ -90,14 +116,60 @@ impl Citer {
         self.events(pieces)
     }
 
-    /// Gives what was held back, and the citations of an answer without markers.
+    /// Gives what was held back, and the citations of an answer without markers, whose sentences are matched by their
+    /// words.
     pub fn finish(&mut self) -> Vec<DialogEvent> {
-        let pieces = self.scanner.as_mut().map(Scanner::finish).unwrap_or_default();
-        let mut events = self.events(pieces);
-        if !self.marked && !self.passages.is_empty() {
-            events.extend(self.matched().into_iter().map(DialogEvent::Citation));
-        }
+        let mut events = self.flush();
+        events.extend(self.matched(None));
         events
+    }
+
+    /// Gives what was held back.
+    pub(crate) fn flush(&mut self) -> Vec<DialogEvent> {
+        let pieces = self.scanner.as_mut().map(Scanner::finish).unwrap_or_default();
+        self.events(pieces)
+    }
+
+    /// What there is to match, after [`flush`](Self::flush): the sentences of an answer without markers, and those of the
+    /// passages.
+    pub(crate) fn unmatched(&mut self) -> Option<Unmatched> {
+        if self.marked || self.passages.is_empty() {
+            return None;
+        }
+        let claims: Vec<String> =
+            claims(&self.text).into_iter().map(|(_, claim)| claim.to_owned()).collect();
+        let sentences = self.passage_sentences();
+        (!claims.is_empty() && !sentences.is_empty()).then_some(Unmatched { claims, sentences })
+    }
+
+    /// The citations of an answer without markers. `cosines` tells how near each sentence of the answer is to each of the
+    /// passages, as [`unmatched`](Self::unmatched) gave them; without it words alone decide.
+    pub(crate) fn matched(&mut self, cosines: Option<&[Vec<f32>]>) -> Vec<DialogEvent> {
+        if self.marked || self.passages.is_empty() {
+            return Vec::new();
+        }
+        let text = std::mem::take(&mut self.text);
+        let mut citations = Vec::new();
+        for (number, (at, claim)) in claims(&text).into_iter().enumerate() {
+            let near = cosines.and_then(|cosines| cosines.get(number)).map(Vec::as_slice);
+            let least = if near.is_some() { MATCHED_BOTH } else { MATCHED_SUPPORT };
+            let found = self.quotes().best(claim, near);
+            if let Some((passage, quote)) = found.filter(|(_, quote)| quote.support >= least) {
+                citations.extend(self.citation(passage, at..at + claim.chars().count(), quote));
+            }
+        }
+        self.text = text;
+        citations.into_iter().map(DialogEvent::Citation).collect()
+    }
+
+    fn passage_sentences(&mut self) -> Vec<String> {
+        let passages = self.passages.clone();
+        let spans = self.quotes().spans();
+        let text = |(passage, span): (usize, Range<usize>)| {
+            let chunk = &passages.get(passage)?.chunk;
+            Some(chunk.text.get(span)?.to_owned())
+        };
+        spans.into_iter().filter_map(text).collect()
     }
 
     /// The answer so far, without markers.
@@ -146,26 +218,6 @@ impl Citer {
         let end_char = self.chars - self.text[end..].chars().count();
         let start_char = end_char - claim.chars().count();
         self.citation(passage, start_char..end_char, quote)
-    }
-
-    fn matched(&mut self) -> Vec<Citation> {
-        let text = std::mem::take(&mut self.text);
-        let mut at = 0;
-        let mut citations = Vec::new();
-        for sentence in text.split_sentence_bounds() {
-            let length = sentence.chars().count();
-            let trimmed = sentence.trim();
-            let long_enough = trimmed.unicode_words().count() >= MATCHED_WORDS;
-            let found = long_enough.then(|| self.quotes().best(trimmed)).flatten();
-            if let Some((passage, quote)) = found.filter(|(_, q)| q.support >= MATCHED_SUPPORT) {
-                let start = at + sentence.chars().take_while(|c| c.is_whitespace()).count();
-                let span = start..start + trimmed.chars().count();
-                citations.extend(self.citation(passage, span, quote));
-            }
-            at += length;
-        }
-        self.text = text;
-        citations
     }
 
     fn citation(&mut self, index: usize, answer: Range<usize>, quote: Quote) -> Option<Citation> {

@@ -60,11 +60,30 @@ impl Quotes {
         }
     }
 
-    /// The passage that bears out `claim` best, with its quote.
-    pub(super) fn best(&self, claim: &str) -> Option<(usize, Quote)> {
-        (0..self.passages.len())
-            .filter_map(|index| Some((index, self.find(index, claim)?)))
-            .max_by(|(i, a), (j, b)| a.support.total_cmp(&b.support).then(j.cmp(i)))
+    /// The sentence of any passage that bears out `claim` best: by its words and, where cosines to all sentences in order
+    /// are known, by its meaning.
+    pub(super) fn best(&self, claim: &str, cosines: Option<&[f32]>) -> Option<(usize, Quote)> {
+        let claim = terms(claim);
+        let all =
+            self.passages.iter().enumerate().flat_map(|(index, sentences)| {
+                sentences.iter().map(move |sentence| (index, sentence))
+            });
+        let scored = all.enumerate().map(|(number, (index, sentence))| {
+            let words = self.support(&claim, &sentence.terms);
+            let near = cosines.and_then(|cosines| cosines.get(number)).copied();
+            let support = near.map_or(words, |near| supported(words, near));
+            (index, Quote { span: sentence.span.clone(), support })
+        });
+        // Of equal ones, the first.
+        scored.reduce(|best, next| if next.1.support > best.1.support { next } else { best })
+    }
+
+    /// All sentences in order: the number of the passage, and where in it.
+    pub(super) fn spans(&self) -> Vec<(usize, Range<usize>)> {
+        let of = |(index, sentences): (usize, &Vec<Sentence>)| -> Vec<(usize, Range<usize>)> {
+            sentences.iter().map(|sentence| (index, sentence.span.clone())).collect()
+        };
+        self.passages.iter().enumerate().flat_map(of).collect()
     }
 
     fn support(&self, claim: &HashSet<String>, sentence: &HashSet<String>) -> f32 {
@@ -75,6 +94,12 @@ impl Quotes {
         let shared: f32 = claim.intersection(sentence).map(weight).sum();
         if all > 0.0 { shared / all } else { 0.0 }
     }
+}
+
+/// How far words and meaning together bear a claim out. An exact quote has 1 in both.
+fn supported(words: f32, cosine: f32) -> f32 {
+    const MEANING: f32 = 0.5;
+    (1.0 - MEANING) * words + MEANING * cosine.clamp(0.0, 1.0)
 }
 
 fn sentences(passage: &str) -> Vec<Sentence> {
@@ -146,7 +171,7 @@ mod tests {
         let quotes = Quotes::new([passage, "Water boils at 100 degrees."]);
         let quote = quotes.find(0, "Use water of 80 degrees.").unwrap();
         assert_eq!(&passage[quote.span], "It is made with hot water at 80 degrees.");
-        assert_eq!(quotes.best("Where does tea come from? China").unwrap().0, 0);
+        assert_eq!(quotes.best("Where does tea come from? China", None).unwrap().0, 0);
         assert_eq!(quotes.find(0, "xyz").unwrap().support, 0.0);
         assert_eq!(quotes.find(7, "tea"), None);
     }
