@@ -43,10 +43,10 @@ pub(crate) struct Args {
     /// The environment variable with its key [default: the provider's usual one]
     #[arg(long)]
     key_variable: Option<String>,
-    /// In place of a model's, take the labelled sentences as replies, with every other word left out and without markers:
-    /// how well sentences are matched to their passages
-    #[arg(long, conflicts_with = "model")]
-    reworded: bool,
+    /// In place of a model's, take the labelled sentences as replies, of which only one word in so many is kept, and without
+    /// markers: how well sentences are matched to their passages
+    #[arg(long, value_name = "N", conflicts_with = "model")]
+    reworded: Option<usize>,
     /// Match sentences without markers by words alone
     #[arg(long)]
     words_only: bool,
@@ -162,8 +162,8 @@ async fn measure(
             messages: vec![Message::user(&question.text)],
             attachments: Vec::new(),
             model: match args.reworded {
-                true => Arc::new(Reworded::of(question, evidence)),
-                false => model.clone(),
+                Some(one_in) => Arc::new(Reworded::of(question, evidence, one_in)),
+                None => model.clone(),
             },
             request: ChatRequest { model: args.model.clone(), ..ChatRequest::default() },
             dialog: dialog.clone(),
@@ -189,7 +189,7 @@ async fn measure(
     }
     Ok(Row {
         set: set.name,
-        model: if args.reworded { "(reworded)".into() } else { args.model.clone() },
+        model: args.reworded.map_or_else(|| args.model.clone(), |n| format!("(one word in {n})")),
         score: Score::of(&marks),
         milliseconds_per_question: took.as_secs_f64() * 1e3 / asked.len() as f64,
     })
@@ -222,8 +222,8 @@ struct Reworded {
 }
 
 impl Reworded {
-    /// The sentence in which the first labelled answer stands, without every other word.
-    fn of(question: &Question, set: &EvidenceSet) -> Self {
+    /// The sentence in which the first labelled answer stands, of which one word in so many is kept.
+    fn of(question: &Question, set: &EvidenceSet, one_in: usize) -> Self {
         let sentence = question.evidence.first().and_then(|evidence| {
             let (_, text) = set.documents.iter().find(|(name, _)| *name == evidence.document)?;
             Some(sentence_around(text, &evidence.span))
@@ -233,7 +233,7 @@ impl Reworded {
         let text = kept.filter(|word| {
             let is_word = word.chars().any(char::is_alphanumeric);
             words += usize::from(is_word);
-            !is_word || words % 2 == 1
+            !is_word || words % one_in.max(1) == 1 % one_in.max(1)
         });
         let text = text.collect::<String>().split_whitespace().collect::<Vec<_>>().join(" ");
         let mut info = ModelInfo::new(ModelName::new("eval", "reworded"), ModelKind::Chat);

@@ -74,7 +74,7 @@ pub(crate) async fn find(app: &Arc<App>, name: &str) -> Result<Option<Found>, Mo
                 prompts: None,
             }));
         };
-        resolved(&*store, &tenant, read(&saved)?).map(Some)
+        resolved(&store, &tenant, read(&saved)?).map(Some)
     });
     found.await?
 }
@@ -85,7 +85,7 @@ pub(crate) async fn find(app: &Arc<App>, name: &str) -> Result<Option<Found>, Mo
 /// As [`find`].
 pub(crate) async fn unnamed(app: &Arc<App>, settings: DialogSettings) -> Result<Found, ModelError> {
     let (store, tenant) = (app.store.clone(), app.tenant());
-    let found = app.on_thread(Operation::Chat, move || resolved(&*store, &tenant, settings));
+    let found = app.on_thread(Operation::Chat, move || resolved(&store, &tenant, settings));
     found.await?
 }
 
