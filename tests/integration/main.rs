@@ -14,6 +14,7 @@ mod local_model;
 mod mcp;
 mod openai;
 mod operations;
+mod ragflow;
 mod recordings;
 mod routes;
 mod shutdown;

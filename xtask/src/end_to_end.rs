@@ -1,5 +1,5 @@
-//! The end-to-end check: the release binary as a user runs it, asked with the official Python clients `openai` and
-//! `anthropic`.
+//! The end-to-end check: the release binary as a user runs it, asked with the official Python clients `openai`,
+//! `anthropic` and `ragflow-sdk`.
 
 use std::fs;
 use std::io::{BufRead, BufReader};
@@ -12,7 +12,7 @@ use anyhow::{Context, Result, ensure};
 use crate::run;
 
 /// The clients that are checked against. Newer ones are tried when these are raised.
-const CLIENTS: [&str; 2] = ["openai>=2,<4", "anthropic>=1,<3"];
+const CLIENTS: [&str; 3] = ["openai>=2,<4", "anthropic>=1,<3", "ragflow-sdk>=0.22,<0.23"];
 
 /// The goals of docs/evidence/first-run.md. They are printed, not enforced: the machine that runs this may be busy.
 const START_GOAL: Duration = Duration::from_millis(300);
@@ -32,6 +32,8 @@ pub(crate) fn run() -> Result<()> {
     run::command(Command::new(&python).arg("tests/end_to_end/openai_client.py").arg(&first.url))?;
     let anthropic = ["tests/end_to_end/anthropic_client.py", &first.url];
     run::command(Command::new(&python).args(anthropic))?;
+    let ragflow = ["tests/end_to_end/ragflow_client.py", &first.url];
+    run::command(Command::new(&python).args(ragflow))?;
     first.stop()?;
 
     let second = Server::start(&data)?;

@@ -10,7 +10,10 @@ use futures::future::BoxFuture;
 use llm_bundle::{
     Blocking, Bundle, Cache, CacheUse, Paces, Priority, Quotas, SemanticOptions, SyncPool,
 };
-use llm_core::{ChatModel, EmbeddingModel, ErrorKind, ModelError, Operation, SyncEmbeddingModel};
+use llm_core::{
+    ChatModel, EmbeddingModel, EmbeddingRequest, ErrorKind, ModelError, Operation,
+    SyncEmbeddingModel,
+};
 use rag_core::{
     AllowedProviders, ConversationStore, EmbeddingIdentity, MetadataStore, StoreError, TenantId,
 };
@@ -210,18 +213,30 @@ impl App {
     /// # Errors
     /// As [`embedding_identity`](Self::embedding_identity).
     pub async fn identity_of(&self, name: &str) -> Result<EmbeddingIdentity, ModelError> {
-        let model = self.bundle.registry().embedding(name)?;
-        let dimensions = match model.info().limits.dimensions {
+        let info = self.bundle.registry().embedding(name)?.info().clone();
+        let dimensions = match info.limits.dimensions {
             Some(dimensions) => dimensions,
-            None => {
-                let probe = self.bundle.embed_query(name, "How long is a vector?").await?;
-                probe.len() as u32
-            }
+            None => self.vector_length(name).await?,
         };
         Ok(EmbeddingIdentity {
-            model: model.info().name.to_string(),
+            model: info.name.to_string(),
             dimensions,
             ..EmbeddingIdentity::default()
+        })
+    }
+
+    /// Asks the embedding model of this name how long its vectors are. Boxed as such, so that callers' futures can be
+    /// seen to be `Send` without looking into the bundle's.
+    fn vector_length(&self, name: &str) -> BoxFuture<'static, Result<u32, ModelError>> {
+        let embedder = self.bundle.embedder(name);
+        Box::pin(async move {
+            let embedder: Arc<dyn EmbeddingModel> = Arc::new(embedder?);
+            let probe = EmbeddingRequest {
+                model: embedder.info().name.model.clone(),
+                ..EmbeddingRequest::query("How long is a vector?")
+            };
+            let vectors = embedder.embed(probe).await?.vectors;
+            Ok(vectors.first().map_or(0, Vec::len) as u32)
         })
     }
 

@@ -29,7 +29,7 @@ pub(crate) struct Flow {
     passages: Arc<[Passage]>,
     /// What the model is asked with these passages, once it is known.
     composed: Option<Composed>,
-    warnings: Vec<String>,
+    pub(crate) warnings: Vec<String>,
     usage: Usage,
     finish: FinishReason,
     clock: Clock,

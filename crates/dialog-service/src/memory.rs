@@ -72,6 +72,21 @@ impl ConversationStore for MemoryConversations {
         Ok(theirs.cloned().collect())
     }
 
+    fn rename_dialog(&self, tenant: &TenantId, name: &str, to: &str) -> Result<bool, StoreError> {
+        let mut kept = self.kept();
+        let key = |name: &str| (tenant.clone(), name.to_owned());
+        if name != to && kept.dialogs.contains_key(&key(to)) {
+            return Err(occupied("dialog", to));
+        }
+        let Some(dialog) = kept.dialogs.remove(&key(name)) else { return Ok(false) };
+        kept.dialogs.insert(key(to), SavedDialog { name: to.to_owned(), ..dialog });
+        let with_it = |session: &&mut Session| session.tenant == *tenant && session.dialog == name;
+        for session in kept.sessions.iter_mut().filter(with_it) {
+            session.dialog = to.to_owned();
+        }
+        Ok(true)
+    }
+
     fn delete_dialog(&self, tenant: &TenantId, name: &str) -> Result<bool, StoreError> {
         Ok(self.kept().dialogs.remove(&(tenant.clone(), name.to_owned())).is_some())
     }

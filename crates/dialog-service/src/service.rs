@@ -47,6 +47,15 @@ impl DialogService {
         &self.count
     }
 
+    /// The texts that a turn searches for: its question, reworded where it leans on the conversation, with keywords, and
+    /// its translations; and what of that did not work. For searching without answering.
+    pub async fn searched_texts(&self, turn: Turn) -> (Vec<String>, Vec<String>) {
+        let mut flow = Flow::new(self.clone(), turn);
+        let question = flow.question().await;
+        let query = flow.widen(question).await;
+        (query.texts(), flow.warnings)
+    }
+
     /// Answers one turn as a stream of events: begins when polled, ends with [`DialogEvent::Done`] or one error.
     /// Dropping it cancels whatever stage is under way, down to the model's connection; cancelling [`Turn::stop`] ends it
     /// with the answer so far, or as [`DialogError::Stopped`].

@@ -62,6 +62,9 @@ impl ChunkIndex for OneChunk {
     fn complete(&self, _: &ClaimedJob, _: CompletedDocument) -> Result<(), StoreError> {
         unused()
     }
+    fn edit_chunks(&self, _: &DocumentId, _: &ChunkEdit) -> Result<bool, StoreError> {
+        unused()
+    }
     fn delete_document(&self, _: &DocumentId) -> Result<bool, StoreError> {
         unused()
     }
@@ -119,6 +122,21 @@ impl MetadataStore for OneChunk {
         unused()
     }
     fn retry(&self, _: &DocumentId) -> Result<bool, StoreError> {
+        unused()
+    }
+    fn ingest_again(&self, _: &DocumentId) -> Result<bool, StoreError> {
+        unused()
+    }
+    fn dataset_totals(&self, _: &DatasetId) -> Result<DatasetTotals, StoreError> {
+        unused()
+    }
+    fn rename_dataset(&self, _: &DatasetId, _: &str) -> Result<(), StoreError> {
+        unused()
+    }
+    fn change_document(&self, _: &DocumentId, _: &DocumentChange) -> Result<bool, StoreError> {
+        unused()
+    }
+    fn keep(&self, _: &IngestJob) -> Result<DocumentId, StoreError> {
         unused()
     }
     fn jobs(&self, _: &DatasetId, _: usize) -> Result<Vec<JobState>, StoreError> {

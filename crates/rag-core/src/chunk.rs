@@ -47,6 +47,9 @@ pub struct Chunk {
     /// What it is about, in the words of a vocabulary, with weights.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub tags: Vec<Tag>,
+    /// Whether its owner took it out of searches. It has no vector then.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub disabled: bool,
 }
 
 /// What a chunk is.
@@ -66,16 +69,18 @@ pub enum ChunkKind {
     /// What a document says of one person, place or other thing, gathered by a model. Its heading is the name, its
     /// keywords are the names of what it is related to; searched.
     Entity,
+    /// A passage that its owner wrote or rewrote by hand; searched. Its span is that of what it stands in place of.
+    Written,
 }
 
 impl ChunkKind {
     /// Whether chunks of this kind are found by searches.
     pub fn is_searched(self) -> bool {
-        matches!(self, ChunkKind::Passage | ChunkKind::Summary | ChunkKind::Entity)
+        !matches!(self, ChunkKind::Parent | ChunkKind::Contents)
     }
 
-    /// Whether the text is exactly what the document has at the chunk's span. What a model wrote is not: its span is
-    /// what it was written about.
+    /// Whether the text is exactly what the document has at the chunk's span. What a model or a person wrote is not: its
+    /// span is what it was written about.
     pub fn is_verbatim(self) -> bool {
         matches!(self, ChunkKind::Passage | ChunkKind::Parent)
     }
@@ -109,7 +114,13 @@ impl Chunk {
             keywords: Vec::new(),
             questions: Vec::new(),
             tags: Vec::new(),
+            disabled: false,
         }
+    }
+
+    /// Whether searches find it.
+    pub fn is_searched(&self) -> bool {
+        self.kind.is_searched() && !self.disabled
     }
 
     /// First page of the passage.
@@ -165,7 +176,7 @@ pub struct PlacedSpan {
 pub struct EmbeddedChunk {
     /// The chunk.
     pub chunk: Chunk,
-    /// Its vector, of the dataset's [`EmbeddingIdentity`](crate::EmbeddingIdentity), L2-normalised. Empty for kinds
-    /// that are [not searched](ChunkKind::is_searched), and for those only.
+    /// Its vector, of the dataset's [`EmbeddingIdentity`](crate::EmbeddingIdentity), L2-normalised. Empty for chunks
+    /// that are [not searched](Chunk::is_searched), and for those only.
     pub vector: Vec<f32>,
 }

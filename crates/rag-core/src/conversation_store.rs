@@ -25,6 +25,12 @@ pub trait ConversationStore: Send + Sync {
     /// Only the engine's own.
     fn dialogs(&self, tenant: &TenantId) -> Result<Vec<SavedDialog>, StoreError>;
 
+    /// Calls a dialog otherwise; sessions with it go along. Whether there was such a dialog.
+    ///
+    /// # Errors
+    /// [`StoreErrorKind::Occupied`] when the tenant has another one of that name.
+    fn rename_dialog(&self, tenant: &TenantId, name: &str, to: &str) -> Result<bool, StoreError>;
+
     /// Deletes a dialog; sessions with it stay, to be read. Whether there was such a dialog.
     ///
     /// # Errors

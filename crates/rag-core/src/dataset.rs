@@ -1,6 +1,6 @@
 //! Datasets: collections of documents that are searched together.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
@@ -36,6 +36,12 @@ pub struct DatasetSettings {
     pub providers: AllowedProviders,
     /// Adds to the score of each of its chunks, in hundredths: 0 to 100.
     pub page_rank: u8,
+    /// What it is, for people.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub description: String,
+    /// What client programs keep with it, by a name of theirs; nothing else reads it.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub labels: BTreeMap<String, String>,
 }
 
 /// Whose models may see a text, by the names of providers. Models that run in this process, whose provider is `local`,

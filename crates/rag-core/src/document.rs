@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{ContentHash, DatasetId, DocumentId, DocumentSource, Metadata};
+use crate::{ChunkingOptions, ContentHash, DatasetId, DocumentId, DocumentSource, Metadata};
 
 /// A document of a dataset.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -23,6 +23,15 @@ pub struct Document {
     pub pages: u32,
     /// Chunks that can be found now.
     pub chunks: u32,
+    /// Tokens of these, by the chunker's count.
+    #[serde(default)]
+    pub tokens: u64,
+    /// How it is cut; `None`: as its dataset says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub chunking: Option<ChunkingOptions>,
+    /// Whether its owner took it out of searches.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub disabled: bool,
     /// How far its ingestion is.
     pub status: DocumentStatus,
     /// What is known of it besides its text.
@@ -35,10 +44,23 @@ pub struct Document {
     pub source: Option<DocumentSource>,
 }
 
+/// What of a document its owner changes; `None` leaves it as it is.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct DocumentChange {
+    /// Another name, unique in the dataset.
+    pub name: Option<String>,
+    /// How it is cut when it is ingested next; `Some(None)`: as its dataset says.
+    pub chunking: Option<Option<ChunkingOptions>>,
+    /// Whether searches leave it out, at once.
+    pub disabled: Option<bool>,
+}
+
 /// How far a document is.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "state", rename_all = "snake_case")]
 pub enum DocumentStatus {
+    /// Its file is known, and nobody asked yet for its ingestion.
+    Kept,
     /// Accepted and waiting.
     Queued,
     /// Being worked on.
@@ -61,6 +83,7 @@ impl DocumentStatus {
     /// A stable name of the state.
     pub fn as_str(&self) -> &'static str {
         match self {
+            DocumentStatus::Kept => "kept",
             DocumentStatus::Queued => "queued",
             DocumentStatus::Running { .. } => "running",
             DocumentStatus::Ready => "ready",

@@ -48,7 +48,7 @@ pub use content_hash::ContentHash;
 pub use conversation::{Feedback, SavedDialog, SavedTurn, Session, TurnStatus};
 pub use conversation_store::{ConversationStore, SessionPage};
 pub use dataset::{AllowedProviders, Dataset, DatasetSettings, EmbeddingIdentity};
-pub use document::{Document, DocumentStatus, IngestStage};
+pub use document::{Document, DocumentChange, DocumentStatus, IngestStage};
 pub use enrichment::{EnrichmentOptions, GraphOptions, MetadataField, SummaryOptions};
 pub use id::{ChunkId, DatasetId, DocumentId, InvalidId, SessionId, TenantId, TurnId};
 pub use metadata::{FieldValue, KnownField, Metadata, MetadataValue};
@@ -67,7 +67,7 @@ pub use reembedding::{
 pub use scalar::Scalar;
 pub use search::{ChunkFilter, ChunkHit, PhraseUse, SearchQuery, SearchResults};
 pub use store::{
-    ChunkIndex, ClaimedJob, CompletedDocument, DocumentSource, IngestJob, JobState, MetadataStore,
-    StoreStats, Submitted,
+    ChunkEdit, ChunkIndex, ClaimedJob, CompletedDocument, DatasetTotals, DocumentSource, IngestJob,
+    JobState, MetadataStore, StoreStats, Submitted,
 };
 pub use store_error::{StoreError, StoreErrorKind};

@@ -10,8 +10,8 @@ use serde::{Deserialize, Serialize};
 use crate::StoreErrorKind;
 use crate::{
     Chunk, ChunkFilter, ChunkId, ChunkingOptions, ContentHash, Dataset, DatasetId, DatasetSettings,
-    Document, DocumentId, EmbeddedChunk, EmbeddingIdentity, IngestStage, KnownField, Metadata,
-    SearchQuery, SearchResults, StoreError, TenantId,
+    Document, DocumentChange, DocumentId, EmbeddedChunk, EmbeddingIdentity, IngestStage,
+    KnownField, Metadata, SearchQuery, SearchResults, StoreError, TenantId,
 };
 
 /// Datasets, documents, jobs and chunk texts: the truth. What a method acknowledged survives a crash.
@@ -38,6 +38,13 @@ pub trait MetadataStore: Send + Sync {
         dataset: &DatasetId,
         settings: &DatasetSettings,
     ) -> Result<(), StoreError>;
+
+    /// Calls the dataset otherwise.
+    ///
+    /// # Errors
+    /// [`StoreErrorKind::NotFound`] when there is no such dataset, [`StoreErrorKind::Occupied`] when its tenant has
+    /// another one of that name.
+    fn rename_dataset(&self, dataset: &DatasetId, name: &str) -> Result<(), StoreError>;
 
     /// The tenant's dataset called `name`, if any.
     ///
@@ -90,6 +97,23 @@ pub trait MetadataStore: Send + Sync {
     /// Only the engine's own.
     fn set_metadata(&self, document: &DocumentId, metadata: &Metadata) -> Result<bool, StoreError>;
 
+    /// Changes what a document's owner says of it. Whether the document exists.
+    ///
+    /// # Errors
+    /// [`StoreErrorKind::Occupied`] when the dataset has another document of that name; nothing is changed then.
+    fn change_document(
+        &self,
+        document: &DocumentId,
+        change: &DocumentChange,
+    ) -> Result<bool, StoreError>;
+
+    /// Notes a file as a document that is [kept](crate::DocumentStatus::Kept), and queues nothing.
+    ///
+    /// # Errors
+    /// [`StoreErrorKind::NotFound`] when there is no such dataset, [`StoreErrorKind::Occupied`] when it has a document of
+    /// that name.
+    fn keep(&self, job: &IngestJob) -> Result<DocumentId, StoreError>;
+
     /// Accepts a file for ingestion: one transaction that makes or updates the document and queues its job. Nothing is
     /// queued when a document of that name has the same content and is ready, queued or running; where its bytes are is
     /// noted all the same.
@@ -118,6 +142,13 @@ pub trait MetadataStore: Send + Sync {
     /// # Errors
     /// [`StoreErrorKind::NotFound`] when nothing is known any more of where its bytes are; submit it again then.
     fn retry(&self, document: &DocumentId) -> Result<bool, StoreError>;
+
+    /// Queues a document as it was submitted or kept last, whatever became of it. Whether it did: not when the document
+    /// does not exist or has a job.
+    ///
+    /// # Errors
+    /// As [`retry`](Self::retry).
+    fn ingest_again(&self, document: &DocumentId) -> Result<bool, StoreError>;
 
     /// Jobs of a dataset, first those that are held, then the others in the order in which they will be taken; at most
     /// `limit`.
@@ -206,6 +237,12 @@ pub trait MetadataStore: Send + Sync {
     /// Only the engine's own.
     fn embedded_chunks(&self, document: &DocumentId) -> Result<Vec<EmbeddedChunk>, StoreError>;
 
+    /// How much a dataset holds.
+    ///
+    /// # Errors
+    /// Only the engine's own.
+    fn dataset_totals(&self, dataset: &DatasetId) -> Result<DatasetTotals, StoreError>;
+
     /// How much is stored.
     ///
     /// # Errors
@@ -222,6 +259,13 @@ pub trait ChunkIndex: Send + Sync {
     /// [`StoreErrorKind::LeaseLost`] when the job is no longer held by this claim; nothing has changed then.
     /// [`StoreErrorKind::EmbeddingMismatch`] when a vector has another length than the dataset's.
     fn complete(&self, job: &ClaimedJob, document: CompletedDocument) -> Result<(), StoreError>;
+
+    /// Changes chunks of a document in one step, as its owner says, until it is ingested again. Its job, if it has one,
+    /// goes on. Whether the document exists.
+    ///
+    /// # Errors
+    /// [`StoreErrorKind::EmbeddingMismatch`] when a vector has another length than the dataset's.
+    fn edit_chunks(&self, document: &DocumentId, edit: &ChunkEdit) -> Result<bool, StoreError>;
 
     /// Removes a document with all of its chunks and jobs; it cannot be found when this returns. Whether it existed.
     ///
@@ -268,6 +312,16 @@ pub trait ChunkIndex: Send + Sync {
         let _ = (question, text);
         Vec::new()
     }
+}
+
+/// What of a document's chunks is changed.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ChunkEdit {
+    /// Chunks in place of those of the same id, or, where there is none, after the last one; what they say of their
+    /// number is not looked at.
+    pub put: Vec<EmbeddedChunk>,
+    /// Chunks to remove; those that are not there change nothing.
+    pub remove: Vec<ChunkId>,
 }
 
 /// What a document's ingestion came to.
@@ -394,6 +448,17 @@ pub struct JobState {
     pub due_at: i64,
     /// Why it was postponed last, if it was.
     pub last_reason: Option<String>,
+}
+
+/// How much a dataset holds: its documents, and what of them can be found.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[allow(missing_docs)]
+pub struct DatasetTotals {
+    pub documents: u64,
+    pub chunks: u64,
+    pub tokens: u64,
+    /// When a document of it changed last, in milliseconds since the epoch; 0 without documents.
+    pub updated_at: i64,
 }
 
 /// How much a store holds.

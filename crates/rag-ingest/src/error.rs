@@ -10,6 +10,9 @@ pub enum IngestError {
     /// The store cannot be read or written.
     #[error("the document store failed")]
     Store(#[from] StoreError),
+    /// A file that was named cannot be read.
+    #[error("the file cannot be read")]
+    File(#[source] std::io::Error),
     /// The pool for blocking work takes no more, or a part of the pipeline panicked on it.
     #[error("the work could not be run")]
     Pool(#[from] PoolError),

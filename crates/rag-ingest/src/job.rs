@@ -74,10 +74,10 @@ async fn steps(held: &HeldJob) -> Result<Finished, Trouble> {
 
 /// A vector for each chunk, empty for those that are not searched.
 async fn embed(embedding: &Embedding<'_>, chunks: &[Chunk]) -> Result<Vec<Vec<f32>>, Trouble> {
-    let searched = chunks.iter().filter(|chunk| chunk.kind.is_searched());
+    let searched = chunks.iter().filter(|chunk| chunk.is_searched());
     let made = embedding.vectors(searched.map(Chunk::contextual_text).collect()).await?;
     let mut made = made.into_iter();
-    let vectors = chunks.iter().map(|chunk| match chunk.kind.is_searched() {
+    let vectors = chunks.iter().map(|chunk| match chunk.is_searched() {
         true => made.next().unwrap_or_default(),
         false => Vec::new(),
     });

@@ -59,6 +59,7 @@
 
 mod artifacts;
 mod budget;
+mod by_hand;
 pub mod enrich;
 mod error;
 mod event;

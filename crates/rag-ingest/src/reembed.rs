@@ -111,7 +111,7 @@ impl Step<'_> {
     }
 }
 
-fn failed(trouble: Trouble) -> IngestError {
+pub(crate) fn failed(trouble: Trouble) -> IngestError {
     match trouble {
         Trouble::Failed(reason) => IngestError::Model(reason),
         Trouble::Store(error) => IngestError::Store(error),

@@ -10,6 +10,7 @@ use rusqlite::Connection;
 
 use crate::document_set::{DocumentSet, small};
 use crate::documents;
+use crate::hidden::Hidden;
 use crate::metadata_index::{MetadataIndex, too_large};
 use crate::metadata_indexes::MetadataIndexes;
 use crate::readers::Readers;
@@ -23,21 +24,37 @@ const MORE_VALUES: usize = 1_000;
 pub(crate) struct Admission<'a> {
     pub(crate) readers: &'a Readers,
     pub(crate) metadata: &'a MetadataIndexes,
+    pub(crate) hidden: &'a Hidden,
 }
 
 impl Admission<'_> {
-    /// The documents of the snapshot's datasets that a filter lets through, and maybe some of others; `None`: all.
+    /// The documents of the snapshot's datasets that a filter lets through and their owners did not take out of searches,
+    /// and maybe some of other datasets; `None`: all.
     pub(crate) fn of(
         self,
         filter: &ChunkFilter,
         snapshot: &Snapshot,
     ) -> Result<Option<DocumentSet>, StoreError> {
+        let hidden = self.hidden.of(snapshot.datasets.iter().map(|dataset| dataset.row));
+        Ok(match self.passing(filter, snapshot)? {
+            Some(passing) => Some((passing - hidden).into()),
+            None if hidden.is_empty() => None,
+            None => Some(DocumentSet::AllBut(hidden)),
+        })
+    }
+
+    /// Those that the filter lets through; `None`: all.
+    fn passing(
+        self,
+        filter: &ChunkFilter,
+        snapshot: &Snapshot,
+    ) -> Result<Option<RoaringBitmap>, StoreError> {
         let prepared = filter.metadata.as_ref().map(|filter| filter.prepare()).transpose()?;
         let named = match &filter.documents {
             Some(ids) => Some(self.readers.read(|connection| documents::numbers(connection, ids))?),
             None => None,
         };
-        let Some(prepared) = prepared else { return Ok(named.map(DocumentSet::from)) };
+        let Some(prepared) = prepared else { return Ok(named) };
         let mut admitted = RoaringBitmap::new();
         for dataset in &snapshot.datasets {
             self.add_passing(dataset.row, &prepared, &mut admitted)?;
@@ -45,7 +62,7 @@ impl Admission<'_> {
         if let Some(named) = &named {
             admitted &= named;
         }
-        Ok(Some(admitted.into()))
+        Ok(Some(admitted))
     }
 
     /// The fields that the documents of the snapshot's datasets have, by name.

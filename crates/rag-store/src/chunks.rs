@@ -4,8 +4,8 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use rag_core::{
-    Chunk, ChunkId, ChunkKind, CompletedDocument, DocumentId, DocumentStatus, EmbeddedChunk,
-    StoreError, StoreErrorKind, Tag,
+    Chunk, ChunkId, ChunkKind, CompletedDocument, DocumentId, EmbeddedChunk, StoreError,
+    StoreErrorKind, Tag,
 };
 use rusqlite::{Connection, OptionalExtension, Row, params};
 use serde::{Deserialize, Serialize};
@@ -25,9 +25,9 @@ const FROM: &str = "FROM chunk
     JOIN document ON document.no = chunk.document AND document.version = chunk.key >> 24
     JOIN dataset ON dataset.no = document.dataset";
 
-/// Replaces the chunks of document `no` by a new version, which is `content` to the indexes, and marks it ready. Chunks
-/// that are searched come first in `completion`. What the owner gave of metadata goes before what was found.
-pub(crate) fn complete(
+/// Replaces the chunks of document `no` by a new version, which is `content` to the indexes. Chunks that are searched come
+/// first in `completion`. What the owner gave of metadata goes before what was found.
+pub(crate) fn replace(
     connection: &Connection,
     no: i64,
     completion: CompletedDocument,
@@ -40,12 +40,15 @@ pub(crate) fn complete(
     for (position, chunk) in completion.chunks.iter().enumerate() {
         insert(connection, ChunkKey::new(version, position), no, chunk)?;
     }
+    let searched = completion.chunks.iter().filter(|chunk| is_searched(chunk));
+    let searched: Vec<u32> = searched.map(|chunk| chunk.chunk.tokens).collect();
     let mut metadata = completion.metadata;
     metadata.extend(documents::metadata(&before.given)?);
     let metadata = documents::metadata_column(&metadata)?;
     connection
         .prepare_cached(
-            "UPDATE document SET version = ?2, title = ?3, pages = ?4, chunks = ?5, metadata = ?6
+            "UPDATE document SET version = ?2, title = ?3, pages = ?4, chunks = ?5, metadata = ?6,
+                    tokens = ?7
              WHERE no = ?1",
         )
         .map_err(database)?
@@ -54,11 +57,11 @@ pub(crate) fn complete(
             version.cast_signed(),
             completion.title,
             completion.pages,
-            completion.chunks.iter().filter(|chunk| is_searched(chunk)).count() as i64,
+            searched.len() as i64,
             metadata,
+            searched.iter().map(|tokens| i64::from(*tokens)).sum::<i64>(),
         ])
         .map_err(database)?;
-    documents::set_status(connection, no, &DocumentStatus::Ready)?;
 
     let known = MetadataChange {
         dataset: before.row,
@@ -110,7 +113,7 @@ impl Before {
 
 /// Whether searches find a chunk.
 pub(crate) fn is_searched(chunk: &EmbeddedChunk) -> bool {
-    chunk.chunk.kind.is_searched()
+    chunk.chunk.is_searched()
 }
 
 /// The number of the document completed last.
@@ -346,6 +349,8 @@ struct Rest {
     questions: Vec<String>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     tags: Vec<Tag>,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    disabled: bool,
 }
 
 impl Rest {
@@ -358,6 +363,7 @@ impl Rest {
             keywords: chunk.keywords.clone(),
             questions: chunk.questions.clone(),
             tags: chunk.tags.clone(),
+            disabled: chunk.disabled,
         };
         Some(rest).filter(|rest| *rest != Self::default())
     }
@@ -393,5 +399,6 @@ fn chunk(row: &Row<'_>) -> Result<Chunk, StoreError> {
         keywords: rest.keywords,
         questions: rest.questions,
         tags: rest.tags,
+        disabled: rest.disabled,
     })
 }

@@ -22,6 +22,13 @@ impl ConversationStore for EmbeddedStore {
         self.inner.readers.read(|connection| conversations::dialogs(connection, tenant))
     }
 
+    fn rename_dialog(&self, tenant: &TenantId, name: &str, to: &str) -> Result<bool, StoreError> {
+        let (tenant, name, to) = (tenant.clone(), name.to_owned(), to.to_owned());
+        self.inner.write(move |connection, _| {
+            conversations::rename_dialog(connection, &tenant, &name, &to)
+        })
+    }
+
     fn delete_dialog(&self, tenant: &TenantId, name: &str) -> Result<bool, StoreError> {
         let (tenant, name) = (tenant.clone(), name.to_owned());
         self.inner

@@ -7,7 +7,7 @@ use rag_core::{
 use rusqlite::{Connection, ErrorCode, OptionalExtension, Row, named_params, params};
 
 use crate::clock;
-use crate::failure::{damaged, database, not_found};
+use crate::failure::{damaged, database, not_found, occupied};
 
 const DIALOG: &str = "tenant, name, settings, created_at, updated_at";
 
@@ -68,6 +68,30 @@ pub(crate) fn dialogs(
         .map_err(database)?
         .map(|row| row.map_err(database)?)
         .collect()
+}
+
+pub(crate) fn rename_dialog(
+    connection: &Connection,
+    tenant: &TenantId,
+    name: &str,
+    to: &str,
+) -> Result<bool, StoreError> {
+    if name != to && dialog(connection, tenant, to)?.is_some() {
+        return Err(occupied(format!("there is a dialog `{to}` already")));
+    }
+    let renamed = connection
+        .prepare_cached("UPDATE dialog SET name = ?3 WHERE tenant = ?1 AND name = ?2")
+        .map_err(database)?
+        .execute([tenant.as_str(), name, to])
+        .map_err(database)?;
+    if renamed > 0 {
+        connection
+            .prepare_cached("UPDATE session SET dialog = ?3 WHERE tenant = ?1 AND dialog = ?2")
+            .map_err(database)?
+            .execute([tenant.as_str(), name, to])
+            .map_err(database)?;
+    }
+    Ok(renamed > 0)
 }
 
 pub(crate) fn delete_dialog(

@@ -1,12 +1,13 @@
 //! Datasets in the database.
 
 use rag_core::{
-    Dataset, DatasetId, DatasetSettings, EmbeddingIdentity, StoreError, StoreErrorKind, TenantId,
+    Dataset, DatasetId, DatasetSettings, DatasetTotals, EmbeddingIdentity, StoreError,
+    StoreErrorKind, TenantId,
 };
 use rusqlite::{Connection, OptionalExtension, Row, params};
 use uuid::Uuid;
 
-use crate::failure::{damaged, database};
+use crate::failure::{damaged, database, not_found, occupied};
 use crate::{clock, documents};
 
 const COLUMNS: &str =
@@ -180,6 +181,56 @@ pub(crate) fn update(
         .execute(params![id.as_str(), settings_column(settings)?])
         .map_err(database)?;
     Ok(changed > 0)
+}
+
+/// How much a dataset holds.
+pub(crate) fn totals(connection: &Connection, id: &DatasetId) -> Result<DatasetTotals, StoreError> {
+    connection
+        .prepare_cached(
+            "SELECT count(*), coalesce(sum(chunks), 0), coalesce(sum(tokens), 0),
+                    coalesce(max(updated_at), 0)
+             FROM document WHERE dataset = (SELECT no FROM dataset WHERE id = ?1)",
+        )
+        .map_err(database)?
+        .query_row([id.as_str()], |row| {
+            let count = |column| row.get::<_, i64>(column).map(i64::cast_unsigned);
+            Ok(DatasetTotals {
+                documents: count(0)?,
+                chunks: count(1)?,
+                tokens: count(2)?,
+                updated_at: row.get(3)?,
+            })
+        })
+        .map_err(database)
+}
+
+/// Calls a dataset otherwise.
+pub(crate) fn rename(
+    connection: &Connection,
+    id: &DatasetId,
+    name: &str,
+) -> Result<(), StoreError> {
+    let taken: bool = connection
+        .prepare_cached(
+            "SELECT EXISTS (SELECT 1 FROM dataset JOIN dataset AS renamed
+                ON renamed.tenant = dataset.tenant AND renamed.no <> dataset.no
+             WHERE renamed.id = ?1 AND dataset.name = ?2)",
+        )
+        .map_err(database)?
+        .query_row([id.as_str(), name], |row| row.get(0))
+        .map_err(database)?;
+    if taken {
+        return Err(occupied(format!("there is a dataset `{name}` already")));
+    }
+    let renamed = connection
+        .prepare_cached("UPDATE dataset SET name = ?2 WHERE id = ?1")
+        .map_err(database)?
+        .execute([id.as_str(), name])
+        .map_err(database)?;
+    match renamed {
+        0 => Err(not_found(format!("there is no dataset {id}"))),
+        _ => Ok(()),
+    }
 }
 
 fn settings_column(settings: &DatasetSettings) -> Result<String, StoreError> {

@@ -14,6 +14,8 @@ pub(crate) enum DocumentSet {
     Dense { first_word: usize, words: Vec<u64> },
     /// Few documents, far from each other.
     Sparse(RoaringBitmap),
+    /// All but these.
+    AllBut(RoaringBitmap),
 }
 
 impl From<RoaringBitmap> for DocumentSet {
@@ -45,6 +47,9 @@ impl DocumentSet {
             }
             Self::Sparse(documents) => {
                 u32::try_from(document).is_ok_and(|document| documents.contains(document))
+            }
+            Self::AllBut(documents) => {
+                u32::try_from(document).is_ok_and(|document| !documents.contains(document))
             }
         }
     }

@@ -1,8 +1,8 @@
 //! Documents in the database.
 
 use rag_core::{
-    ContentHash, DatasetId, Document, DocumentId, DocumentSource, DocumentStatus, IngestStage,
-    Metadata, StoreError, StoreStats,
+    ChunkingOptions, ContentHash, DatasetId, Document, DocumentId, DocumentSource, DocumentStatus,
+    IngestStage, Metadata, StoreError, StoreStats,
 };
 use roaring::RoaringBitmap;
 use rusqlite::{Connection, OptionalExtension, Row, params};
@@ -15,7 +15,7 @@ use crate::{clock, second_versions};
 
 const SELECT: &str =
     "SELECT document.id, dataset.id, document.name, content, bytes, title, pages, chunks, state,
-        detail, updated_at, metadata, source
+        detail, updated_at, metadata, source, tokens, chunking, disabled
     FROM document JOIN dataset ON dataset.no = document.dataset";
 
 /// A document's number, its dataset's in the indexes, and its version that can be found (0: none).
@@ -320,6 +320,7 @@ pub(crate) fn set_status(
 /// A status as its two columns.
 fn status_columns(status: &DocumentStatus) -> (&'static str, Option<&str>) {
     match status {
+        DocumentStatus::Kept => ("kept", None),
         DocumentStatus::Queued => ("queued", None),
         DocumentStatus::Running { stage } => ("running", Some(stage.as_str())),
         DocumentStatus::Ready => ("ready", None),
@@ -330,6 +331,7 @@ fn status_columns(status: &DocumentStatus) -> (&'static str, Option<&str>) {
 
 fn status(state: &str, detail: Option<String>) -> Result<DocumentStatus, StoreError> {
     match state {
+        "kept" => Ok(DocumentStatus::Kept),
         "queued" => Ok(DocumentStatus::Queued),
         "running" => Ok(DocumentStatus::Running { stage: stage(&detail.unwrap_or_default())? }),
         "ready" => Ok(DocumentStatus::Ready),
@@ -352,6 +354,12 @@ fn source(column: Option<String>) -> Option<DocumentSource> {
     serde_json::from_str(&column?).ok()
 }
 
+/// How a document is cut, where that is not as its dataset says.
+fn chunking(column: Option<String>) -> Result<Option<ChunkingOptions>, StoreError> {
+    let options = column.map(|column| serde_json::from_str(&column)).transpose();
+    options.map_err(|error| damaged("chunking options", error))
+}
+
 /// A document from the columns of [`SELECT`].
 fn document(row: &Row<'_>) -> Result<Document, StoreError> {
     let text = |column: usize| row.get::<_, String>(column).map_err(database);
@@ -368,5 +376,8 @@ fn document(row: &Row<'_>) -> Result<Document, StoreError> {
         updated_at: row.get(10).map_err(database)?,
         metadata: metadata(&text(11)?)?,
         source: source(row.get(12).map_err(database)?),
+        tokens: row.get::<_, i64>(13).map_err(database)?.cast_unsigned(),
+        chunking: chunking(row.get(14).map_err(database)?)?,
+        disabled: row.get(15).map_err(database)?,
     })
 }

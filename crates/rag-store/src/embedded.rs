@@ -6,14 +6,17 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use rag_core::{
-    ChunkFilter, ChunkIndex, ClaimedJob, CompletedDocument, DatasetId, DocumentId, EmbeddedChunk,
-    KnownField, SearchQuery, SearchResults, StoreError, StoreErrorKind,
+    ChunkEdit, ChunkFilter, ChunkIndex, ClaimedJob, CompletedDocument, DatasetId, DocumentId,
+    DocumentStatus, EmbeddedChunk, KnownField, SearchQuery, SearchResults, StoreError,
+    StoreErrorKind,
 };
 use rusqlite::Connection;
 
 use crate::admission::Admission;
 use crate::artifacts::UsedArtifacts;
+use crate::chunk_edit::EditedDocument;
 use crate::failure::{self, database};
+use crate::hidden::Hidden;
 use crate::highlight::highlight;
 use crate::key::MOST_CHUNKS;
 use crate::lock::DirectoryLock;
@@ -26,7 +29,7 @@ use crate::search::Search;
 use crate::search_index::{SearchIndex, Truth};
 use crate::snapshot::Change;
 use crate::write_queue::WriteQueue;
-use crate::{catch_up, chunks, claims, datasets, documents, jobs, reembedding, schema};
+use crate::{catch_up, chunk_edit, chunks, claims, datasets, documents, jobs, reembedding, schema};
 
 pub(crate) const DATABASE: &str = "store.sqlite";
 pub(crate) const INDEX_DIRECTORY: &str = "index";
@@ -55,6 +58,7 @@ pub(crate) struct Inner {
     writes: WriteQueue<Change>,
     pub(crate) index: Arc<SearchIndex>,
     metadata: Arc<MetadataIndexes>,
+    hidden: Arc<Hidden>,
     pub(crate) used_artifacts: UsedArtifacts,
     pub(crate) bell: Arc<Bell>,
 }
@@ -127,12 +131,14 @@ impl Inner {
             bell.written(index.tail_chunks(), &options);
         }
         let metadata = Arc::new(MetadataIndexes::new(options.metadata_bytes));
+        let hidden = Arc::new(Hidden::read(&connection)?);
         let publish = {
-            let (index, metadata) = (index.clone(), metadata.clone());
+            let (index, metadata, hidden) = (index.clone(), metadata.clone(), hidden.clone());
             let (bell, options) = (bell.clone(), options.clone());
             move |changes: Vec<Change>| {
                 if !changes.is_empty() {
                     metadata.apply_all(&changes);
+                    hidden.apply_all(&changes);
                     bell.written(index.apply(changes), &options);
                 }
             }
@@ -144,13 +150,14 @@ impl Inner {
             writes: WriteQueue::new(connection, publish)?,
             index,
             metadata,
+            hidden,
             used_artifacts: UsedArtifacts::default(),
             bell,
         })
     }
 
     fn admission(&self) -> Admission<'_> {
-        Admission { readers: &self.readers, metadata: &self.metadata }
+        Admission { readers: &self.readers, metadata: &self.metadata, hidden: &self.hidden }
     }
 
     /// The length of the vectors that this job's dataset takes. The job is lost when that is not what it was told: the
@@ -166,6 +173,22 @@ impl Inner {
                 ),
             )
         })
+    }
+
+    /// What the indexes hold of a document, whose chunks it puts in their order.
+    fn prepared(
+        &self,
+        document: &mut CompletedDocument,
+        dimensions: u32,
+    ) -> Result<Arc<PreparedDocument>, StoreError> {
+        check_chunks(&document.chunks, dimensions)?;
+        self.bell.wait_for_room(&self.options)?;
+        // The indexes know chunks by their places, so those that they do not hold come last.
+        document.chunks.sort_by_key(|chunk| !chunks::is_searched(chunk));
+        let searched = document.chunks.partition_point(chunks::is_searched);
+        let searched = document.chunks.get(..searched).unwrap_or_default();
+        let title = document.title.as_deref();
+        Ok(Arc::new(PreparedDocument::new(title, searched, dimensions as usize)))
     }
 
     /// Writes what must be on the disk before it is acknowledged.
@@ -227,21 +250,38 @@ impl ChunkIndex for EmbeddedStore {
         mut document: CompletedDocument,
     ) -> Result<(), StoreError> {
         let dimensions = self.inner.dimensions_for(job)?;
-        check_chunks(&document.chunks, dimensions)?;
-        self.inner.bell.wait_for_room(&self.inner.options)?;
-
-        // The indexes know chunks by their places, so those that they do not hold come last.
-        document.chunks.sort_by_key(|chunk| !chunks::is_searched(chunk));
-        let searched = document.chunks.partition_point(chunks::is_searched);
-        let searched = document.chunks.get(..searched).unwrap_or_default();
-        let title = document.title.as_deref();
-        let content = Arc::new(PreparedDocument::new(title, searched, dimensions as usize));
+        let content = self.inner.prepared(&mut document, dimensions)?;
         let job = job.clone();
         self.inner.write_repeatable(move |connection, changes| {
             let held = claims::held_document(connection, &job)?;
-            changes.extend(chunks::complete(connection, held, document, content)?);
+            changes.extend(chunks::replace(connection, held, document, content)?);
+            documents::set_status(connection, held, &DocumentStatus::Ready)?;
             jobs::finish(connection, job.id)
         })
+    }
+
+    fn edit_chunks(&self, document: &DocumentId, edit: &ChunkEdit) -> Result<bool, StoreError> {
+        loop {
+            let edited = self
+                .inner
+                .readers
+                .read(|connection| chunk_edit::edited(connection, document, edit.clone()))?;
+            let Some(EditedDocument { no, version, dimensions, mut document }) = edited else {
+                return Ok(false);
+            };
+            let content = self.inner.prepared(&mut document, dimensions)?;
+            let is_written = self.inner.write(move |connection, changes| {
+                let is_same = chunk_edit::is_version(connection, no, version)?;
+                if is_same {
+                    changes.extend(chunks::replace(connection, no, document, content)?);
+                }
+                Ok(is_same)
+            })?;
+            // Somebody else was faster: what they wrote is edited.
+            if is_written {
+                return Ok(true);
+            }
+        }
     }
 
     fn delete_document(&self, document: &DocumentId) -> Result<bool, StoreError> {

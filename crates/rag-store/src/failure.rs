@@ -18,6 +18,11 @@ pub(crate) fn not_found(what: impl Into<String>) -> StoreError {
     StoreError::new(StoreErrorKind::NotFound, what)
 }
 
+/// What was to be made is there already.
+pub(crate) fn occupied(what: impl Into<String>) -> StoreError {
+    StoreError::new(StoreErrorKind::Occupied, what)
+}
+
 /// The database failed. For `map_err`.
 pub(crate) fn database(cause: rusqlite::Error) -> StoreError {
     let (kind, message) = described(&cause);

@@ -7,7 +7,7 @@ use rag_core::{
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use crate::datasets::new_id;
-use crate::failure::{damaged, database, not_found};
+use crate::failure::{damaged, database, not_found, occupied};
 use crate::{clock, documents};
 
 /// Jobs that are listed at most.
@@ -36,6 +36,18 @@ pub(crate) fn submit(connection: &Connection, job: &IngestJob) -> Result<Submitt
     }
 }
 
+/// Notes a file as a document, and queues nothing.
+pub(crate) fn keep(connection: &Connection, job: &IngestJob) -> Result<DocumentId, StoreError> {
+    let dataset = dataset_number(connection, job)?;
+    if existing_document(connection, dataset, &job.name)?.is_some() {
+        return Err(occupied(format!("the dataset has a document `{}` already", job.name)));
+    }
+    let (no, id) = insert_document(connection, dataset, job)?;
+    renew_document(connection, no, job)?;
+    documents::set_status(connection, no, &DocumentStatus::Kept)?;
+    Ok(id)
+}
+
 struct KnownDocument {
     no: i64,
     id: DocumentId,
@@ -60,7 +72,7 @@ fn existing_document(
 ) -> Result<Option<KnownDocument>, StoreError> {
     connection
         .prepare_cached(
-            "SELECT no, id, content, state IN ('failed', 'cancelled') FROM document
+            "SELECT no, id, content, state IN ('failed', 'cancelled', 'kept') FROM document
              WHERE dataset = ?1 AND name = ?2",
         )
         .map_err(database)?
@@ -165,13 +177,29 @@ fn queue(connection: &Connection, document: i64) -> Result<(), StoreError> {
     documents::set_status(connection, document, &DocumentStatus::Queued)
 }
 
-/// Queues a document that failed or was cancelled as it was submitted last. Whether it did.
-pub(crate) fn retry(connection: &Connection, id: &DocumentId) -> Result<bool, StoreError> {
+/// Which documents are queued again.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Again {
+    /// Those that failed or were cancelled.
+    Unfinished,
+    /// Those without a job.
+    Any,
+}
+
+/// Queues a document again as it was submitted last. Whether it did.
+pub(crate) fn again(
+    connection: &Connection,
+    id: &DocumentId,
+    which: Again,
+) -> Result<bool, StoreError> {
+    let states = match which {
+        Again::Unfinished => "('failed', 'cancelled')",
+        Again::Any => "('failed', 'cancelled', 'kept', 'ready')",
+    };
     let document: Option<(i64, bool)> = connection
-        .prepare_cached(
-            "SELECT no, source IS NULL FROM document
-             WHERE id = ?1 AND state IN ('failed', 'cancelled')",
-        )
+        .prepare_cached(&format!(
+            "SELECT no, source IS NULL FROM document WHERE id = ?1 AND state IN {states}"
+        ))
         .map_err(database)?
         .query_row([id.as_str()], |row| Ok((row.get(0)?, row.get(1)?)))
         .optional()

@@ -5,14 +5,16 @@ use std::time::Duration;
 
 use rag_core::{
     ArtifactKey, ArtifactStore, Chunk, ChunkId, ClaimedJob, Dataset, DatasetId, DatasetSettings,
-    Document, DocumentId, EmbeddedChunk, EmbeddingIdentity, IngestJob, IngestStage, JobState,
-    Metadata, MetadataStore, StoreError, StoreStats, Submitted, TenantId,
+    DatasetTotals, Document, DocumentChange, DocumentId, EmbeddedChunk, EmbeddingIdentity,
+    IngestJob, IngestStage, JobState, Metadata, MetadataStore, StoreError, StoreStats, Submitted,
+    TenantId,
 };
 
 use crate::chunks::Vectors;
 use crate::embedded::EmbeddedStore;
+use crate::jobs::Again;
 use crate::snapshot::Change;
-use crate::{artifacts, chunks, claims, datasets, documents, failure, jobs};
+use crate::{artifacts, chunks, claims, datasets, documents, failure, jobs, owner_changes};
 
 impl MetadataStore for EmbeddedStore {
     fn ensure_dataset(
@@ -62,6 +64,30 @@ impl MetadataStore for EmbeddedStore {
         name: &str,
     ) -> Result<Option<Document>, StoreError> {
         self.inner.readers.read(|connection| documents::find_by_name(connection, dataset, name))
+    }
+
+    fn rename_dataset(&self, dataset: &DatasetId, name: &str) -> Result<(), StoreError> {
+        let (dataset, name) = (dataset.clone(), name.to_owned());
+        self.inner.write(move |connection, _| datasets::rename(connection, &dataset, &name))
+    }
+
+    fn change_document(
+        &self,
+        document: &DocumentId,
+        change: &DocumentChange,
+    ) -> Result<bool, StoreError> {
+        let (document, change) = (document.clone(), change.clone());
+        self.inner.write(move |connection, changes| {
+            let hiding = owner_changes::apply(connection, &document, &change)?;
+            let exists = hiding.is_some();
+            changes.extend(hiding.flatten());
+            Ok(exists)
+        })
+    }
+
+    fn keep(&self, job: &IngestJob) -> Result<DocumentId, StoreError> {
+        let job = job.clone();
+        self.inner.write(move |connection, _| jobs::keep(connection, &job))
     }
 
     fn submit(&self, job: &IngestJob) -> Result<Submitted, StoreError> {
@@ -143,7 +169,12 @@ impl MetadataStore for EmbeddedStore {
 
     fn retry(&self, document: &DocumentId) -> Result<bool, StoreError> {
         let document = document.clone();
-        self.inner.write(move |connection, _| jobs::retry(connection, &document))
+        self.inner.write(move |connection, _| jobs::again(connection, &document, Again::Unfinished))
+    }
+
+    fn ingest_again(&self, document: &DocumentId) -> Result<bool, StoreError> {
+        let document = document.clone();
+        self.inner.write(move |connection, _| jobs::again(connection, &document, Again::Any))
     }
 
     fn jobs(&self, dataset: &DatasetId, limit: usize) -> Result<Vec<JobState>, StoreError> {
@@ -175,6 +206,10 @@ impl MetadataStore for EmbeddedStore {
             Some(version) => Ok(chunks::of_version(connection, version, Vectors::Current)?.1),
             None => Ok(Vec::new()),
         })
+    }
+
+    fn dataset_totals(&self, dataset: &DatasetId) -> Result<DatasetTotals, StoreError> {
+        self.inner.readers.read(|connection| datasets::totals(connection, dataset))
     }
 
     fn stats(&self) -> Result<StoreStats, StoreError> {

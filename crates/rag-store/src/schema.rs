@@ -198,6 +198,17 @@ const MIGRATIONS: &[&str] = &[
     CREATE INDEX turn_parent ON turn (parent);
     CREATE INDEX turn_running ON turn (no) WHERE status = 'running';
 ",
+    "
+    -- Tokens of the chunks that can be found.
+    ALTER TABLE document ADD COLUMN tokens INTEGER NOT NULL DEFAULT 0;
+    UPDATE document SET tokens = (
+        SELECT coalesce(sum(chunk.tokens), 0) FROM vector JOIN chunk ON chunk.key = vector.key
+        WHERE vector.key BETWEEN version << 24 AND (version + 1 << 24) - 1
+    ) WHERE version > 0;
+    -- Whether its owner took it out of searches.
+    ALTER TABLE document ADD COLUMN disabled INTEGER NOT NULL DEFAULT 0;
+    CREATE INDEX document_disabled ON document (dataset, no) WHERE disabled;
+",
 ];
 
 /// Opens the connection that writes, makes or migrates the tables.

@@ -59,6 +59,12 @@ pub(crate) enum Change {
     },
     /// What is known of a document besides its text.
     Metadata(MetadataChange),
+    /// A document is left out by searches, or not any more. The dataset's number is that in the database.
+    Hidden {
+        dataset: u32,
+        document: u64,
+        is_hidden: bool,
+    },
 }
 
 /// The state of the indexes: what is in files, what came since, and what of the former is dead. Its parts are shared
@@ -110,7 +116,7 @@ impl IndexState {
             }
             Change::DocumentGone { dataset, version } => self.bury(dataset, version),
             // Filters are answered from an index of their own.
-            Change::Metadata(_) => {}
+            Change::Metadata(_) | Change::Hidden { .. } => {}
         }
     }
 

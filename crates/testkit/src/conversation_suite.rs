@@ -11,6 +11,7 @@ type Case = (&'static str, fn(&dyn ConversationStore));
 
 const CASES: &[Case] = &[
     ("dialogs are kept by name, within their tenant", dialogs_are_kept),
+    ("a dialog is renamed with its sessions", dialogs_are_renamed),
     ("sessions are found within their tenant", sessions_are_found),
     ("sessions are listed, the one updated last first, page by page", sessions_are_listed),
     ("a session is renamed and deleted with its turns", sessions_are_renamed_and_deleted),
@@ -65,6 +66,30 @@ fn dialogs_are_kept(store: &dyn ConversationStore) {
     assert!(store.delete_dialog(&mine(), "tea").expect("deleted"));
     assert!(!store.delete_dialog(&mine(), "tea").expect("asked"));
     assert_eq!(store.dialog(&other(), "tea").expect("read"), Some(theirs));
+}
+
+fn dialogs_are_renamed(store: &dyn ConversationStore) {
+    let dialog = |tenant: TenantId, name: &str| SavedDialog {
+        tenant,
+        name: name.into(),
+        settings: "{}".into(),
+        created_at: 1,
+        updated_at: 1,
+    };
+    for dialog in [dialog(mine(), "default"), dialog(mine(), "tea"), dialog(other(), "default")] {
+        store.save_dialog(&dialog).expect("kept");
+    }
+    store.create_session(&session("s", 5)).expect("made");
+    let taken = store.rename_dialog(&mine(), "default", "tea").expect_err("the name is taken");
+    assert_eq!(taken.kind(), StoreErrorKind::Occupied);
+    assert!(store.rename_dialog(&mine(), "default", "coffee").expect("renamed"));
+    assert!(!store.rename_dialog(&mine(), "default", "coffee too").expect("asked"));
+    let names: Vec<_> =
+        store.dialogs(&mine()).expect("read").into_iter().map(|dialog| dialog.name).collect();
+    assert_eq!(names, ["coffee", "tea"]);
+    let kept = store.session(&mine(), &"s".parse().expect("an id")).expect("read");
+    assert_eq!(kept.expect("a session").dialog, "coffee");
+    assert!(store.dialog(&other(), "default").expect("read").is_some(), "theirs stays");
 }
 
 fn session(id: &str, updated_at: i64) -> Session {

@@ -22,7 +22,7 @@ use crate::search::reranker;
 
 pub(crate) use as_chat::as_chat;
 pub(crate) use saved::{Found, ListedDialog, delete, find, list, save, unnamed};
-pub(crate) use settings::{DialogSettings, SpeechSettings};
+pub(crate) use settings::{DialogSettings, Parameter, SpeechSettings};
 
 /// A model of this prefix is the dialog of the name that follows.
 pub(crate) const PREFIX: &str = "dialog/";
@@ -89,6 +89,11 @@ pub(crate) async fn turn_of(
     let sources = app.web.of_dialog(&settings.web)?;
     let speech = settings.speech.clone().map(|settings| speech(&bundle, settings));
     let tools = app.mcp.of_dialog(&settings.tools).await?;
+    let sampling = &mut request.sampling;
+    sampling.temperature = sampling.temperature.or(settings.temperature);
+    sampling.top_p = sampling.top_p.or(settings.top_p);
+    sampling.presence_penalty = sampling.presence_penalty.or(settings.presence_penalty);
+    sampling.frequency_penalty = sampling.frequency_penalty.or(settings.frequency_penalty);
     let messages = std::mem::take(&mut request.messages);
     let asked = (&request, &choice.documents, model.info().name.to_string(), &parameters);
     let keep = keep(&settings, &datasets, &asked);

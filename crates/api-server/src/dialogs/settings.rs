@@ -100,6 +100,18 @@ pub(crate) struct DialogSettings {
     /// The longest answer.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) max_output_tokens: Option<u32>,
+    /// How the model chooses tokens.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) temperature: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) top_p: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) presence_penalty: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) frequency_penalty: Option<f64>,
+    /// What client programs keep with it, by a name of theirs; nothing else reads it.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub(crate) labels: BTreeMap<String, String>,
     /// How long a turn may take; 0 sets no limit.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) deadline_seconds: Option<u64>,
@@ -228,6 +240,22 @@ impl DialogSettings {
             if text.is_some_and(|text| text.len() > MOST_TEXT) {
                 return Err(format!("`{name}` has {MOST_TEXT} bytes at most"));
             }
+        }
+        let ranges = [
+            ("temperature", self.temperature, 0.0..=2.0),
+            ("top_p", self.top_p, 0.0..=1.0),
+            ("presence_penalty", self.presence_penalty, -2.0..=2.0),
+            ("frequency_penalty", self.frequency_penalty, -2.0..=2.0),
+        ];
+        for (name, value, range) in ranges {
+            if value.is_some_and(|value| !range.contains(&value)) {
+                let (least, most) = range.into_inner();
+                return Err(format!("`{name}` lies between {least} and {most}"));
+            }
+        }
+        if self.labels.iter().map(|(name, text)| name.len() + text.len()).sum::<usize>() > MOST_TEXT
+        {
+            return Err(format!("`labels` have {MOST_TEXT} bytes at most"));
         }
         if let Some(Err(error)) = self.filter.as_ref().map(MetadataFilter::check) {
             return Err(format!("`filter`: {error}"));

@@ -14,6 +14,7 @@ mod observe;
 mod operations;
 mod page;
 mod problem;
+mod ragflow;
 mod rerank;
 mod responses;
 mod search;
@@ -61,6 +62,7 @@ pub(crate) fn router(app: Arc<App>) -> Router {
         .route("/api/v2/usage/records", get(usage::records))
         .layer(DefaultBodyLimit::max(limit))
         .layer(from_fn_with_state(app.clone(), observe::admit));
+    let ragflow = ragflow::routes(limit).layer(from_fn_with_state(app.clone(), observe::admit));
     let operations = Router::new()
         .route("/healthz", get(operations::alive))
         .route("/readyz", get(operations::ready))
@@ -73,6 +75,7 @@ pub(crate) fn router(app: Arc<App>) -> Router {
         .merge(openai)
         .merge(anthropic)
         .merge(native)
+        .merge(ragflow)
         .merge(operations)
         .merge(pages)
         .fallback(async || Failure::not_found("there is nothing at this address"))

@@ -153,17 +153,45 @@ pub(crate) async fn make_vectors(
     identity: &EmbeddingIdentity,
     texts: Vec<String>,
 ) -> Result<Vec<Vec<f32>>, Trouble> {
-    let (count, prefix) = (texts.len(), &identity.document_prefix);
+    let count = texts.len();
+    let request = request(model, identity, texts);
+    let answer = patience::ask(shared, || model.embed(request.clone())).await?;
+    checked(answer.vectors, identity, count)
+}
+
+/// The same at once: a model in trouble is told, not waited for.
+pub(crate) async fn make_vectors_now(
+    model: &dyn EmbeddingModel,
+    identity: &EmbeddingIdentity,
+    texts: Vec<String>,
+) -> Result<Vec<Vec<f32>>, Trouble> {
+    let count = texts.len();
+    let answer = model.embed(request(model, identity, texts)).await?;
+    checked(answer.vectors, identity, count)
+}
+
+fn request(
+    model: &dyn EmbeddingModel,
+    identity: &EmbeddingIdentity,
+    texts: Vec<String>,
+) -> EmbeddingRequest {
+    let prefix = &identity.document_prefix;
     let inputs = texts.into_iter().map(|text| match prefix.is_empty() {
         true => text,
         false => format!("{prefix}{text}"),
     });
-    let request = EmbeddingRequest {
+    EmbeddingRequest {
         model: model.info().name.model.clone(),
         ..EmbeddingRequest::documents(inputs)
-    };
-    let answer = patience::ask(shared, || model.embed(request.clone())).await?;
-    let vectors = answer.vectors;
+    }
+}
+
+/// The vectors at length one, if they are as many and as long as they must be.
+fn checked(
+    vectors: Vec<Vec<f32>>,
+    identity: &EmbeddingIdentity,
+    count: usize,
+) -> Result<Vec<Vec<f32>>, Trouble> {
     if vectors.len() != count {
         let given = vectors.len();
         return Err(Trouble::Failed(format!("the model gave {given} vectors for {count} chunks")));

@@ -10,7 +10,7 @@ mod read;
 
 pub(crate) use chunk::chunk;
 pub(crate) use describe::describe;
-pub(crate) use embed::{Embedding, embedding, make_vectors};
+pub(crate) use embed::{Embedding, embedding, make_vectors, make_vectors_now};
 pub(crate) use enrich::{enrich, summarise};
 pub(crate) use index::{Finding, index};
 pub(crate) use parse::parse;

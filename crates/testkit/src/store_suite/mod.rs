@@ -13,6 +13,7 @@ mod concurrency;
 mod content;
 mod filters;
 mod jobs;
+mod owners;
 mod queue;
 mod reembedding;
 mod searches;
@@ -67,6 +68,11 @@ const CASES: &[Case] = &[
     ("chunks are found by their keywords and questions", texts::keywords_and_questions_are_found),
     ("identifiers are found as they are and by their parts", texts::identifiers_are_found),
     ("words of a question are shown in a text", texts::words_are_highlighted),
+    ("a dataset is renamed", owners::datasets_are_renamed),
+    ("a document's name and cutting are changed", owners::documents_are_changed),
+    ("a file is kept until its ingestion is asked for", owners::files_are_kept),
+    ("a disabled document is not found", owners::documents_are_disabled),
+    ("chunks are edited until the document is ingested again", owners::chunks_are_edited),
     ("vectors of another length are refused", content::other_vectors_are_refused),
     ("a deleted document is gone", content::deleted_documents_are_gone),
     ("a deleted dataset is gone", content::deleted_datasets_are_gone),

@@ -24,7 +24,7 @@ pub(crate) struct Listing {
     /// Names after this one.
     after: Option<String>,
     limit: Option<usize>,
-    /// Only those in this state: queued, running, ready, failed, cancelled.
+    /// Only those in this state: kept, queued, running, ready, failed, cancelled.
     state: Option<String>,
 }
 

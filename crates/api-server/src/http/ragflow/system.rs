@@ -1,0 +1,92 @@
+//! What the server is, whether it is well, and which models it knows.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use rag_core::MetadataStore;
+use serde_json::{Value, json};
+
+use super::envelope::{Reply, data};
+use super::{model_names, with_store};
+use crate::app::App;
+use crate::catalogue::entries;
+
+/// It answers.
+pub(super) async fn ping() -> &'static str {
+    "pong"
+}
+
+/// Ours, not that of the server whose dialect this is.
+pub(super) async fn version() -> Reply {
+    data(concat!("colloquy-", env!("CARGO_PKG_VERSION")))
+}
+
+/// Whether each part works.
+pub(super) async fn health(State(app): State<Arc<App>>) -> Response {
+    let database = with_store(&app, |store| store.stats().map(drop)).await.is_ok();
+    let missing = app.readiness.missing();
+    let word = |is_well| if is_well { "ok" } else { "nok" };
+    let is_well = database && missing.is_empty();
+    let status = if is_well { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    let body = json!({
+        "db": word(database),
+        "doc_engine": word(database),
+        "storage": word(database),
+        "redis": "ok",
+        "status": word(is_well),
+        "_meta": missing,
+    });
+    (status, Json(body)).into_response()
+}
+
+/// How much it holds and does.
+pub(super) async fn status(State(app): State<Arc<App>>) -> Reply {
+    let stats = with_store(&app, |store| store.stats()).await?;
+    let green = json!({ "status": "green", "elapsed": "0.0" });
+    data(json!({
+        "doc_engine": { "type": "embedded", "status": "green", "elapsed": "0.0" },
+        "storage": { "storage": "file", "status": "green", "elapsed": "0.0" },
+        "database": { "database": "sqlite", "status": "green", "elapsed": "0.0" },
+        "redis": green,
+        "task_executor_heartbeats": {},
+        "totals": stats,
+    }))
+}
+
+/// What clients may want to know before they log in.
+pub(super) async fn config() -> Reply {
+    data(json!({ "registerEnabled": 0, "disablePasswordLogin": true }))
+}
+
+/// All models that are known by name.
+pub(super) async fn models(State(app): State<Arc<App>>) -> Reply {
+    let entries = entries(&app).await?;
+    let models = entries.iter().filter(|entry| entry.kind != "dialog");
+    let shown = models.map(|entry| {
+        json!({
+            "id": model_names::theirs(&entry.id),
+            "llm_name": model_names::theirs(&entry.id),
+            "model_type": entry.kind,
+            "llm_factory": entry.owner,
+            "max_tokens": entry.info.as_ref().and_then(|info| info.limits.context_tokens),
+            "available": true,
+            "status": "1",
+        })
+    });
+    data(shown.collect::<Vec<Value>>())
+}
+
+/// The models that are asked when none is named.
+pub(super) async fn default_models(State(app): State<Arc<App>>) -> Reply {
+    let chat = app.chat_model(None).await.map(|model| model.info().name.to_string());
+    let defaults = &app.config.defaults;
+    data(json!({
+        "chat": chat.ok().map(|name| model_names::theirs(&name)),
+        "embedding": model_names::theirs(&defaults.embedding),
+        "rerank": app.config.dialog.rerank.as_deref().map(model_names::theirs),
+        "vision": defaults.vision.as_deref().map(model_names::theirs),
+    }))
+}
