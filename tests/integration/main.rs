@@ -8,6 +8,7 @@ mod dialog;
 mod dialogs;
 mod disconnect;
 mod doors;
+mod keys;
 mod knowledge;
 mod limits;
 mod local_model;

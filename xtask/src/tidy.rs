@@ -50,6 +50,7 @@ const RULES: &[Rule] = &[
         may: &["rag-core", "llm-tokens"],
         never: &["tokio", "reqwest", "hyper", "rusqlite", "tantivy"],
     },
+    Rule { name: "accounts", may: &["rag-core"], never: HTTP },
     Rule { name: "rag-store", may: &["rag-core"], never: HTTP },
     Rule { name: "llm-mcp", may: &["llm-core"], never: &["tower", "axum", "rusqlite", "tantivy"] },
     Rule {
@@ -92,6 +93,7 @@ const RULES: &[Rule] = &[
             "llm-local",
             "rag-parse",
             "rag-store",
+            "accounts",
             "llm-mcp",
             "llm-bundle",
             "llm-redis",

@@ -27,9 +27,10 @@ use tokio::runtime::Handle;
 
 use crate::bundle::BundleParts;
 use crate::cache::cache;
-use crate::config::{Config, Environment};
+use crate::config::{AuthMode, Config, Environment};
 use crate::detour::Detour;
 use crate::http::Shutdown;
+use crate::key_ring::KeyRing;
 use crate::limits;
 use crate::local_models;
 use crate::mcp::McpServers;
@@ -77,6 +78,8 @@ pub struct App {
     pub(crate) quotas: Quotas,
     /// Answers that are kept, if there are.
     pub(crate) cache: Option<Cache>,
+    /// The keys that open the server; `None`: no key is asked.
+    pub(crate) keys: Option<KeyRing>,
     pub(crate) providers: Vec<Provider>,
     pub(crate) mcp: McpServers,
     pub(crate) web: WebEngines,
@@ -109,6 +112,11 @@ impl App {
         let store = callers.run(move || open_store(&data_dir)).await?.with_context(|| {
             format!("cannot open the data directory `{}`", config.server.data_dir.display())
         })?;
+
+        let keys = match config.auth.mode {
+            AuthMode::Local => None,
+            AuthMode::Keys => Some(key_ring(&config, &callers).await?),
+        };
 
         let (brought, variables) = (config.local_model.clone(), environment.clone());
         let local = callers.run(move || local_models::load(&brought, &variables)).await??;
@@ -171,6 +179,7 @@ impl App {
             usage,
             quotas,
             cache,
+            keys,
             providers,
             mcp,
             web,
@@ -298,6 +307,11 @@ impl App {
         let name = first_chat_model(provider).await?;
         Ok(self.default_chat.get_or_init(|| name))
     }
+}
+
+async fn key_ring(config: &Config, callers: &SyncPool) -> Result<KeyRing> {
+    let (data_dir, threads) = (config.server.data_dir.clone(), callers.clone());
+    Ok(callers.run(move || KeyRing::open(&data_dir, threads)).await??)
 }
 
 /// The provider's default model, or the first of its list that seems to talk.

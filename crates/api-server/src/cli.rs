@@ -46,6 +46,8 @@ pub enum Command {
     Backup(BackupArgs),
     /// Make the data directory's documents from a backup
     Restore(RestoreArgs),
+    /// Make, list and revoke the API keys that open a server with auth.mode = "keys", also while it runs
+    Keys(KeysArgs),
     /// Reads files for a parent process over a pipe
     #[command(hide = true)]
     ParseWorker,
@@ -290,6 +292,44 @@ pub struct RestoreArgs {
     pub replace: bool,
 }
 
+/// `keys`
+#[derive(Args, Clone, Debug)]
+pub struct KeysArgs {
+    #[allow(missing_docs)]
+    #[command(flatten)]
+    pub common: CommonArgs,
+    /// What to do with them
+    #[command(subcommand)]
+    pub command: KeysCommand,
+}
+
+/// What to do with API keys.
+#[derive(Clone, Debug, Subcommand)]
+pub enum KeysCommand {
+    /// Make a key, and print it: it is never shown again
+    Create {
+        /// What to call it
+        name: String,
+        /// Days after which it opens nothing any more; left out: it does not expire
+        #[arg(long, value_name = "DAYS")]
+        expires_days: Option<u32>,
+        /// One JSON object
+        #[arg(long)]
+        json: bool,
+    },
+    /// List the keys, without what is secret of them
+    List {
+        /// One JSON object a line
+        #[arg(long)]
+        json: bool,
+    },
+    /// Revoke a key for good
+    Revoke {
+        /// Its id
+        id: String,
+    },
+}
+
 impl Cli {
     /// The command, `serve` where none was named.
     pub fn command(self) -> Command {
@@ -322,6 +362,7 @@ impl Command {
             Command::Usage(args) => args.common.clone(),
             Command::Backup(args) => args.common.clone(),
             Command::Restore(args) => args.common.clone(),
+            Command::Keys(args) => args.common.clone(),
             Command::ParseWorker => CommonArgs::default(),
         }
     }

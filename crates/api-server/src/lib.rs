@@ -27,6 +27,7 @@ mod detour;
 mod dialogs;
 mod http;
 mod ingest;
+mod key_ring;
 mod limits;
 mod local_models;
 mod log;
@@ -109,6 +110,7 @@ async fn execute(
         Command::Usage(args) => commands::usage(args, config),
         Command::Backup(args) => commands::backup(args, &config),
         Command::Restore(args) => commands::restore(args, &config),
+        Command::Keys(args) => commands::keys(args, &config),
         Command::ParseWorker => Ok(ExitCode::SUCCESS),
     }
 }

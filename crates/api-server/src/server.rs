@@ -31,7 +31,8 @@ impl Server {
         ensure!(
             !local || listen.ip().is_loopback(),
             "refusing to listen on {listen}: with auth.mode = \"local\" nobody is asked for a key, so only \
-             addresses of this machine (127.0.0.1, [::1]) are allowed"
+             addresses of this machine (127.0.0.1, [::1]) are allowed; set auth.mode = \"keys\" and make a key with \
+             `api-server keys create NAME`"
         );
         let app = App::open(config, environment).await?;
         let listener = TcpListener::bind(listen)

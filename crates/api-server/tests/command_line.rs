@@ -316,3 +316,22 @@ fn documents_are_backed_up_while_they_are_in_use_and_restored() {
     assert!(found.contains("docs/tea.md, Tea"), "{found}");
     check(&desk, &["backup", "saved.db", "--data-dir", "nowhere"], 1, "holds no store");
 }
+
+#[test]
+fn keys_are_shown_once_listed_without_their_secret_and_revoked() {
+    let desk = Desk::new(&[]);
+    let made = text(&desk.run(&["keys", "create", "laptop", "--json"]).stdout);
+    let made: serde_json::Value = serde_json::from_str(&made).unwrap();
+    let (id, key) = (made["id"].as_str().unwrap(), made["key"].as_str().unwrap());
+    assert!(key.starts_with("clq_") && key.len() == 47, "{made}");
+
+    let listed = text(&desk.run(&["keys", "list"]).stdout);
+    assert!(listed.contains(id) && listed.contains("active") && listed.contains("laptop"));
+    assert!(!listed.contains(key), "{listed}");
+
+    check(&desk, &["keys", "revoke", id], 0, "is revoked");
+    let listed = text(&desk.run(&["keys", "list", "--json"]).stdout);
+    assert!(listed.contains(r#""status":"revoked""#) && !listed.contains(key), "{listed}");
+    check(&desk, &["keys", "revoke", id], 1, "there is no key");
+    check(&desk, &["keys", "create", ""], 1, "1 to 100 characters");
+}

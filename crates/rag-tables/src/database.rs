@@ -182,7 +182,7 @@ fn lock_down(
 
 fn ask(connection: &Connection, sql: &str) -> rusqlite::Result<Answer> {
     let mut statement = connection.prepare(sql)?;
-    let columns = statement.column_names().into_iter().map(str::to_owned).collect();
+    let columns = statement.column_names().map(str::to_owned).collect();
     let mut answer = Answer { columns, ..Answer::default() };
     let width = answer.columns.len();
     let mut bytes = 0;

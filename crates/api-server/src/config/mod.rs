@@ -135,6 +135,8 @@ pub enum AuthMode {
     /// Whoever is on this machine; no key is asked. Refuses to listen on any other address.
     #[default]
     Local,
+    /// Whoever has an API key, from any address.
+    Keys,
 }
 
 /// `[storage]`

@@ -9,6 +9,9 @@ use llm_providers::openai::RequestError;
 use llm_providers::openai::server::{error_body, error_status, request_error_body};
 use serde_json::{Value, json};
 
+/// What to do about a key that is missing, unknown, expired or revoked; which of these it is, is nobody's business.
+pub(super) const NO_KEY: &str = "this server asks for a valid API key: send it as `Authorization: Bearer KEY` or `x-api-key: KEY`";
+
 /// A status, a body of the OpenAI dialect, and when to come back.
 #[derive(Debug)]
 pub(super) struct Failure {
@@ -43,6 +46,12 @@ impl Failure {
     /// The body is larger than allowed, or did not arrive.
     pub(super) fn unreadable_body(status: StatusCode, message: &str) -> Self {
         Self::own(status, "invalid_request_error", None, message)
+    }
+
+    /// The request brings no key that opens the server.
+    pub(super) fn unauthorized() -> Self {
+        let kind = "invalid_request_error";
+        Self::own(StatusCode::UNAUTHORIZED, kind, Some("invalid_api_key"), NO_KEY)
     }
 
     /// As many requests as allowed are under way.
@@ -94,6 +103,7 @@ impl From<Failure> for AnthropicFailure {
     fn from(failure: Failure) -> Self {
         let message = failure.body.pointer("/error/message").cloned().unwrap_or_default();
         let kind = match failure.status {
+            StatusCode::UNAUTHORIZED => "authentication_error",
             StatusCode::SERVICE_UNAVAILABLE => "overloaded_error",
             status if status.is_client_error() => "invalid_request_error",
             _ => "api_error",

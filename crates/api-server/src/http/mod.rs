@@ -1,6 +1,7 @@
 //! The HTTP surfaces.
 
 mod answer;
+mod authenticate;
 mod cache;
 mod chat;
 mod connections;
@@ -81,7 +82,8 @@ pub(crate) fn router(app: Arc<App>) -> Router {
         .fallback(async || Failure::not_found("there is nothing at this address"))
         .method_not_allowed_fallback(async || Failure::method_not_allowed())
         .layer(CatchPanicLayer::custom(|_| Failure::internal().into()))
-        .layer(from_fn(observe::refuse_other_sites))
+        .layer(from_fn_with_state(app.clone(), authenticate::authenticate))
+        .layer(from_fn_with_state(app.clone(), observe::refuse_other_sites))
         .layer(from_fn_with_state(app.clone(), observe::observe))
         .layer(from_fn_with_state(app.clone(), trace::trace))
         .with_state(app)

@@ -63,8 +63,15 @@ pub(super) async fn admit_anthropic(
 
 /// Refuses what a page of another site sends: without keys, being on this machine is all that lets a request in, and a
 /// browser on this machine runs other people's pages. Also refuses host names that are not this machine's, which is
-/// how a page makes its own name point here.
-pub(super) async fn refuse_other_sites(request: Request, next: Next) -> Response {
+/// how a page makes its own name point here. Where a key is asked, that lets requests in, and no browser adds it by itself.
+pub(super) async fn refuse_other_sites(
+    State(app): State<Arc<App>>,
+    request: Request,
+    next: Next,
+) -> Response {
+    if app.keys.is_some() {
+        return next.run(request).await;
+    }
     let headers = request.headers();
     let host = headers
         .get(header::HOST)

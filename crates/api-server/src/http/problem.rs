@@ -8,6 +8,8 @@ use llm_core::{ModelError, Retry, RetryHint};
 use llm_providers::openai::server::error_status;
 use serde_json::json;
 
+use super::failure::NO_KEY;
+
 /// A status, and what is wrong in one line that says what to do.
 #[derive(Debug)]
 pub(super) struct Problem {
@@ -20,6 +22,11 @@ impl Problem {
     /// The request says something that it cannot say.
     pub(super) fn invalid(detail: impl Into<String>) -> Self {
         Self::new(StatusCode::BAD_REQUEST, detail)
+    }
+
+    /// The request brings no key that opens the server.
+    pub(super) fn unauthorized() -> Self {
+        Self::new(StatusCode::UNAUTHORIZED, NO_KEY)
     }
 
     /// There is no such thing here.
