@@ -54,6 +54,7 @@ async fn what_holds_data_asks_for_a_key_in_the_dialect_of_its_address() {
         (Method::GET, "/api/v2/datasets"),
         (Method::POST, "/api/v2/search"),
         (Method::GET, "/api/v2/usage"),
+        (Method::GET, "/api/v1/datasets"),
         (Method::GET, "/metrics"),
         (Method::GET, "/healthz/"),
         (Method::GET, "//healthz"),
@@ -73,6 +74,10 @@ async fn what_holds_data_asks_for_a_key_in_the_dialect_of_its_address() {
             );
             let body = answer.json();
             match path {
+                path if path.starts_with("/api/v1/") => {
+                    assert_eq!(body["code"], 401);
+                    assert_eq!(body["message"], "<Unauthorized '401: Unauthorized'>");
+                }
                 path if path.starts_with("/v1/messages") => {
                     assert_eq!(body["type"], "error");
                     assert_eq!(body["error"]["type"], "authentication_error");

@@ -147,14 +147,16 @@ mod tests {
     fn sections_end_where_the_next_begins() {
         let contents = "Tea [0]\n  Water [2]\n  Leaves [2]\nCoffee [7]";
         for (reply, expected) in [
-            ("2", vec![2..7]),
-            ("1, 3", vec![0..2, 2..7]),
-            ("4.", vec![7..u32::MAX]),
-            ("none", vec![]),
-            ("99, 0", vec![]),
-            ("2, 2", vec![2..7]),
+            ("2", &[(2, 7)][..]),
+            ("1, 3", &[(0, 2), (2, 7)]),
+            ("4.", &[(7, u32::MAX)]),
+            ("none", &[]),
+            ("99, 0", &[]),
+            ("2, 2", &[(2, 7)]),
         ] {
-            assert_eq!(chosen(reply, contents), expected, "{reply}");
+            let numbers = chosen(reply, contents);
+            let numbers: Vec<_> = numbers.iter().map(|range| (range.start, range.end)).collect();
+            assert_eq!(numbers, expected, "{reply}");
         }
     }
 

@@ -11,6 +11,7 @@ use axum::response::{IntoResponse, Response};
 use super::Failure;
 use super::failure::AnthropicFailure;
 use super::problem::Problem;
+use super::ragflow;
 use crate::app::App;
 use crate::key_ring::KeyRing;
 
@@ -82,6 +83,12 @@ fn refusal(path: &str, refused: Refused) -> Response {
 }
 
 fn in_dialect(path: &str, refused: Refused) -> Response {
+    if path.starts_with("/api/v1/") {
+        return match refused {
+            Refused::Unauthorized => ragflow::unauthorized(),
+            Refused::Busy => ragflow::busy(),
+        };
+    }
     if path.starts_with("/api/") {
         return match refused {
             Refused::Unauthorized => Problem::unauthorized().into_response(),

@@ -233,7 +233,8 @@ async fn the_model_makes_a_filter_of_the_question() {
     const STRICT: &str = "warning nothing was found where year = 2024; all was searched";
     const FAILED: &str =
         "warning no filter could be made of the question: all documents were searched";
-    let rows: Vec<(&str, bool, &[&str], &[Option<&str>])> = vec![
+    type Row = (&'static str, bool, &'static [&'static str], &'static [Option<&'static str>]);
+    let rows: Vec<Row> = vec![
         (
             "year = 2024",
             false,

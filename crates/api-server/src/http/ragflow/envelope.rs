@@ -71,6 +71,18 @@ impl Refusal {
         Self { status: StatusCode::NOT_FOUND, ..Self::new(404, message) }
     }
 
+    /// No key, or none that opens the server. Clients of this dialect compare the message.
+    pub(super) fn unauthorized() -> Self {
+        let message = "<Unauthorized '401: Unauthorized'>";
+        Self { status: StatusCode::UNAUTHORIZED, ..Self::new(401, message) }
+    }
+
+    /// Too much is going on.
+    pub(super) fn busy() -> Self {
+        let message = "the server is busy; try again in a second";
+        Self { status: StatusCode::SERVICE_UNAVAILABLE, ..Self::new(503, message) }
+    }
+
     /// A part of the dialect that this server does not speak.
     pub(super) fn unsupported(what: &str) -> Self {
         Self::data(format!(

@@ -35,6 +35,7 @@ use std::sync::Arc;
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::http::Uri;
+use axum::response::{IntoResponse, Response};
 use axum::routing::{any, get, post, put};
 use rag_core::StoreError;
 use rag_store::EmbeddedStore;
@@ -66,6 +67,16 @@ const NOT_SPOKEN: [(&str, &str); 21] = [
     ("compilation-templates", "compilation templates"),
     ("compilation-template-groups", "compilation templates"),
 ];
+
+/// A request that brings no key that opens the server.
+pub(super) fn unauthorized() -> Response {
+    Refusal::unauthorized().into_response()
+}
+
+/// A request whose key nobody could look up.
+pub(super) fn busy() -> Response {
+    Refusal::busy().into_response()
+}
 
 /// The addresses of the dialect.
 pub(super) fn routes(most_body_bytes: usize) -> Router<Arc<App>> {
