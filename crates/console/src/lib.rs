@@ -4,9 +4,9 @@
 //! (`docs/decisions/0017-console-built-files.md`), so that whoever has no Node has the console all the same.
 //!
 //! ```
-//! let page = console::asset("").unwrap();
+//! let page = web_console::asset("").unwrap();
 //! assert_eq!(page.media_type(), "text/html; charset=utf-8");
-//! assert!(console::asset("../Cargo.toml").is_none());
+//! assert!(web_console::asset("../Cargo.toml").is_none());
 //! ```
 
 /// What browsers may do on the console's pages: nothing that is not from this server, and no script or style within a page.

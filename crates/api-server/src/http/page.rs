@@ -4,7 +4,7 @@ use axum::extract::{Path, Request};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
-use console::Asset;
+use web_console::Asset;
 
 use super::Failure;
 
@@ -24,7 +24,7 @@ pub(super) async fn hashed(Path(name): Path<String>, headers: HeaderMap) -> Resp
 }
 
 fn answer(path: &str, headers: &HeaderMap) -> Response {
-    match console::asset(path) {
+    match web_console::asset(path) {
         Some(asset) => body(asset, headers),
         None => Failure::not_found("there is nothing at this address").into_response(),
     }
@@ -62,7 +62,7 @@ pub(super) async fn security_headers(request: Request, next: Next) -> Response {
     let mut response = next.run(request).await;
     let headers = response.headers_mut();
     for (name, value) in [
-        (header::CONTENT_SECURITY_POLICY, console::CONTENT_SECURITY_POLICY),
+        (header::CONTENT_SECURITY_POLICY, web_console::CONTENT_SECURITY_POLICY),
         (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
         (header::REFERRER_POLICY, "no-referrer"),
     ] {

@@ -65,6 +65,17 @@ test("an answer is judged, asked for anew and edited, and its branches stay", as
   await expect(answer).toContainText("220 degrees");
 });
 
+test("a file goes along with a question", async ({ page }) => {
+  await page.goto(running.url);
+  const file = { name: "plan.txt", mimeType: "text/plain", buffer: Buffer.from("The pump of the blue house is replaced in May.") };
+  await page.locator(".composer input[type=file]").setInputFiles(file);
+  await expect(page.getByRole("button", { name: "Remove plan.txt" })).toBeVisible();
+  await page.getByLabel("Question", { exact: true }).fill("When is the pump replaced?");
+  await page.keyboard.press("Enter");
+  await expect(page.getByRole("article")).toContainText("With plan.txt");
+  await expect(page.getByRole("button", { name: "Remove plan.txt" })).toHaveCount(0);
+});
+
 test("the search lab compares two settings", async ({ page }) => {
   await ingest(running.url, "tea.md", TEA);
   await page.goto(`${running.url}/#/search`);

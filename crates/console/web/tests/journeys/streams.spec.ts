@@ -122,28 +122,48 @@ test("an answer is stopped, and what there was stays", async ({ page }) => {
   release();
 });
 
-// What else runs on the machine makes tasks longer, once in a while; a page that is too slow is so each time.
-test.describe("a long answer", () => {
-  test.describe.configure({ retries: 2, timeout: 180_000 });
+/** Tasks of the page's main thread in a trace, in milliseconds on the clock and of the processor. */
+function tasks(trace: Buffer): { clock: number; processor: number }[] {
+  interface Traced {
+    name: string;
+    cat: string;
+    ph: string;
+    pid: number;
+    tid: number;
+    dur?: number;
+    tdur?: number;
+    args?: { name?: string };
+  }
+  const { traceEvents } = JSON.parse(trace.toString()) as { traceEvents: Traced[] };
+  const mains = traceEvents.filter(({ name, args }) => name === "thread_name" && args?.name === "CrRendererMain");
+  const isMain = ({ pid, tid }: Traced) => mains.some((main) => main.pid === pid && main.tid === tid);
+  return traceEvents
+    .filter((event) => event.name === "RunTask" || event.name.endsWith("RunTask"))
+    .filter((event) => event.ph === "X" && isMain(event))
+    .map(({ dur = 0, tdur = dur }) => ({ clock: dur / 1000, processor: tdur / 1000 }));
+}
 
-  test("of 50,000 tokens stays smooth", async ({ page }) => {
-    await openChat(page, running.url);
-    await page.evaluate(() => {
-      const tasks: number[] = [];
-      Object.assign(window, { tasks });
-      new PerformanceObserver((list) => tasks.push(...list.getEntries().map(({ duration }) => duration))).observe({ type: "longtask" });
-    });
-    await ask(page, "A long answer, please");
-    // Looking at all of the text again and again would be a long task itself.
-    await page.waitForFunction(
-      () => window.document.querySelector(".markdown")?.lastElementChild?.lastElementChild?.textContent?.includes("The very end."),
-      null,
-      { timeout: 150_000, polling: 500 },
-    );
-    const tasks = await page.evaluate(() => (window as unknown as { tasks: number[] }).tasks);
-    const length = await page.locator(".markdown").evaluate((element) => element.textContent?.length ?? 0);
-    console.log(`long tasks: ${JSON.stringify(tasks.map(Math.round))}; characters shown: ${length}`);
-    expect(length).toBeGreaterThan(200_000);
-    expect(tasks.filter((task) => task > 50)).toEqual([]);
-  });
+test("an answer of 50,000 tokens stays smooth", async ({ page, browser }) => {
+  test.setTimeout(180_000);
+  await openChat(page, running.url);
+  await browser.startTracing(page, { categories: ["toplevel", "disabled-by-default-devtools.timeline"] });
+  await ask(page, "A long answer, please");
+  // Looking at all of the text again and again would be a long task itself.
+  await page.waitForFunction(
+    () => window.document.querySelector(".markdown")?.lastElementChild?.lastElementChild?.textContent?.includes("The very end."),
+    null,
+    { timeout: 150_000, polling: 500 },
+  );
+  const found = tasks(await browser.stopTracing());
+  const length = await page.locator(".markdown").evaluate((element) => element.textContent?.length ?? 0);
+  const longest = (of: "clock" | "processor") => Math.max(...found.map((task) => task[of])).toFixed(1);
+  const over = found.filter(({ clock }) => clock > 50).length;
+  console.log(
+    `${length} characters; ${found.length} tasks, longest ${longest("processor")} ms of the processor, ` +
+      `${longest("clock")} ms on the clock, ${over} above 50 ms there`,
+  );
+  expect(found.length).toBeGreaterThan(100);
+  expect(length).toBeGreaterThan(200_000);
+  // On the clock, whatever else runs on the machine counts, too.
+  expect(found.filter(({ processor }) => processor > 50)).toEqual([]);
 });
