@@ -23,6 +23,11 @@ pub(super) async fn hashed(Path(name): Path<String>, headers: HeaderMap) -> Resp
     answer(&format!("assets/{name}"), &headers)
 }
 
+/// Whether a file of the console is at this address.
+pub(super) fn is_there(address: &str) -> bool {
+    address.strip_prefix('/').is_some_and(|path| web_console::asset(path).is_some())
+}
+
 fn answer(path: &str, headers: &HeaderMap) -> Response {
     match web_console::asset(path) {
         Some(asset) => body(asset, headers),

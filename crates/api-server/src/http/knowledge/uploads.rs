@@ -95,9 +95,9 @@ async fn remove(
     }
 }
 
-/// Where the files of a dataset are, absolute: documents name them so.
+/// Where the files of a dataset are, as documents name them. Those that came through RAGFlow's API are there, too.
 fn folder(app: &App, dataset: &DatasetId) -> Result<PathBuf, Problem> {
-    let data = std::path::absolute(&app.config.server.data_dir);
+    let data = std::fs::canonicalize(&app.config.server.data_dir);
     let data = data.map_err(|error| Problem::internal(&error.into()))?;
     Ok(data.join(FOLDER).join(dataset.as_str()))
 }
