@@ -43,7 +43,7 @@ async fn ask(site: &Site, method: Method, path: &str, headers: &[(&str, &str)]) 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_holds_data_asks_for_a_key_in_the_dialect_of_its_address() {
     let site = site().await;
-    for path in ["/", "/page.js", "/healthz", "/readyz"] {
+    for path in ["/", "/favicon.svg", "/healthz", "/readyz"] {
         assert_eq!(ask(&site, Method::GET, path, &[]).await.status, 200, "{path}");
     }
     let refused = [

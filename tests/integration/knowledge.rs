@@ -154,3 +154,46 @@ async fn progress_is_told_while_it_goes_on() {
     assert_eq!((&progress["done"], &progress["failed"]), (&json!(2), &json!(0)));
     site.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn datasets_are_made_filled_and_deleted() {
+    let site = Site::start(&[]).await;
+    let made = site.client.post("/api/v2/datasets", &json!({ "name": "drinks" })).await;
+    assert_eq!((made.status, made.json()["name"].as_str()), (201, Some("drinks")), "{}", made.text);
+    for (body, status) in [
+        (json!({ "name": "drinks" }), 409),
+        (json!({ "name": " " }), 400),
+        (json!({ "name": "a/b" }), 400),
+        (json!({ "name": "x", "colour": 1 }), 400),
+    ] {
+        let answer = site.client.post("/api/v2/datasets", &body).await;
+        assert_eq!(answer.status, status, "{body}: {}", answer.text);
+    }
+    for (path, status) in [
+        ("drinks/documents?name=tea.md", 202),
+        // The same again is nothing new.
+        ("drinks/documents?name=tea.md", 200),
+        ("drinks/documents?name=program.exe", 400),
+        ("drinks/documents?name=..%2Ftea.md", 400),
+        ("drinks/documents", 400),
+        ("no/documents?name=tea.md", 404),
+    ] {
+        let answer = site.client.post_text(&format!("/api/v2/datasets/{path}"), TEA).await;
+        assert_eq!(answer.status, status, "{path}: {}", answer.text);
+        site.server.app().pipeline.run_until_idle().await.unwrap();
+    }
+    let question = json!({ "query": "green tea degrees", "datasets": ["drinks"] });
+    let found = search(&site, question).await;
+    assert_eq!(found["passages"][0]["document_name"], "tea.md");
+
+    let document = found["passages"][0]["chunk"]["document"].as_str().unwrap().to_owned();
+    let path = format!("/api/v2/documents/{document}");
+    assert_eq!(site.client.send(Method::DELETE, &path, &json!({})).await.status, 200);
+    let gone = site.client.send(Method::DELETE, "/api/v2/datasets/drinks", &json!({})).await;
+    assert_eq!(gone.status, 204, "{}", gone.text);
+    assert_eq!(site.client.get("/api/v2/datasets/drinks").await.status, 404);
+    let data = site.stop().await;
+    let uploads = data.path().join("data/uploads");
+    let left = fs::read_dir(&uploads).unwrap().count();
+    assert_eq!(left, 0, "what was sent is gone with its dataset");
+}

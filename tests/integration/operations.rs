@@ -21,16 +21,39 @@ async fn the_page_takes_nothing_from_elsewhere() {
     let site = Site::start(&[]).await;
     let page = site.client.get("/").await;
     assert!(page.text.contains("<title>Colloquy</title>"));
-    assert!(page.header("content-security-policy").contains("default-src 'none'"));
+    let policy = page.header("content-security-policy").to_owned();
+    assert!(policy.contains("default-src 'none'") && !policy.contains("unsafe"), "{policy}");
     assert!(!page.text.contains("http://") && !page.text.contains("https://"));
-    assert!(
-        site.client.get("/page.js").await.header("content-type").starts_with("text/javascript")
-    );
+    assert_eq!(page.header("cache-control"), "no-cache");
+    let script = page.text.split('"').find(|part| part.ends_with(".js")).unwrap();
+    let answer = site.client.get(script).await;
+    assert!(answer.header("content-type").starts_with("text/javascript"));
+    assert!(answer.header("cache-control").contains("immutable"));
     let nothing = site.client.get("/nothing/here").await;
     assert_eq!(
         (nothing.status, nothing.json()["error"]["code"].as_str()),
         (404, Some("not_found"))
     );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_page_is_packed_and_sent_once() {
+    let site = Site::start(&[]).await;
+    let ask = |name: &'static str, value: String| {
+        site.client.http.get(format!("{}/", site.client.base)).header(name, value).send()
+    };
+    for (accepts, coding) in
+        [("gzip, br", Some("gzip")), ("br", None), ("gzip;q=0", None), ("gzip;q=0.5", Some("gzip"))]
+    {
+        let answer = ask("accept-encoding", accepts.into()).await.unwrap();
+        let told = answer.headers().get("content-encoding").map(|value| value.to_str().unwrap());
+        assert_eq!(told, coding, "{accepts}");
+    }
+    let etag = site.client.get("/").await.header("etag").to_owned();
+    for (known, status) in [(etag.clone(), 304), (format!("W/{etag}"), 304), ("\"x\"".into(), 200)]
+    {
+        assert_eq!(ask("if-none-match", known).await.unwrap().status(), status);
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

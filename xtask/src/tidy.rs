@@ -81,9 +81,11 @@ const RULES: &[Rule] = &[
         may: &["rag-core", "rag-retrieve", "dialog-service"],
         never: &["axum", "rusqlite", "tantivy"],
     },
+    Rule { name: "web-console", may: &[], never: HTTP },
     Rule {
         name: "api-server",
         may: &[
+            "web-console",
             "service-guards",
             "llm-core",
             "llm-tokens",

@@ -10,14 +10,15 @@ use axum::response::{IntoResponse, Response};
 
 use super::Failure;
 use super::failure::AnthropicFailure;
+use super::page;
 use super::problem::Problem;
 use super::ragflow;
 use crate::app::App;
 use crate::key_ring::KeyRing;
 
-/// What opens without a key: whether the server lives, and a page that holds no data. Everything else asks for one, an
-/// address that does not exist included.
-const OPEN: &[&str] = &["/", "/page.js", "/healthz", "/readyz"];
+/// What opens without a key: whether the server lives, and the files of the console, which hold no data. Everything else
+/// asks for one, an address that does not exist included.
+const OPEN: &[&str] = &["/healthz", "/readyz"];
 
 /// Where Anthropic's clients give their keys.
 const X_API_KEY: &str = "x-api-key";
@@ -33,7 +34,7 @@ pub(super) async fn authenticate(
         return next.run(request).await;
     };
     let path = request.uri().path();
-    if OPEN.contains(&path) {
+    if OPEN.contains(&path) || page::is_there(path) {
         return next.run(request).await;
     }
     match is_known(keys, request.headers()).await {

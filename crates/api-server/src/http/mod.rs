@@ -70,7 +70,8 @@ pub(crate) fn router(app: Arc<App>) -> Router {
         .route("/metrics", get(operations::metrics));
     let pages = Router::new()
         .route("/", get(page::index))
-        .route("/page.js", get(page::script))
+        .route("/{file}", get(page::file))
+        .route("/assets/{*file}", get(page::hashed))
         .layer(from_fn(page::security_headers));
     Router::new()
         .merge(openai)

@@ -5,14 +5,19 @@ use std::sync::Arc;
 use axum::Json;
 use axum::extract::rejection::JsonRejection;
 use axum::extract::{Path, State};
-use rag_core::{ChunkIndex, Dataset, DatasetSettings, MetadataStore};
+use axum::http::StatusCode;
+use llm_core::Operation;
+use rag_core::{ChunkIndex, Dataset, DatasetSettings, EmbeddingIdentity, MetadataStore};
 use rag_store::EmbeddedStore;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::super::problem::Problem;
-use super::with_store;
+use super::{uploads, with_store};
 use crate::app::App;
+
+/// The longest name.
+const MOST_NAME: usize = 128;
 
 /// All datasets of the tenant.
 pub(crate) async fn list(State(app): State<Arc<App>>) -> Result<Json<Value>, Problem> {
@@ -40,6 +45,69 @@ pub(crate) async fn fields(
     let dataset = find(&app, name).await?;
     let told = move |store: &EmbeddedStore| store.metadata_fields(&[dataset.id], MOST_VALUES);
     Ok(Json(json!({ "fields": with_store(&app, told).await? })))
+}
+
+/// A dataset that is to be.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct New {
+    name: String,
+    #[serde(default)]
+    settings: DatasetSettings,
+}
+
+/// Makes an empty dataset, with the embedding model that is the default now.
+pub(crate) async fn create(
+    State(app): State<Arc<App>>,
+    new: Result<Json<New>, JsonRejection>,
+) -> Result<(StatusCode, Json<Dataset>), Problem> {
+    let Json(New { name, settings }) =
+        new.map_err(|rejection| Problem::invalid(rejection.body_text()))?;
+    check_name(&name)?;
+    check_tags(&app, &settings).await?;
+    let embedding = embedding(&app).await?;
+    let tenant = app.tenant();
+    let made = with_store(&app, move |store| match store.dataset(&tenant, &name)? {
+        Some(_) => Ok(None),
+        None => store.ensure_dataset(&tenant, &name, &embedding, &settings).map(Some),
+    });
+    let made = made.await?.ok_or_else(|| Problem::conflict("there is a dataset of this name"))?;
+    Ok((StatusCode::CREATED, Json(made)))
+}
+
+/// What the default embedding model's vectors are. A model that must be asked is asked from a thread: the call's future is
+/// not known to be `Send` for every lifetime.
+async fn embedding(app: &Arc<App>) -> Result<EmbeddingIdentity, Problem> {
+    let (asker, runtime) = (app.clone(), tokio::runtime::Handle::current());
+    let asked = move || runtime.block_on(asker.embedding_identity());
+    let told = app.on_thread(Operation::Embed, asked).await.and_then(|told| told);
+    told.map_err(|error| Problem::model(&error))
+}
+
+/// Removes a dataset with its documents.
+pub(crate) async fn delete(
+    State(app): State<Arc<App>>,
+    Path(name): Path<String>,
+) -> Result<StatusCode, Problem> {
+    let dataset = find(&app, name).await?;
+    let gone = dataset.id.clone();
+    with_store(&app, move |store| store.delete_dataset(&gone)).await?;
+    uploads::forget_all(&app, &dataset.id).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// Names stand in addresses, and in names of dialogs.
+fn check_name(name: &str) -> Result<(), Problem> {
+    let is_fine = !name.trim().is_empty()
+        && name.trim() == name
+        && name.len() <= MOST_NAME
+        && !name.chars().any(|c| c == '/' || c.is_control());
+    match is_fine {
+        true => Ok(()),
+        false => Err(Problem::invalid(format!(
+            "`name` has 1 to {MOST_NAME} bytes, no slash, and no space around it"
+        ))),
+    }
 }
 
 /// What of a dataset can be changed.

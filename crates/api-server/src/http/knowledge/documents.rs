@@ -10,7 +10,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::super::problem::Problem;
-use super::{datasets, with_store};
+use super::{datasets, uploads, with_store};
 use crate::app::App;
 
 /// Entries of a page, unless asked for otherwise, and at most.
@@ -85,8 +85,9 @@ pub(crate) async fn delete(
     Path(id): Path<String>,
 ) -> Result<Json<Value>, Problem> {
     let document = find(&app, &id).await?;
-    with_store(&app, move |store| rag_core::ChunkIndex::delete_document(store, &document.id))
-        .await?;
+    let gone = document.id.clone();
+    with_store(&app, move |store| rag_core::ChunkIndex::delete_document(store, &gone)).await?;
+    uploads::forget(&app, &document).await?;
     Ok(Json(json!({ "deleted": id })))
 }
 

@@ -3,6 +3,7 @@
 mod datasets;
 mod documents;
 mod ingestion;
+mod uploads;
 
 use std::sync::Arc;
 
@@ -16,9 +17,12 @@ use crate::app::App;
 
 pub(super) fn routes() -> Router<Arc<App>> {
     Router::new()
-        .route("/api/v2/datasets", get(datasets::list))
-        .route("/api/v2/datasets/{name}", get(datasets::one).patch(datasets::change))
-        .route("/api/v2/datasets/{name}/documents", get(documents::list))
+        .route("/api/v2/datasets", get(datasets::list).post(datasets::create))
+        .route(
+            "/api/v2/datasets/{name}",
+            get(datasets::one).patch(datasets::change).delete(datasets::delete),
+        )
+        .route("/api/v2/datasets/{name}/documents", get(documents::list).post(uploads::upload))
         .route("/api/v2/datasets/{name}/fields", get(datasets::fields))
         .route(
             "/api/v2/documents/{id}",

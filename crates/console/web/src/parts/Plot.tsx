@@ -1,0 +1,60 @@
+// Lines over time. The library is loaded with the first plot.
+
+import type { ComponentChildren } from "preact";
+import { useEffect, useRef } from "preact/hooks";
+
+interface Props {
+  name: string;
+  times: number[];
+  models: string[];
+  lines: number[][];
+}
+
+const COLOURS = ["#2563eb", "#c2410c", "#15803d", "#9333ea", "#be123c", "#0e7490", "#a16207", "#4d7c0f"];
+const HEIGHT = 180;
+
+export function Plot({ name, times, models, lines }: Props): ComponentChildren {
+  const frame = useRef<HTMLDivElement>(null);
+  useEffect(() => {
+    let stop = () => {};
+    let left = false;
+    void import("./plotting").then(({ UPlot }) => {
+      const element = frame.current;
+      if (left || !element) return;
+      const text = getComputedStyle(element).color;
+      const axis = { stroke: text, grid: { stroke: "#8884" }, ticks: { stroke: "#8884" } };
+      const plot = new UPlot(
+        {
+          width: element.clientWidth,
+          height: HEIGHT,
+          series: [{}, ...models.map((label, number) => line(label, COLOURS[number % COLOURS.length] ?? "#2563eb"))],
+          axes: [axis, { ...axis, size: 70 }],
+          scales: { y: { range: (_: unknown, __: number, most: number) => [0, most > 0 ? most * 1.1 : 1] } },
+          legend: { live: false },
+        },
+        [times, ...lines],
+        element,
+      );
+      const watcher = new ResizeObserver(() => plot.setSize({ width: element.clientWidth, height: HEIGHT }));
+      watcher.observe(element);
+      stop = () => {
+        watcher.disconnect();
+        plot.destroy();
+      };
+    });
+    return () => {
+      left = true;
+      stop();
+    };
+  }, [times, models, lines]);
+  return (
+    <figure class="plot">
+      <figcaption>{name}</figcaption>
+      <div ref={frame} role="img" aria-label={`${name} over time by model; the table below has the sums`} />
+    </figure>
+  );
+}
+
+function line(label: string, stroke: string) {
+  return { label, stroke, width: 2, points: { show: true, size: 6 } };
+}

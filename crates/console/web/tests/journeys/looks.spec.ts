@@ -1,0 +1,82 @@
+// Every page in light, in dark and on a phone: no violation that axe finds, and a picture of each.
+
+import { mkdirSync } from "node:fs";
+import AxeBuilder from "@axe-core/playwright";
+import { expect, test, type Page } from "@playwright/test";
+import { ingest, server, type Running } from "./server";
+
+const PICTURES = "test-results/pictures";
+const GUIDE = `# Setting up
+
+A secret is written as \`env:NAME\` or \`file:PATH\`, never itself. It is held in a type that prints as redacted.
+
+# Limits
+
+| limit | value |
+|---|---|
+| requests | 100 |
+
+A request beyond the limits is refused with status 429, and the answer says when to come back.
+`;
+
+let running: Running;
+let document = "";
+test.beforeAll(async () => {
+  running = await server();
+  document = await ingest(running.url, "guide.md", GUIDE);
+  await ingest(running.url, "broken.pdf", "%PDF-1.7 and nothing else");
+  mkdirSync(PICTURES, { recursive: true });
+});
+test.afterAll(() => running.stop());
+
+const LOOKS = {
+  light: { colorScheme: "light", viewport: { width: 1280, height: 800 } },
+  dark: { colorScheme: "dark", viewport: { width: 1280, height: 800 } },
+  phone: { colorScheme: "light", viewport: { width: 390, height: 844 } },
+} as const;
+
+const PAGES: [string, string, (page: Page) => Promise<void>][] = [
+  ["welcome", "chat", async (page) => expect(page.getByRole("heading", { name: "Ask your documents" })).toBeVisible()],
+  ["chat", "chat", async (page) => {
+    await page.getByLabel("Question", { exact: true }).fill("How is a secret written?");
+    await page.keyboard.press("Enter");
+    await page.getByRole("article").getByRole("button", { name: /^Source \d/ }).first().click();
+    await expect(page.locator(".sources mark").first()).toBeVisible();
+  }],
+  ["datasets", "datasets", async (page) => expect(page.getByRole("link", { name: "default" })).toBeVisible()],
+  ["dataset", "datasets/default", async (page) => {
+    await expect(page.getByRole("row").filter({ hasText: "guide.md" })).toContainText("ready");
+    await page.getByText("Settings", { exact: true }).click();
+  }],
+  ["document", "documents/ID", async (page) => expect(page.locator(".document-text")).toContainText("env:NAME")],
+  ["search", "search", async (page) => {
+    await page.getByLabel("Question").fill("how secrets are written");
+    await page.keyboard.press("Enter");
+    await expect(page.getByLabel("final score").first()).toBeVisible();
+  }],
+  ["dialogs", "dialogs/default", async (page) => expect(page.getByRole("button", { name: "Save" })).toBeVisible()],
+  ["models", "models", async (page) => expect(page.getByRole("cell", { name: /local\/static/ })).toBeVisible()],
+  ["usage", "usage", async (page) => {
+    await expect(page.locator(".plot canvas").first()).toBeVisible();
+    await expect(page.getByRole("cell", { name: "local/static" })).toBeVisible();
+  }],
+];
+
+for (const [look, { colorScheme, viewport }] of Object.entries(LOOKS)) {
+  test.describe(look, () => {
+    test.use({ colorScheme, viewport });
+    for (const [name, address, prepare] of PAGES) {
+      test(`${name} is accessible`, async ({ page }) => {
+        await page.goto(`${running.url}/#/${address.replace("ID", document)}`);
+        await prepare(page);
+        await page.screenshot({ path: `${PICTURES}/${name}-${look}.png` });
+        const { violations } = await new AxeBuilder({ page })
+          .withTags(["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"])
+          .analyze();
+        expect(violations.map(({ id, nodes }) => `${id}: ${nodes.map(({ html }) => html).join(" ")}`)).toEqual([]);
+        const overflows = await page.evaluate(() => window.document.documentElement.scrollWidth > innerWidth);
+        expect(overflows).toBe(false);
+      });
+    }
+  });
+}
