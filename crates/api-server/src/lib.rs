@@ -40,6 +40,7 @@ mod search;
 mod server;
 mod tables;
 mod telemetry;
+mod uploads;
 mod usage;
 mod web;
 

@@ -3,7 +3,7 @@
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use dialog_service::{Citation, ConversationOptions, DialogEvent, Follows, TurnRecord};
+use dialog_service::{Citation, ConversationOptions, DialogEvent, Follows, Research, TurnRecord};
 use futures::{StreamExt, TryStreamExt};
 use llm_core::{ErrorKind, FinishReason, Message};
 use proptest::prelude::*;
@@ -193,27 +193,32 @@ enum Stuck {
     Rewriting,
     Widening,
     Retrieving,
+    Researching,
     Asking,
     BeforeTheFirstToken,
     InATool,
     HalfWay,
+    Afterwards,
 }
 
-const STAGES: [Stuck; 7] = [
+const STAGES: [Stuck; 9] = [
     Stuck::Rewriting,
     Stuck::Widening,
     Stuck::Retrieving,
+    Stuck::Researching,
     Stuck::Asking,
     Stuck::BeforeTheFirstToken,
     Stuck::InATool,
     Stuck::HalfWay,
+    Stuck::Afterwards,
 ];
 
 /// A stage where a turn goes no further than this, and the turn's conversation.
 fn stuck(at: Stuck) -> (Stage, Vec<Message>) {
     let never = || Err(ErrorKind::Timeout);
     let scripts = match at {
-        Stuck::Rewriting | Stuck::Widening | Stuck::Asking => vec![never()],
+        Stuck::Rewriting | Stuck::Widening | Stuck::Researching | Stuck::Asking => vec![never()],
+        Stuck::Afterwards => vec![says(&["Hot."]), never()],
         Stuck::Retrieving => Vec::new(),
         Stuck::BeforeTheFirstToken => vec![goes_silent(&[])],
         Stuck::InATool => vec![calls_a_tool()],
@@ -223,6 +228,8 @@ fn stuck(at: Stuck) -> (Stage, Vec<Message>) {
     if at == Stuck::InATool {
         stage = stage.with_weather(true);
     }
+    stage.dialog.research = (at == Stuck::Researching).then(Research::default);
+    stage.dialog.related = at == Stuck::Afterwards;
     stage.dialog.keywords = at == Stuck::Widening;
     stage.shelf.is_stuck.store(at == Stuck::Retrieving, Ordering::SeqCst);
     let mut messages = question("How hot?");
@@ -235,7 +242,10 @@ fn stuck(at: Stuck) -> (Stage, Vec<Message>) {
 /// Events of a turn that is stuck there, before what ends it.
 fn before(at: Stuck) -> &'static [&'static str] {
     match at {
-        Stuck::Rewriting | Stuck::Widening | Stuck::Retrieving => &["started test/scripted"],
+        Stuck::Rewriting | Stuck::Widening | Stuck::Retrieving | Stuck::Researching => {
+            &["started test/scripted"]
+        }
+        Stuck::Afterwards => &["started test/scripted", "retrieved 1 of 9", "delta Hot."],
         Stuck::Asking | Stuck::BeforeTheFirstToken => {
             &["started test/scripted", "retrieved 1 of 9"]
         }
@@ -253,6 +263,10 @@ async fn when_time_is_up_at_any_stage() {
             Stuck::HalfWay => &[
                 "warning the answer is not complete: its time was up",
                 "done Length cited [] dropped 0",
+            ],
+            Stuck::Afterwards => &[
+                "warning there was no time for what follows the answer",
+                "done Stop cited [] dropped 0",
             ],
             _ => &["error there was no answer within 30 s"],
         };
@@ -276,6 +290,9 @@ async fn when_it_is_stopped_at_any_stage() {
         match (at, &last[..]) {
             (Stuck::HalfWay, [Ok(DialogEvent::Done(done))]) => {
                 assert_eq!(done.finish, FinishReason::Cancelled);
+            }
+            (Stuck::Afterwards, [Ok(DialogEvent::Warning { .. }), Ok(DialogEvent::Done(done))]) => {
+                assert_eq!(done.finish, FinishReason::Stop, "the answer is complete");
             }
             (_, [Err(error)]) => {
                 assert_eq!(error.to_string(), "the turn was stopped before it was answered");

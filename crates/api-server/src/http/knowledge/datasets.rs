@@ -13,8 +13,9 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::super::problem::Problem;
-use super::{uploads, with_store};
+use super::with_store;
 use crate::app::App;
+use crate::uploads;
 
 /// The longest name.
 const MOST_NAME: usize = 128;
@@ -92,7 +93,8 @@ pub(crate) async fn delete(
     let dataset = find(&app, name).await?;
     let gone = dataset.id.clone();
     with_store(&app, move |store| store.delete_dataset(&gone)).await?;
-    uploads::forget_all(&app, &dataset.id).await?;
+    let gone = uploads::forget_all(&app, &dataset.id).await;
+    gone.map_err(|error| Problem::internal(&error.into()))?;
     Ok(StatusCode::NO_CONTENT)
 }
 

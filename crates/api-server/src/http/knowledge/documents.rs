@@ -10,8 +10,9 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::super::problem::Problem;
-use super::{datasets, uploads, with_store};
+use super::{datasets, with_store};
 use crate::app::App;
+use crate::uploads;
 
 /// Entries of a page, unless asked for otherwise, and at most.
 const PAGE: usize = 100;
@@ -87,7 +88,8 @@ pub(crate) async fn delete(
     let document = find(&app, &id).await?;
     let gone = document.id.clone();
     with_store(&app, move |store| rag_core::ChunkIndex::delete_document(store, &gone)).await?;
-    uploads::forget(&app, &document).await?;
+    let gone = uploads::forget(&app, &document).await;
+    gone.map_err(|error| Problem::internal(&error.into()))?;
     Ok(Json(json!({ "deleted": id })))
 }
 

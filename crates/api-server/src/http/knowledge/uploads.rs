@@ -1,8 +1,7 @@
-//! Files that are sent to a dataset. They are kept below the data directory, since ingestion reads them when their turn
-//! comes, and again whenever it is asked to.
+//! Files that are sent to a dataset.
 
 use std::io::Write;
-use std::path::{Path as FilePath, PathBuf};
+use std::path::Path as FilePath;
 use std::sync::Arc;
 
 use axum::Json;
@@ -10,16 +9,14 @@ use axum::extract::rejection::{BytesRejection, QueryRejection};
 use axum::extract::{Path, Query, State};
 use axum::http::StatusCode;
 use bytes::Bytes;
-use rag_core::{DatasetId, Document, DocumentParser, DocumentSource, MetadataStore};
+use rag_core::{Document, DocumentParser, MetadataStore};
 use rag_ingest::{FoundFile, Scan, SubmitOptions, Urgency};
 use serde::Deserialize;
 
 use super::super::problem::Problem;
 use super::{datasets, with_store};
 use crate::app::App;
-
-/// The folder in the data directory.
-const FOLDER: &str = "uploads";
+use crate::uploads;
 
 /// The longest name, and the longest part of one between slashes.
 const MOST_NAME: usize = 1024;
@@ -46,7 +43,8 @@ pub(crate) async fn upload(
         return Err(Problem::invalid(format!("`name`: files like `{name}` are not read")));
     }
     let dataset = datasets::find(&app, dataset).await?;
-    let path = folder(&app, &dataset.id)?.join(&name);
+    let folder = uploads::folder(&app, &dataset.id).await;
+    let path = folder.map_err(|error| Problem::internal(&error.into()))?.join(&name);
     let file = path.clone();
     let kept = app.callers.run(move || keep(&file, &body)).await;
     kept.map_err(|error| Problem::internal(&error.into()))?
@@ -66,40 +64,6 @@ pub(crate) async fn upload(
     let document = document.ok_or_else(|| Problem::conflict("the file was deleted meanwhile"))?;
     let status = if submission.queued > 0 { StatusCode::ACCEPTED } else { StatusCode::OK };
     Ok((status, Json(document)))
-}
-
-/// Removes the file of a document, if it was sent.
-pub(super) async fn forget(app: &App, document: &Document) -> Result<(), Problem> {
-    let Some(DocumentSource::File { path }) = document.source.clone() else { return Ok(()) };
-    if !path.starts_with(folder(app, &document.dataset)?) {
-        return Ok(());
-    }
-    remove(app, move || std::fs::remove_file(path)).await
-}
-
-/// Removes all files that were sent to a dataset.
-pub(super) async fn forget_all(app: &App, dataset: &DatasetId) -> Result<(), Problem> {
-    let folder = folder(app, dataset)?;
-    remove(app, move || std::fs::remove_dir_all(folder)).await
-}
-
-async fn remove(
-    app: &App,
-    work: impl FnOnce() -> std::io::Result<()> + Send + 'static,
-) -> Result<(), Problem> {
-    match app.callers.run(work).await.map_err(|error| Problem::internal(&error.into()))? {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-            Err(Problem::internal(&error.into()))
-        }
-        _ => Ok(()),
-    }
-}
-
-/// Where the files of a dataset are, as documents name them. Those that came through RAGFlow's API are there, too.
-fn folder(app: &App, dataset: &DatasetId) -> Result<PathBuf, Problem> {
-    let data = std::fs::canonicalize(&app.config.server.data_dir);
-    let data = data.map_err(|error| Problem::internal(&error.into()))?;
-    Ok(data.join(FOLDER).join(dataset.as_str()))
 }
 
 /// Writes it beside its place first, so that nobody reads half of it.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use axum::extract::multipart::Field;
 use axum::extract::{Multipart, Path as Address, State};
-use rag_core::{Dataset, DatasetId, Document, DocumentId, DocumentSource, MetadataStore};
+use rag_core::{Dataset, DatasetId, Document, DocumentId, MetadataStore};
 use rag_parse::ParseLimits;
 use serde_json::Value;
 use tokio::fs::{self, File};
@@ -18,6 +18,7 @@ use super::envelope::{Refusal, Reply, data};
 use super::names::with_number;
 use super::{datasets, with_store};
 use crate::app::App;
+use crate::uploads::{self, folder};
 
 /// Files of one request.
 const MOST_FILES: usize = 256;
@@ -95,10 +96,8 @@ struct Upload {
 
 impl Upload {
     async fn begin(app: &App, dataset: &DatasetId) -> Result<Self, Refusal> {
-        let folder = folder(app, dataset);
+        let folder = folder(app, dataset).await.map_err(|error| unwritable(&error))?;
         fs::create_dir_all(&folder).await.map_err(|error| unwritable(&error))?;
-        // The pipeline wants it from anywhere.
-        let folder = fs::canonicalize(&folder).await.map_err(|error| unwritable(&error))?;
         let path = folder.join(Uuid::now_v7().simple().to_string());
         Ok(Self { path, is_kept: false })
     }
@@ -144,28 +143,18 @@ fn unwritable(error: &std::io::Error) -> Refusal {
     Refusal::new(Refusal::EXCEPTION, "the file could not be kept; the server's log tells why")
 }
 
-fn folder(app: &App, dataset: &DatasetId) -> PathBuf {
-    app.config.server.data_dir.join("uploads").join(dataset.as_str())
-}
-
-/// Removes the file of a document that is deleted, if it was sent here.
+/// Removes the file of a document that is deleted, if it was sent. What cannot be removed is logged.
 pub(super) async fn forget(app: &App, document: &Document) {
-    let Some(DocumentSource::File { path }) = &document.source else { return };
-    let Ok(folder) = fs::canonicalize(folder(app, &document.dataset)).await else { return };
-    if path.parent() == Some(&*folder) {
-        note(fs::remove_file(path).await);
-    }
+    note(uploads::forget(app, document).await);
 }
 
 /// Removes the files of a dataset that is deleted.
 pub(super) async fn forget_dataset(app: &App, dataset: &DatasetId) {
-    note(fs::remove_dir_all(folder(app, dataset)).await);
+    note(uploads::forget_all(app, dataset).await);
 }
 
 fn note(removed: std::io::Result<()>) {
-    if let Err(error) = removed
-        && error.kind() != std::io::ErrorKind::NotFound
-    {
+    if let Err(error) = removed {
         tracing::warn!(%error, "what was sent could not be removed");
     }
 }
