@@ -3,7 +3,6 @@
 use futures::future::{OptionFuture, join};
 use serde::{Deserialize, Serialize};
 
-use crate::dig::listed;
 use crate::prompt::Prompts;
 use crate::{DialogError, DialogEvent, Passage, Turn, aside};
 
@@ -65,7 +64,7 @@ async fn related(
 ) -> Result<Vec<String>, DialogError> {
     let reply =
         aside::ask(turn, "related", prompts.related(question, answer, MOST_QUESTIONS)?).await?;
-    let others = listed(&reply).filter(|line| *line != question);
+    let others = aside::listed(&reply).filter(|line| *line != question);
     Ok(others.take(MOST_QUESTIONS).map(str::to_owned).collect())
 }
 

@@ -61,3 +61,15 @@ async fn asked(turn: &Turn, prompt: String, most_bytes: usize) -> Result<String,
 pub(crate) fn malformed(reason: impl Into<String>) -> DialogError {
     ModelError::new(ErrorKind::Malformed, Operation::Chat, reason).into()
 }
+
+/// The entries of a list, one on each line, without what they are listed with.
+pub(crate) fn listed(reply: &str) -> impl Iterator<Item = &str> {
+    let entries = reply.lines().map(|line| {
+        let line = line.trim().trim_start_matches(['-', '*', '•', ' ']);
+        let digits = line.trim_start_matches(|c: char| c.is_ascii_digit());
+        let numbered = digits.len() < line.len() && digits.starts_with(['.', ')']);
+        let line = if numbered { &digits[1..] } else { line };
+        line.trim().trim_matches(['"', '`'])
+    });
+    entries.filter(|line| !line.is_empty() && !line.starts_with("```"))
+}

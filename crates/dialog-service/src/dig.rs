@@ -1,10 +1,12 @@
 //! Digging deeper: the model says what is still missing, which is searched for, until it says that it is enough.
 
-use futures::future::try_join_all;
+use std::collections::HashSet;
+
+use rag_core::ChunkId;
 
 use crate::prompt::Prompts;
-use crate::query::{Query, interleaved};
-use crate::{Dialog, DialogError, Evidence, EvidenceSource, Passage, Turn, aside, search};
+use crate::query::interleaved;
+use crate::{Dialog, DialogError, Evidence, Passage, Turn, aside};
 
 /// How far a dialog digs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,55 +40,46 @@ pub(crate) struct Dig {
     is_over: bool,
 }
 
-/// What one round came to.
-#[derive(Debug)]
-pub(crate) struct Round {
-    /// What was searched for.
-    pub(crate) questions: Vec<String>,
-    /// Passages that were not known before.
-    pub(crate) new: usize,
-}
-
 impl Dig {
     /// Begins with what the question itself found.
     pub(crate) fn new(question: &str, found: Evidence) -> Self {
         Self { searched: vec![question.to_owned()], found: vec![found], ..Self::default() }
     }
 
-    /// Asks what is missing and searches for it; `None` when it is enough.
+    /// Asks what is missing: further questions to search for, whose findings are to be [taken](Self::take); none when it is
+    /// enough.
     ///
     /// # Errors
-    /// The model's and the library's; what was found before stays.
-    pub(crate) async fn next(
+    /// The model's; what was found before stays.
+    pub(crate) async fn ask(
         &mut self,
         turn: &Turn,
         prompts: &Prompts,
-        library: &dyn EvidenceSource,
-    ) -> Result<Option<Round>, DialogError> {
-        let Some(Research { rounds, questions }) = turn.dialog.research else { return Ok(None) };
+    ) -> Result<Vec<String>, DialogError> {
+        let Some(Research { rounds, questions }) = turn.dialog.research else {
+            return Ok(Vec::new());
+        };
         if self.is_over || self.rounds >= rounds.min(Research::MOST_ROUNDS) {
-            return Ok(None);
+            return Ok(Vec::new());
         }
         self.rounds += 1;
         // Whatever fails from here on ends the digging.
         self.is_over = true;
         let (known, most) = (self.passages(turn), questions.min(Research::MOST_QUESTIONS));
         let prompt = prompts.dig(&self.searched[0], &self.searched, &known, most)?;
-        let questions = further(&aside::ask(turn, "research", prompt).await?, &self.searched, most);
-        if questions.is_empty() {
-            return Ok(None);
-        }
-        let queries: Vec<Query> = questions.iter().map(|question| Query::plain(question)).collect();
-        let searches = queries.iter().map(|query| search::found(turn, library, query, None));
-        let found = try_join_all(searches).await?;
-        let is_known =
-            |passage: &&Passage| known.iter().any(|one| one.chunk.id == passage.chunk.id);
+        Ok(further(&aside::ask(turn, "research", prompt).await?, &self.searched, most))
+    }
+
+    /// Takes what was found for these questions. How many passages of it were not known before.
+    pub(crate) fn take(&mut self, questions: Vec<String>, found: Vec<Evidence>) -> usize {
+        let known = self.found.iter().flat_map(|evidence| &evidence.passages);
+        let known: HashSet<&ChunkId> = known.map(|passage| &passage.chunk.id).collect();
         let passages = found.iter().flat_map(|evidence| &evidence.passages);
-        let new = passages.filter(|passage| !is_known(passage)).count();
+        let new = passages.filter(|passage| !known.contains(&passage.chunk.id)).count();
         self.found.extend(found);
-        self.searched.extend(questions.iter().cloned());
+        self.searched.extend(questions);
         self.is_over = new == 0;
-        Ok(Some(Round { questions, new }))
+        new
     }
 
     /// All that was found: the best of each search first.
@@ -111,7 +104,7 @@ fn most_passages(turn: &Turn, rounds: usize) -> usize {
 /// The questions of a reply, in whatever form models list them; none when it says that it is enough.
 fn further(reply: &str, searched: &[String], most: usize) -> Vec<String> {
     let mut questions: Vec<String> = Vec::new();
-    for line in listed(reply) {
+    for line in aside::listed(reply) {
         let is_enough = line.trim_end_matches('.').eq_ignore_ascii_case("enough");
         let is_known = |known: &String| known.eq_ignore_ascii_case(line);
         if is_enough {
@@ -123,18 +116,6 @@ fn further(reply: &str, searched: &[String], most: usize) -> Vec<String> {
     }
     questions.truncate(most);
     questions
-}
-
-/// The entries of a list, one on each line, without what they are listed with.
-pub(crate) fn listed(reply: &str) -> impl Iterator<Item = &str> {
-    let entries = reply.lines().map(|line| {
-        let line = line.trim().trim_start_matches(['-', '*', '•', ' ']);
-        let digits = line.trim_start_matches(|c: char| c.is_ascii_digit());
-        let numbered = digits.len() < line.len() && digits.starts_with(['.', ')']);
-        let line = if numbered { &digits[1..] } else { line };
-        line.trim().trim_matches(['"', '`'])
-    });
-    entries.filter(|line| !line.is_empty() && !line.starts_with("```"))
 }
 
 #[cfg(test)]

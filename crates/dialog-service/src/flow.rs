@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use futures::TryStreamExt;
+use futures::future::try_join_all;
 use llm_bundle::tools::{ToolEvent, ToolReply};
 use llm_core::{
     ChatEvent, ChatRequest, ErrorKind, FinishReason, Message, ReasoningDelta, Role, Usage,
@@ -10,9 +11,10 @@ use llm_core::{
 use rag_core::MetadataFilter;
 
 use crate::asking::asked;
+use crate::cite::Unmatched;
 use crate::clock::Clock;
 use crate::compose::{Composed, compose};
-use crate::dig::{Dig, Round};
+use crate::dig::Dig;
 use crate::limits::Limits;
 use crate::prompt::Prompts;
 use crate::query::Query;
@@ -160,20 +162,29 @@ impl Flow {
             self.warnings.push("not all was searched for: half of the time was up".into());
             return None;
         }
-        let round = dig.next(&self.turn, self.prompts(), &*self.service.evidence).await;
+        let further = self.further(dig).await;
         self.clock.add(Stage::Research);
-        match round {
-            Ok(round) => round.map(|Round { questions, new }| {
-                let searched = questions.join("\n");
-                let text = format!("{searched}\n({new} further passages)\n\n");
-                DialogEvent::Reasoning(ReasoningDelta::text(text))
-            }),
+        match further {
+            Ok(told) => told.map(|told| DialogEvent::Reasoning(ReasoningDelta::text(told))),
             Err(error) => {
                 tracing::warn!(error = &error as &dyn std::error::Error, "no further search");
                 self.warnings.push("the search was not taken further".into());
                 None
             }
         }
+    }
+
+    /// Searches for what the model says is missing, all at once; what was searched for, if anything.
+    async fn further(&self, dig: &mut Dig) -> Result<Option<String>, DialogError> {
+        let questions = dig.ask(&self.turn, self.prompts()).await?;
+        if questions.is_empty() {
+            return Ok(None);
+        }
+        let queries: Vec<Query> = questions.iter().map(|question| Query::plain(question)).collect();
+        let found = try_join_all(queries.iter().map(|query| self.found(query, None))).await?;
+        let searched = questions.join("\n");
+        let new = dig.take(questions, found);
+        Ok(Some(format!("{searched}\n({new} further passages)\n\n")))
     }
 
     /// What was found, as far as it fits.
@@ -309,8 +320,9 @@ impl Flow {
     pub(crate) async fn finish(&mut self, citer: &mut Citer, limits: &Limits) -> Vec<DialogEvent> {
         let mut events = citer.flush();
         let cosines = match (&self.service.embedding, citer.unmatched()) {
-            (Some(embedding), Some(unmatched)) => {
-                limits.within(meaning::cosines(embedding, unmatched)).await.ok().flatten()
+            (Some(embedding), Some(Unmatched { claims, sentences })) => {
+                let cosines = meaning::cosines(embedding, claims, sentences);
+                limits.within(cosines).await.ok().flatten()
             }
             _ => None,
         };

@@ -4,18 +4,16 @@ use std::sync::Arc;
 
 use llm_core::{EmbeddingModel, EmbeddingRequest};
 
-use crate::cite::Unmatched;
-
 /// Sentences that are compared; in a longer answer, or with more evidence, words alone decide.
 const MOST_SENTENCES: usize = 512;
 
-/// The cosine of each sentence of the answer to each of the evidence. `None` where that cannot be told, for whatever reason.
+/// The cosine of each of `claims`, sentences of the answer, to each of `sentences`, those of the evidence. `None` where that cannot be told, for whatever reason.
 /// Dropping the future cancels the call.
 pub(crate) async fn cosines(
     embedding: &Arc<dyn EmbeddingModel>,
-    unmatched: Unmatched,
+    claims: Vec<String>,
+    sentences: Vec<String>,
 ) -> Option<Vec<Vec<f32>>> {
-    let Unmatched { claims, sentences } = unmatched;
     if claims.len() + sentences.len() > MOST_SENTENCES {
         return None;
     }

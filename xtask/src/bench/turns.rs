@@ -100,6 +100,7 @@ impl Stage {
                 chunk,
                 document_name: id("tea.md"),
                 title: None,
+                url: None,
                 score: 0.5,
                 why: Default::default(),
             })
