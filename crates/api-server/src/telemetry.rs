@@ -85,14 +85,15 @@ impl Telemetry {
         Ok(Some(Self { tracer, meter }))
     }
 
-    /// What makes spans of ours into spans of OpenTelemetry: those of requests and of model calls, and the content of
-    /// calls, where that is captured.
+    /// What makes spans of ours into spans of OpenTelemetry: those of requests, of the steps of turns and of model
+    /// calls, and the content of calls, where that is captured.
     pub(crate) fn layer<S>(&self) -> impl Layer<S> + use<S>
     where
         S: Subscriber + for<'span> LookupSpan<'span>,
     {
         let wanted = Targets::new()
             .with_target(TARGET, LevelFilter::INFO)
+            .with_target("dialog_service", LevelFilter::INFO)
             .with_target("gen_ai", LevelFilter::INFO)
             .with_target("llm_bundle", LevelFilter::INFO);
         tracing_opentelemetry::layer()

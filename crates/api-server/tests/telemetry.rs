@@ -2,7 +2,7 @@
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex};
 
 use axum::Router;
@@ -80,30 +80,46 @@ impl Collector {
 }
 
 /// Runs a server that makes one call, and stops it in order.
-fn serve_one_call(upstream: &str, telemetry: &str) {
-    let folder = tempfile::tempdir().unwrap();
-    let config = format!("[[provider]]\nname = \"fake\"\nbase_url = \"{upstream}\"\n{telemetry}");
-    std::fs::write(folder.path().join("colloquy.toml"), config).unwrap();
-    let mut server = Command::new(env!("CARGO_BIN_EXE_api-server"))
-        .args(["serve", "--listen", "127.0.0.1:0"])
-        .current_dir(folder.path())
-        .env_clear()
-        .env("COLLECTOR_KEY", "hush")
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let mut line = String::new();
-    BufReader::new(server.stdout.take().unwrap()).read_line(&mut line).unwrap();
-    let address = line.trim().strip_prefix("listening on http://").unwrap();
-    let answer = ask(address);
-    assert!(answer.starts_with("HTTP/1.1 200") && answer.contains("Kraichtal"), "{answer}");
-    let killed = Command::new("kill").args(["-TERM", &server.id().to_string()]).status().unwrap();
-    assert!(killed.success() && server.wait().unwrap().success());
+/// A process that does not outlive its test.
+struct Ended(Child);
+
+impl Drop for Ended {
+    fn drop(&mut self) {
+        // It fails where the process has ended.
+        drop(self.0.kill());
+        drop(self.0.wait());
+    }
 }
 
-fn ask(address: &str) -> String {
+fn serve_one_call(upstream: &str, telemetry: &str, model: &str) {
+    let folder = tempfile::tempdir().unwrap();
+    let config = format!(
+        "[[provider]]\nname = \"fake\"\nbase_url = \"{upstream}\"\n[defaults]\nchat = \"fake/m\"\n{telemetry}"
+    );
+    std::fs::write(folder.path().join("town.md"), "The forget-me-not grows in Kraichtal.").unwrap();
+    std::fs::write(folder.path().join("colloquy.toml"), config).unwrap();
+    let mut server = Ended(
+        Command::new(env!("CARGO_BIN_EXE_api-server"))
+            .args(["serve", "--listen", "127.0.0.1:0", "--ingest", "town.md"])
+            .current_dir(folder.path())
+            .env_clear()
+            .env("COLLECTOR_KEY", "hush")
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap(),
+    );
+    let mut line = String::new();
+    BufReader::new(server.0.stdout.take().unwrap()).read_line(&mut line).unwrap();
+    let address = line.trim().strip_prefix("listening on http://").unwrap();
+    let answer = ask(address, model);
+    assert!(answer.starts_with("HTTP/1.1 200") && answer.contains("Kraichtal"), "{answer}");
+    let killed = Command::new("kill").args(["-TERM", &server.0.id().to_string()]).status().unwrap();
+    assert!(killed.success() && server.0.wait().unwrap().success());
+}
+
+fn ask(address: &str, model: &str) -> String {
     let body = format!(
-        r#"{{"model":"fake/m","stream":true,"stream_options":{{"include_usage":true}},"messages":[{{"role":"user","content":"{PROMPT}?"}}]}}"#
+        r#"{{"model":"{model}","stream":true,"stream_options":{{"include_usage":true}},"messages":[{{"role":"user","content":"{PROMPT}?"}}]}}"#
     );
     let mut stream = TcpStream::connect(address).unwrap();
     write!(
@@ -140,6 +156,10 @@ fn value(attributes: &[KeyValue], key: &str) -> Option<String> {
 }
 
 async fn collect(capture: bool) -> Collector {
+    collect_of("fake/m", capture).await
+}
+
+async fn collect_of(model: &'static str, capture: bool) -> Collector {
     let upstream = FakeUpstream::start().await.unwrap();
     upstream.always(Behaviour::text(ANSWER));
     let collector = Collector::default();
@@ -149,7 +169,7 @@ async fn collect(capture: bool) -> Collector {
          service_name = \"desk\"\ncapture_content = {capture}\n"
     );
     let base = upstream.base_url();
-    tokio::task::spawn_blocking(move || serve_one_call(&base, &telemetry)).await.unwrap();
+    tokio::task::spawn_blocking(move || serve_one_call(&base, &telemetry, model)).await.unwrap();
     collector
 }
 
@@ -205,6 +225,22 @@ async fn a_call_is_a_span_in_the_callers_trace_and_nothing_of_its_text_leaves() 
     );
     assert!(collector.0.lock().unwrap().iter().all(|(_, headers, _)| headers["x-key"] == "hush"));
     assert!(collector.contains("desk"));
+    assert!(!collector.contains("forget-me-not") && !collector.contains("Kraichtal"));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_steps_of_a_turn_are_spans_around_the_calls_that_they_make() {
+    let collector = collect_of("dialog/default", false).await;
+    let spans = collector.spans();
+    let named = |name: &str| {
+        let names: Vec<&str> = spans.iter().map(|span| span.name.as_str()).collect();
+        spans.iter().find(|span| span.name == name).unwrap_or_else(|| panic!("{name}: {names:?}"))
+    };
+    let request = named("POST /v1/chat/completions");
+    for step in ["dialog search", "dialog answer"] {
+        assert_eq!(named(step).parent_span_id, request.span_id, "{step}");
+    }
+    assert_eq!(named("chat m").parent_span_id, named("dialog answer").span_id);
     assert!(!collector.contains("forget-me-not") && !collector.contains("Kraichtal"));
 }
 

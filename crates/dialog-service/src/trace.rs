@@ -63,7 +63,7 @@ impl Trace {
     ) -> Result<T, DialogError> {
         let began = Instant::now();
         let since = *self.began.get_or_init(|| began);
-        let span = tracing::info_span!("dialog step", otel.name = name, step = name);
+        let span = tracing::info_span!("dialog step", otel.name = %format_args!("dialog {name}"));
         let done = Box::pin(work.instrument(span)).await;
         self.note(Step {
             name: name.to_owned(),
