@@ -26,7 +26,7 @@ pub struct Cli {
 /// The commands.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Serve the HTTP API and the chat page
+    /// Serve the HTTP API and the web console
     Serve(ServeArgs),
     /// Answer one question about documents, with sources
     Ask(AskArgs),
