@@ -168,6 +168,7 @@ async fn the_model_makes_a_filter_of_the_fields_that_documents_have() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_dataset_is_shown_to_the_providers_that_may_see_it_alone() {
     let site = site().await;
+    let dataset = site.client.get("/api/v2/datasets/default").await.json()["id"].clone();
     let question = json!({ "question": "How hot is the water for green tea?", "stream": false });
     for (providers, model, answer) in [
         (json!(["elsewhere"]), "fake/usual", None),
@@ -188,6 +189,17 @@ async fn a_dataset_is_shown_to_the_providers_that_may_see_it_alone() {
             None => {
                 assert_eq!(answered.status, 400, "{turn}");
                 assert!(answered.text.contains("may not be seen by `fake`"), "{turn}");
+                for (path, search) in [
+                    ("/api/v2/search", json!({ "query": "green tea", "rerank": "fake/r" })),
+                    (
+                        "/api/v1/retrieval",
+                        json!({ "question": "tea", "dataset_ids": [dataset], "rerank_id": "r@fake" }),
+                    ),
+                ] {
+                    let found = site.client.post(path, &search).await;
+                    assert!(found.text.contains("80 degrees"), "{}", found.text);
+                    assert!(found.text.contains("fake/r failed"), "{}", found.text);
+                }
                 assert_eq!(site.upstream.requests().len(), before, "nothing was sent");
             }
         }

@@ -111,8 +111,8 @@ pub(crate) async fn search(
     check(&spec)?;
     let datasets = datasets(app, spec.datasets).await?;
     let settings = &app.config.dialog;
-    let allowed = AllowedProviders::of_all(&datasets);
-    let bundle = only(bundle.clone(), &allowed);
+    let rerank = spec.rerank.map(|name| reranker(bundle, &datasets, &name)).transpose();
+    let rerank = rerank.map_err(|error| SearchError::NotFound(error.to_string()))?;
     let request = RetrieveRequest {
         question: spec.query,
         datasets,
@@ -122,11 +122,7 @@ pub(crate) async fn search(
         skip: spec.skip,
         vector_weight: spec.vector_weight.or(settings.vector_weight),
         threshold: spec.threshold.unwrap_or(settings.threshold),
-        rerank: spec
-            .rerank
-            .map(|name| reranker(&bundle, &name))
-            .transpose()
-            .map_err(|error| SearchError::NotFound(error.to_string()))?,
+        rerank,
         diversity: spec.diversity,
         neighbours: spec.neighbours,
         parents: spec.parents,
@@ -183,11 +179,17 @@ async fn datasets(app: &Arc<App>, names: Vec<String>) -> Result<Vec<Dataset>, Se
     app.callers.run(find).await.map_err(|error| SearchError::Failed(error.into()))?
 }
 
-/// The bundle's rerank model of that name, for threads. Must be called on the runtime that owns all I/O.
+/// The bundle's rerank model of that name, for threads, to order passages of these datasets: it is one of a provider that
+/// may see them, or fails. Must be called on the runtime that owns all I/O.
 ///
 /// # Errors
 /// An unknown name.
-pub(crate) fn reranker(bundle: &Bundle, name: &str) -> Result<Reranker, ModelError> {
+pub(crate) fn reranker(
+    bundle: &Bundle,
+    datasets: &[Dataset],
+    name: &str,
+) -> Result<Reranker, ModelError> {
+    let bundle = only(bundle.clone(), &AllowedProviders::of_all(datasets));
     let model: Arc<dyn RerankModel> = Arc::new(bundle.reranker(name)?);
     Ok(Reranker { model: Arc::new(Blocking::new(model, Handle::current())), hits: RERANKED })
 }

@@ -1,7 +1,7 @@
 //! Asking the turn's model for its answer, with or without tools at hand.
 
 use futures::{StreamExt, TryStreamExt, stream};
-use llm_bundle::tools::{ToolChat, ToolEvent, ToolOptions, ToolReply, as_one_answer};
+use llm_bundle::tools::{ToolChat, ToolEvent, ToolReply, as_one_answer};
 use llm_core::{ChatRequest, ModelError};
 
 use crate::Turn;
@@ -15,8 +15,7 @@ pub(crate) async fn asked(turn: &Turn, request: ChatRequest) -> Result<ToolReply
         let reply = turn.model.chat(request).await?;
         return Ok(ToolReply::new(reply.map_ok(ToolEvent::Model)));
     };
-    let options = ToolOptions { max_rounds: turn.dialog.tool_rounds, ..ToolOptions::default() };
-    let chat = ToolChat::of_model(turn.model.clone(), tools.clone()).with_options(options);
+    let chat = ToolChat::of_model(turn.model.clone(), tools.clone());
     begun(as_one_answer(chat.chat_stream(request))).await
 }
 

@@ -345,13 +345,13 @@ impl Conversations {
 
     /// Keeps the answer so far, in case that the process is killed. What fails is logged.
     fn keep_so_far(self, saved: &SavedTurn, recorder: &Recorder) -> BoxFuture<'static, ()> {
-        let so_far = SavedTurn {
-            answer: recorder.answer().to_owned(),
-            record: json(recorder.record()),
-            ..saved.clone()
-        };
+        let (saved, recorder) = (saved.clone(), recorder.clone());
         async move {
-            if let Err(error) = self.with_store(move |store| store.update_turn(&so_far)).await {
+            let kept = self.with_store(move |store| {
+                let (answer, record) = (recorder.answer().to_owned(), json(recorder.record()));
+                store.update_turn(&SavedTurn { answer, record, ..saved })
+            });
+            if let Err(error) = kept.await {
                 tracing::warn!(error = &error as &dyn std::error::Error, "an answer was not kept");
             }
         }

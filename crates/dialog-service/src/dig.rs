@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use rag_core::ChunkId;
+use rag_core::{ChunkId, MetadataFilter};
 
 use crate::prompt::Prompts;
 use crate::query::interleaved;
@@ -36,14 +36,17 @@ impl Default for Research {
 pub(crate) struct Dig {
     searched: Vec<String>,
     found: Vec<Evidence>,
+    /// What the model made of the question: it holds for further searches, too.
+    pub(crate) filter: Option<MetadataFilter>,
     rounds: usize,
     is_over: bool,
 }
 
 impl Dig {
-    /// Begins with what the question itself found.
-    pub(crate) fn new(question: &str, found: Evidence) -> Self {
-        Self { searched: vec![question.to_owned()], found: vec![found], ..Self::default() }
+    /// Begins with what the question itself found, under this filter.
+    pub(crate) fn new(question: &str, found: Evidence, filter: Option<MetadataFilter>) -> Self {
+        let searched = vec![question.to_owned()];
+        Self { searched, found: vec![found], filter, ..Self::default() }
     }
 
     /// Asks what is missing: further questions to search for, whose findings are to be [taken](Self::take); none when it is

@@ -32,7 +32,7 @@ pub trait EvidenceSource: Send + Sync {
         Box::pin(async { Ok(Vec::new()) })
     }
 
-    /// When each of these documents changed last, as a number that grows; `None` for one that is not known. The future
+    /// When each of these documents changed last, in milliseconds since the epoch; `None` for one that is not known. The future
     /// borrows nothing; dropping it cancels.
     ///
     /// # Errors

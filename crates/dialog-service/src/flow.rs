@@ -137,8 +137,8 @@ impl Flow {
             rows::found(&self.turn, self.prompts(), evidence, &query.question),
         );
         self.warnings.extend(unasked);
-        let mut found = found?;
-        if let (Some(filter), true) = (&query.filter, found.passages.is_empty()) {
+        let (mut found, mut filter) = (found?, query.filter.clone());
+        if let Some(filter) = filter.take_if(|_| found.passages.is_empty()) {
             self.warnings.push(format!("nothing was found where {filter}; all was searched"));
             found = self.found(query, None).await?;
         }
@@ -149,7 +149,7 @@ impl Flow {
         found.passages.extend(further);
         found.passages.splice(0..0, rows);
         self.clock.lap(Stage::Retrieve);
-        Ok(Dig::new(&query.question, found))
+        Ok(Dig::new(&query.question, found, filter))
     }
 
     /// One round of digging, and what was searched for, if there is still something missing. One that fails costs a
@@ -181,7 +181,8 @@ impl Flow {
             return Ok(None);
         }
         let queries: Vec<Query> = questions.iter().map(|question| Query::plain(question)).collect();
-        let found = try_join_all(queries.iter().map(|query| self.found(query, None))).await?;
+        let found = queries.iter().map(|query| self.found(query, dig.filter.clone()));
+        let found = try_join_all(found).await?;
         let searched = questions.join("\n");
         let new = dig.take(questions, found);
         Ok(Some(format!("{searched}\n({new} further passages)\n\n")))

@@ -13,6 +13,7 @@ use lru::LruCache;
 use rag_core::DocumentId;
 use tokio::time::Instant;
 
+use crate::memory::now;
 use crate::{DialogError, DialogEvent, Done, EvidenceSource, Turn};
 
 /// Scopes whose answers are kept, and answers of one scope.
@@ -71,6 +72,7 @@ impl KeptAnswers {
         stream! {
             let mut answer = std::pin::pin!(answer);
             let Inner { embedding, options, .. } = &*self.0;
+            let began = now();
             let Some(first) = answer.next().await else { return };
             let is_started = first.is_ok();
             yield first;
@@ -92,7 +94,7 @@ impl KeptAnswers {
                 match &event {
                     Ok(DialogEvent::Done(done)) => {
                         if let (Some(events), Some(meaning)) = (events.take(), meaning.clone()) {
-                            self.keep(&keep, meaning, events, done, &*evidence).await;
+                            self.keep(&keep, meaning, events, done, began, &*evidence).await;
                         }
                     }
                     Ok(event) if is_kept(event) => {
@@ -144,6 +146,7 @@ impl KeptAnswers {
         meaning: Meaning,
         events: Vec<DialogEvent>,
         done: &Done,
+        began: i64,
         evidence: &dyn EvidenceSource,
     ) {
         if done.finish != FinishReason::Stop || text_bytes(&events) > MOST_TEXT {
@@ -151,8 +154,10 @@ impl KeptAnswers {
         }
         let documents = cited(&events);
         let Ok(changed) = evidence.changed_at(documents.clone()).await else { return };
-        // Without a source of its own whose changes can be told, an answer would never grow old.
-        if documents.is_empty() || changed.iter().any(Option::is_none) {
+        // Without a source whose changes can be told, an answer would never grow old; and what changed while it was
+        // answered may be newer than what the answer says.
+        let is_older = |at: &Option<i64>| at.is_some_and(|at| at < began);
+        if documents.is_empty() || !changed.iter().all(is_older) {
             return;
         }
         let Some(until) = Instant::now().checked_add(keep.time) else { return };

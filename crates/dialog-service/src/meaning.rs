@@ -4,8 +4,9 @@ use std::sync::Arc;
 
 use llm_core::{EmbeddingModel, EmbeddingRequest};
 
-/// Sentences that are compared; in a longer answer, or with more evidence, words alone decide.
-const MOST_SENTENCES: usize = 512;
+/// Pairs of sentences that are compared, in well below a millisecond; in a longer answer, or with more evidence, words alone
+/// decide.
+const MOST_PAIRS: usize = 4_096;
 
 /// The cosine of each of `claims`, sentences of the answer, to each of `sentences`, those of the evidence. `None` where that cannot be told, for whatever reason.
 /// Dropping the future cancels the call.
@@ -14,7 +15,7 @@ pub(crate) async fn cosines(
     claims: Vec<String>,
     sentences: Vec<String>,
 ) -> Option<Vec<Vec<f32>>> {
-    if claims.len() + sentences.len() > MOST_SENTENCES {
+    if claims.len() * sentences.len() > MOST_PAIRS {
         return None;
     }
     let (claimed, model) = (claims.len(), embedding.info().name.model.clone());

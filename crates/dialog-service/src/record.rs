@@ -97,7 +97,7 @@ pub struct SearchedFor {
 }
 
 /// Gathers a turn's events into what is kept of it.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Recorder {
     answer: String,
     record: TurnRecord,

@@ -194,21 +194,7 @@ impl Sentences {
         let rest = std::mem::take(&mut self.rest);
         self.plain(&rest)
     }
-}
 
-/// Where the first piece that is long enough to be spoken ends, if another has begun behind it.
-fn end_of_first(text: &str) -> Option<usize> {
-    let mut end = 0;
-    for (at, sentence) in text.split_sentence_bound_indices() {
-        if at > 0 && end >= SHORTEST {
-            return Some(end);
-        }
-        end = at + sentence.len();
-    }
-    (text.len() > LONGEST).then(|| text.floor_char_boundary(LONGEST))
-}
-
-impl Sentences {
     fn plain(&mut self, sentence: &str) -> Option<String> {
         let mut plain = String::with_capacity(sentence.len());
         for line in sentence.split_inclusive('\n') {
@@ -222,6 +208,18 @@ impl Sentences {
         let plain = plain.split_whitespace().collect::<Vec<_>>().join(" ");
         plain.chars().any(char::is_alphanumeric).then_some(plain)
     }
+}
+
+/// Where the first piece that is long enough to be spoken ends, if another has begun behind it.
+fn end_of_first(text: &str) -> Option<usize> {
+    let mut end = 0;
+    for (at, sentence) in text.split_sentence_bound_indices() {
+        if at > 0 && end >= SHORTEST {
+            return Some(end);
+        }
+        end = at + sentence.len();
+    }
+    (text.len() > LONGEST).then(|| text.floor_char_boundary(LONGEST))
 }
 
 #[cfg(test)]

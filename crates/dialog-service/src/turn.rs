@@ -98,8 +98,6 @@ pub struct Dialog {
     pub mind_map: bool,
     /// Tools that are run when the model asks for them. Those of the turn's request are the caller's to run.
     pub tools: Option<ToolSet>,
-    /// How often the model is asked with [`tools`](Self::tools) at most.
-    pub tool_rounds: u32,
     /// Whether answers are kept and given again, where the service keeps any.
     pub keep: Option<KeepAnswers>,
     /// How the answer is spoken while it comes.
@@ -160,7 +158,6 @@ impl Default for Dialog {
             keep: None,
             speech: None,
             tools: None,
-            tool_rounds: 8,
             deadline: None,
             fallback_context: 8_192,
         }

@@ -129,6 +129,23 @@ async fn a_target_that_never_answers_leaves_time_for_the_next() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn only_providers_that_may_see_it_are_asked_fallbacks_among_them() {
+    let only = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>();
+    for (names, refused, expected, calls) in [
+        (only(&["b"]), vec![], Ok("0 1 "), [0, 1, 0]),
+        (only(&["a", "c"]), vec![ErrorKind::Upstream], Ok("0 1 2 "), [1, 0, 1]),
+        (only(&["a"]), vec![ErrorKind::Authentication], Err(ErrorKind::Authentication), [1, 0, 0]),
+        (only(&["d"]), vec![], Err(ErrorKind::InvalidRequest), [0, 0, 0]),
+        (only(&[]), vec![], Err(ErrorKind::InvalidRequest), [0, 0, 0]),
+    ] {
+        let route = Route::new(&[1, 2, 3]).refusing(0, &refused);
+        let answer = ask(&route.bundle().only_providers(names.clone())).await;
+        assert_eq!(answer.as_deref().map_err(|kind| *kind), expected, "{names:?}");
+        assert_eq!(route.calls(), calls, "{names:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn fallbacks_can_be_switched_off() {
     let mut route = Route::new(&[1, 2]).refusing(0, &[ErrorKind::RateLimit]);
     route.options.fallback = Fallback { rate_limit: false, ..Fallback::default() };

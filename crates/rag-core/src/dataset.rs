@@ -51,9 +51,6 @@ pub struct DatasetSettings {
 pub struct AllowedProviders(Option<BTreeSet<String>>);
 
 impl AllowedProviders {
-    /// The provider of models that run in this process.
-    const LOCAL: &str = "local";
-
     /// Only these, and what runs here.
     pub fn only<N: Into<String>>(names: impl IntoIterator<Item = N>) -> Self {
         Self(Some(names.into_iter().map(Into::into).collect()))
@@ -68,12 +65,6 @@ impl AllowedProviders {
     /// Whether all may see it.
     pub fn is_any(&self) -> bool {
         self.0.is_none()
-    }
-
-    /// Whether the provider of that name may see it.
-    pub fn allows(&self, provider: &str) -> bool {
-        let Self(Some(names)) = self else { return true };
-        provider == Self::LOCAL || names.contains(provider)
     }
 
     /// Those that may see both this and the other.
@@ -115,7 +106,7 @@ mod tests {
         let bc = AllowedProviders::only(["b", "c"]);
         let both = any.clone().and(&ab).and(&any).and(&bc);
         assert_eq!(both, AllowedProviders::only(["b"]));
-        assert!(both.allows("b") && both.allows("local") && !both.allows("a"));
-        assert!(any.allows("a") && any.and(&AllowedProviders::default()).is_any());
+        assert_eq!(both.names().map(|names| names.len()), Some(1));
+        assert!(any.and(&AllowedProviders::default()).is_any());
     }
 }

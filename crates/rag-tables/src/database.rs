@@ -131,8 +131,10 @@ impl Database {
     /// # Errors
     /// [`TableError::Sql`] for SQL that is wrong, does something else than to read these tables, or takes too long.
     pub fn query(&self, sql: &str) -> Result<Answer, TableError> {
+        // From before the wait for others: however many come, all have their answer, or none, within this time.
+        let until = Instant::now() + MOST_TIME;
         let connection = lock(&self.connection);
-        *lock(&self.until) = Some(Instant::now() + MOST_TIME);
+        *lock(&self.until) = Some(until);
         let answer = ask(&connection, sql.trim().trim_end_matches(';'));
         *lock(&self.until) = None;
         answer.map_err(|error| TableError::Sql(explained(&error)))

@@ -17,10 +17,10 @@ pub struct Table {
 
 impl Table {
     /// A table of these rows.
-    pub fn new<const N: usize>(
+    pub fn new<'a, const N: usize>(
         name: &str,
         columns: [&str; N],
-        rows: impl IntoIterator<Item = [&'static str; N]>,
+        rows: impl IntoIterator<Item = [&'a str; N]>,
     ) -> Self {
         let rows = rows.into_iter().map(|row| row.map(str::to_owned).into());
         Self {

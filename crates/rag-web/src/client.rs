@@ -10,8 +10,8 @@ use rustls::ClientConfig;
 use rustls_platform_verifier::Verifier;
 use secrecy::SecretString;
 
-/// The most bytes of an answer.
-const MOST_BYTES: usize = 4 << 20;
+/// The most bytes of an answer: some dozens of pages, read in a millisecond or so.
+const MOST_BYTES: usize = 512 << 10;
 
 /// How a search engine is asked.
 #[derive(Clone, Debug)]

@@ -84,7 +84,7 @@ pub(crate) async fn turn_of(
     })?;
     let rerank = settings.rerank.as_ref().or(app.config.dialog.rerank.as_ref());
     let rerank = rerank.filter(|name| !name.trim().is_empty());
-    let rerank = rerank.map(|name| reranker(&bundle, name)).transpose()?;
+    let rerank = rerank.map(|name| reranker(&bundle, &datasets, name)).transpose()?;
     request.max_output_tokens = request.max_output_tokens.or(settings.max_output_tokens);
     let sources = app.web.of_dialog(&settings.web)?;
     let speech = settings.speech.clone().map(|settings| speech(&bundle, settings));

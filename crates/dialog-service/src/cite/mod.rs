@@ -132,15 +132,23 @@ impl Citer {
     }
 
     /// What there is to match, after [`flush`](Self::flush): the sentences of an answer without markers, and those of the
-    /// passages.
+    /// passages. `None` where words match all of them.
     pub(crate) fn unmatched(&mut self) -> Option<Unmatched> {
         if self.marked || self.passages.is_empty() {
             return None;
         }
         let claims: Vec<String> =
             claims(&self.text).into_iter().map(|(_, claim)| claim.to_owned()).collect();
+        if claims.iter().all(|claim| self.by_words(claim).is_some()) {
+            return None;
+        }
         let sentences = self.passage_sentences();
-        (!claims.is_empty() && !sentences.is_empty()).then_some(Unmatched { claims, sentences })
+        (!sentences.is_empty()).then_some(Unmatched { claims, sentences })
+    }
+
+    fn by_words(&mut self, claim: &str) -> Option<(usize, Quote)> {
+        let best = self.quotes().best(claim, None);
+        best.filter(|(_, quote)| quote.support >= MATCHED_SUPPORT)
     }
 
     /// The citations of an answer without markers. `cosines` tells how near each sentence of the answer is to each of the
@@ -153,9 +161,7 @@ impl Citer {
         let mut citations = Vec::new();
         for (number, (at, claim)) in claims(&text).into_iter().enumerate() {
             let near = cosines.and_then(|cosines| cosines.get(number)).map(Vec::as_slice);
-            let by_words = self.quotes().best(claim, None);
-            let by_words = by_words.filter(|(_, quote)| quote.support >= MATCHED_SUPPORT);
-            let found = by_words.or_else(|| {
+            let found = self.by_words(claim).or_else(|| {
                 let by_both = self.quotes().best(claim, Some(near?))?;
                 (by_both.1.support >= MATCHED_BOTH).then_some(by_both)
             });

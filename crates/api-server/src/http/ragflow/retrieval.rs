@@ -107,7 +107,8 @@ async fn read(
         None => None,
     };
     let metadata = condition.map(|condition| metadata_condition::read(&condition)).transpose()?;
-    let rerank = rerank.map(|name| reranker(&app.bundle, &model_names::ours(&name))).transpose()?;
+    let rerank = rerank.map(|name| reranker(&app.bundle, &own, &model_names::ours(&name)));
+    let rerank = rerank.transpose()?;
     let Some(question) = question.filter(|question| !question.is_empty()) else {
         return Ok(None);
     };
