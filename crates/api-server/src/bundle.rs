@@ -2,9 +2,11 @@
 
 use std::sync::Arc;
 
-use llm_bundle::{Adapted, Bundle, Cache, Defaults, Paces, Quotas, Registry, SyncPool};
-use llm_core::{SyncChatModel, SyncEmbeddingModel, SyncRerankModel};
-use rag_core::TenantId;
+use llm_bundle::{Adapted, Blocking, Bundle, Cache, Defaults, Paces, Quotas, Registry, SyncPool};
+use llm_core::{EmbeddingModel, SyncChatModel, SyncEmbeddingModel, SyncRerankModel};
+use rag_core::{AllowedProviders, EmbeddingIdentity};
+use rag_retrieve::Embedders;
+use tokio::runtime::Handle;
 
 use crate::config::{Config, ConfigError};
 use crate::limits;
@@ -66,7 +68,23 @@ impl BundleParts<'_> {
             vision: self.config.defaults.vision.clone(),
             ..Defaults::default()
         };
-        let bundle = Bundle::new(registry.build()).with_defaults(defaults);
-        Ok(bundle.for_tenant(TenantId::local().as_str()))
+        Ok(Bundle::new(registry.build()).with_defaults(defaults))
     }
+}
+
+/// The bundle for texts that only these providers may see.
+pub(crate) fn only(bundle: Bundle, allowed: &AllowedProviders) -> Bundle {
+    match allowed.names() {
+        Some(names) => bundle.only_providers(names.iter().cloned()),
+        None => bundle,
+    }
+}
+
+/// The bundle's embedding models, for threads. Must be called on the runtime that owns all I/O.
+pub(crate) fn embedders(bundle: Bundle) -> Embedders {
+    let home = Handle::current();
+    Embedders(Arc::new(move |identity: &EmbeddingIdentity| {
+        let model: Arc<dyn EmbeddingModel> = Arc::new(bundle.embedder(&identity.model)?);
+        Ok(Arc::new(Blocking::new(model, home.clone())) as Arc<dyn SyncEmbeddingModel>)
+    }))
 }

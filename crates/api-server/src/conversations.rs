@@ -96,7 +96,7 @@ impl From<AttachmentError> for AskError {
 /// # Errors
 /// [`AskError`]. What fails later is an event of the turn.
 pub(crate) async fn ask(
-    app: &Arc<App>,
+    app: &App,
     dialog: String,
     question: Question,
 ) -> Result<Arc<LiveTurn>, AskError> {
@@ -140,7 +140,7 @@ struct Place {
     kept: Vec<Attachment>,
 }
 
-async fn place(app: &Arc<App>, dialog: &str, asked: &Question) -> Result<Place, AskError> {
+async fn place(app: &App, dialog: &str, asked: &Question) -> Result<Place, AskError> {
     let invalid = |detail: &str| Err(AskError::Invalid(detail.to_owned()));
     let text = asked.question.clone().unwrap_or_default();
     if text.len() > MOST_QUESTION {
@@ -177,7 +177,7 @@ async fn place(app: &Arc<App>, dialog: &str, asked: &Question) -> Result<Place, 
 }
 
 /// The session of that id, which must be with this dialog.
-async fn check_dialog(app: &Arc<App>, dialog: &str, session: &str) -> Result<Session, AskError> {
+async fn check_dialog(app: &App, dialog: &str, session: &str) -> Result<Session, AskError> {
     let (tenant, id) = (app.tenant(), id::<SessionId>("session", session)?);
     let found = with_store(app, move |store| store.session(&tenant, &id)).await?;
     let found = found.ok_or_else(|| missing("session", session))?;
@@ -187,7 +187,7 @@ async fn check_dialog(app: &Arc<App>, dialog: &str, session: &str) -> Result<Ses
     Err(AskError::Invalid(format!("the session is with the dialog `{}`", found.dialog)))
 }
 
-async fn turn(app: &Arc<App>, asked: &str) -> Result<SavedTurn, AskError> {
+async fn turn(app: &App, asked: &str) -> Result<SavedTurn, AskError> {
     let (tenant, id) = (app.tenant(), id::<TurnId>("turn", asked)?);
     let found = with_store(app, move |store| store.turn(&tenant, &id)).await?;
     found.ok_or_else(|| missing("turn", asked))
@@ -203,7 +203,7 @@ fn missing(what: &str, id: &str) -> AskError {
 }
 
 async fn with_store<T: Send + 'static>(
-    app: &Arc<App>,
+    app: &App,
     work: impl FnOnce(&dyn ConversationStore) -> Result<T, StoreError> + Send + 'static,
 ) -> Result<T, AskError> {
     let store = app.store.clone();

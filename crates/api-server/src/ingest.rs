@@ -3,7 +3,6 @@
 use std::collections::HashSet;
 use std::fmt;
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
@@ -46,7 +45,7 @@ impl fmt::Display for Ingested {
 ///
 /// # Errors
 /// The store's, and an embedding model that the dataset cannot have. Files that fail are in the result.
-pub async fn ingest(app: &Arc<App>, name: &str, paths: &[PathBuf]) -> Result<Ingested> {
+pub async fn ingest(app: &App, name: &str, paths: &[PathBuf]) -> Result<Ingested> {
     ingest_cut(app, name, paths, Cut::default()).await
 }
 
@@ -69,7 +68,7 @@ impl Cut {
 
 /// The same, with files that are new or changed cut as is said.
 pub(crate) async fn ingest_cut(
-    app: &Arc<App>,
+    app: &App,
     name: &str,
     paths: &[PathBuf],
     cut: Cut,
@@ -100,7 +99,7 @@ pub(crate) async fn ingest_cut(
 ///
 /// # Errors
 /// The store's.
-pub(crate) async fn watch(app: &Arc<App>, name: &str, paths: &[PathBuf]) -> Result<()> {
+pub(crate) async fn watch(app: &App, name: &str, paths: &[PathBuf]) -> Result<()> {
     let dataset = dataset(app, name).await?;
     let options = WatchOptions { scan: scan_options(), ..WatchOptions::default() };
     let watching = app.pipeline.watch(&dataset.id, paths.to_vec(), options, std::future::pending());
@@ -115,7 +114,7 @@ fn scan_options() -> ScanOptions {
 }
 
 /// The dataset of this name. One that is there keeps its embedding, whatever the default is by now.
-async fn dataset(app: &Arc<App>, name: &str) -> Result<Dataset> {
+async fn dataset(app: &App, name: &str) -> Result<Dataset> {
     let (store, tenant, wanted) = (app.store.clone(), app.tenant(), name.to_owned());
     if let Some(dataset) = app.callers.run(move || store.dataset(&tenant, &wanted)).await?? {
         return Ok(dataset);
@@ -128,11 +127,7 @@ async fn dataset(app: &Arc<App>, name: &str) -> Result<Dataset> {
 }
 
 /// The documents of these names that have something to find.
-async fn searchable(
-    app: &Arc<App>,
-    dataset: &Dataset,
-    names: Vec<String>,
-) -> Result<Vec<DocumentId>> {
+async fn searchable(app: &App, dataset: &Dataset, names: Vec<String>) -> Result<Vec<DocumentId>> {
     if names.is_empty() {
         return Ok(Vec::new());
     }

@@ -10,7 +10,8 @@ use serde::de::Error;
 use serde::{Deserialize, Deserializer};
 use tokio::runtime::Handle;
 
-use crate::app::{App, only};
+use crate::app::App;
+use crate::bundle::{embedders, only};
 
 /// Pages end here: nobody reads further, and what a request may hold is bounded.
 const MOST_PASSAGES: usize = 1000;
@@ -104,7 +105,7 @@ pub(crate) enum SearchError {
 /// # Errors
 /// [`SearchError`]. Models that fail are warnings of the retrieval.
 pub(crate) async fn search(
-    app: &Arc<App>,
+    app: &App,
     bundle: &Bundle,
     spec: SearchSpec,
 ) -> Result<Retrieval, SearchError> {
@@ -123,6 +124,7 @@ pub(crate) async fn search(
         vector_weight: spec.vector_weight.or(settings.vector_weight),
         threshold: spec.threshold.unwrap_or(settings.threshold),
         rerank,
+        embedders: Some(embedders(bundle.clone())),
         diversity: spec.diversity,
         neighbours: spec.neighbours,
         parents: spec.parents,
@@ -162,7 +164,7 @@ fn check(spec: &SearchSpec) -> Result<(), SearchError> {
 }
 
 /// The tenant's datasets of these names.
-async fn datasets(app: &Arc<App>, names: Vec<String>) -> Result<Vec<Dataset>, SearchError> {
+async fn datasets(app: &App, names: Vec<String>) -> Result<Vec<Dataset>, SearchError> {
     let (store, tenant) = (app.store.clone(), app.tenant());
     let find = move || {
         names

@@ -2,7 +2,6 @@
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::sync::Arc;
 
 use anyhow::{Context, Result, ensure};
 use tokio::net::TcpListener;
@@ -15,7 +14,7 @@ use crate::ingest::{Ingested, ingest};
 
 /// A running server. Dropping it ends it at once; [`stop`](Self::stop) lets live streams finish.
 pub struct Server {
-    app: Arc<App>,
+    app: App,
     address: SocketAddr,
     serving: Option<JoinHandle<()>>,
 }
@@ -39,7 +38,7 @@ impl Server {
             .await
             .with_context(|| format!("cannot listen on {listen}"))?;
         let address = listener.local_addr()?;
-        let router = http::router(app.clone());
+        let router = http::router(app.parts().clone());
         let serving = tokio::spawn(http::serve(listener, router, app.shutdown.clone()));
         Ok(Self { app, address, serving: Some(serving) })
     }
@@ -50,7 +49,7 @@ impl Server {
     }
 
     /// Its parts.
-    pub fn app(&self) -> &Arc<App> {
+    pub fn app(&self) -> &App {
         &self.app
     }
 

@@ -5,9 +5,8 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use futures::future::BoxFuture;
-use llm_bundle::Trail;
 use rag_core::{Dataset, DocumentId, KnownField, MetadataFilter};
-use rag_retrieve::Reranker;
+use rag_retrieve::{Embedders, Reranker};
 
 use crate::{DialogError, Passage};
 
@@ -138,8 +137,8 @@ pub struct EvidenceRequest {
     pub rerank: Option<Reranker>,
     /// The least score, 0 to 1.
     pub threshold: f32,
-    /// What model calls are told of in.
-    pub trail: Arc<Trail>,
+    /// The models that embed the question on the caller's behalf; `None`: those of the source.
+    pub embedders: Option<Embedders>,
 }
 
 /// What was found.

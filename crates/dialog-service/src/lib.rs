@@ -49,6 +49,7 @@
 //!     request: ChatRequest::default(),
 //!     dialog: Dialog { datasets: vec![dataset], ..Dialog::default() },
 //!     trail: Default::default(),
+//!     embedders: None,
 //!     trace: Default::default(),
 //!     stop: Default::default(),
 //! };
@@ -114,7 +115,7 @@ pub use event::{DialogEvent, Done, Stage};
 pub use evidence::{Evidence, EvidenceRequest, EvidenceSource, Leads, Sources, Tables};
 pub use failure::TurnFailure;
 pub use kept_answers::{KeepAnswers, KeptAnswers};
-pub use library::{EmbeddersFor, Library, TablesFor};
+pub use library::{Library, TablesFor};
 pub use live::{LiveTurn, NumberedEvent};
 pub use memory::MemoryConversations;
 pub use passage::Passage;

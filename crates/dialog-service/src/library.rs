@@ -4,11 +4,9 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use futures::future::BoxFuture;
-use llm_bundle::{SyncPool, Trail};
+use llm_bundle::SyncPool;
 use rag_core::{Dataset, DocumentId, KnownField};
-use rag_retrieve::{
-    EmbedderFor, Retrieval, RetrieveError, RetrieveRequest, RetrievedChunk, Retriever,
-};
+use rag_retrieve::{Retrieval, RetrieveError, RetrieveRequest, RetrievedChunk, Retriever};
 
 use crate::{DialogError, Evidence, EvidenceRequest, EvidenceSource, Leads, Passage, Tables};
 
@@ -25,7 +23,6 @@ const MOST_VALUES: usize = 24;
 pub struct Library {
     retriever: Arc<Retriever>,
     threads: SyncPool,
-    embedders: Option<EmbeddersFor>,
     tables: Option<TablesFor>,
 }
 
@@ -36,20 +33,10 @@ pub type TablesFor = Arc<
         + Sync,
 >;
 
-/// The embedding models for questions whose calls are told of in a trail.
-pub type EmbeddersFor = Arc<dyn Fn(Arc<Trail>) -> EmbedderFor + Send + Sync>;
-
 impl Library {
     /// Retrieves with `retriever`, on `threads`.
     pub fn new(retriever: Arc<Retriever>, threads: SyncPool) -> Self {
-        Self { retriever, threads, embedders: None, tables: None }
-    }
-
-    /// The same, whose questions are embedded by these models instead of the retriever's, so that a turn learns what
-    /// that consumed.
-    pub fn with_embedders(mut self, embedders: EmbeddersFor) -> Self {
-        self.embedders = Some(embedders);
-        self
+        Self { retriever, threads, tables: None }
     }
 
     /// The same whose datasets of tables are asked in SQL, too.
@@ -85,11 +72,7 @@ impl Library {
 
 impl EvidenceSource for Library {
     fn find(&self, request: EvidenceRequest) -> BoxFuture<'static, Result<Evidence, DialogError>> {
-        let mut library = self.clone();
-        if let Some(embedders) = &self.embedders {
-            let embedder = embedders(request.trail);
-            library.retriever = Arc::new(self.retriever.with_embedder(embedder));
-        }
+        let library = self.clone();
         Box::pin(async move {
             let request = RetrieveRequest {
                 question: request.question,
@@ -100,6 +83,7 @@ impl EvidenceSource for Library {
                 candidates: CANDIDATES.max(request.top),
                 vector_weight: request.vector_weight,
                 rerank: request.rerank,
+                embedders: request.embedders,
                 threshold: request.threshold,
                 ..RetrieveRequest::default()
             };

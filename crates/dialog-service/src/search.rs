@@ -88,6 +88,6 @@ fn request(turn: &Turn, text: &str) -> EvidenceRequest {
         vector_weight: dialog.vector_weight,
         rerank: dialog.rerank.clone(),
         threshold: dialog.threshold,
-        trail: turn.trail.clone(),
+        embedders: turn.embedders.clone(),
     }
 }

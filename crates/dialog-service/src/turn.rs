@@ -10,7 +10,7 @@ use llm_bundle::Trail;
 use llm_bundle::tools::ToolSet;
 use llm_core::{ChatModel, ChatRequest, Message};
 use rag_core::{Dataset, DocumentId, MetadataFilter, TurnId};
-use rag_retrieve::Reranker;
+use rag_retrieve::{Embedders, Reranker};
 use tokio_util::sync::CancellationToken;
 
 use crate::{Attachment, KeepAnswers, Prompts, Research, Sources, Speech, Trace};
@@ -35,6 +35,8 @@ pub struct Turn {
     /// What its model calls are told of in: tells what they consumed. `model` must have been made with it, or nothing is
     /// known.
     pub trail: Arc<Trail>,
+    /// The models that embed its questions, made with the same trail; `None`: those of the sources.
+    pub embedders: Option<Embedders>,
     /// What was done for it is noted here.
     pub trace: Arc<Trace>,
     /// Cancelled to stop the turn: the answer ends where it is, as [`FinishReason::Cancelled`](llm_core::FinishReason);

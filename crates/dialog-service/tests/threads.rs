@@ -221,7 +221,7 @@ async fn retrieval_and_local_models_run_on_their_own_threads() {
             vector_weight: None,
             threshold: 0.0,
             rerank: None,
-            trail: Arc::default(),
+            embedders: None,
         })
     };
     let all = futures::future::join_all((0..64).map(|_| tokio::spawn(ask())));

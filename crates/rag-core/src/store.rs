@@ -417,6 +417,8 @@ pub struct ClaimedJob {
     pub last_stage: Option<IngestStage>,
     /// Why the taking before was postponed, if it was.
     pub last_reason: Option<String>,
+    /// Whose it is.
+    pub tenant: TenantId,
     /// The document.
     pub document: DocumentId,
     /// The file.

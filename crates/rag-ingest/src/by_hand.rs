@@ -9,7 +9,7 @@ use rag_core::{
     IngestJob, StoreError,
 };
 
-use crate::pipeline::{IngestStore, Pipeline, Shared};
+use crate::pipeline::{IngestStore, Pipeline, Shared, TextsOf};
 use crate::reembed::failed;
 use crate::stages::make_vectors_now;
 use crate::submit::Urgency;
@@ -89,7 +89,7 @@ async fn embedded(
     let mut vectors = Vec::with_capacity(texts.len());
     if !texts.is_empty() {
         let identity = &dataset.embedding;
-        let model = (shared.parts.embedder)(identity, &dataset.settings.providers);
+        let model = (shared.parts.embedder)(identity, TextsOf::dataset(dataset));
         let model = model.map_err(|error| failed(error.into()))?;
         for texts in texts.chunks(shared.batch_of(&*model).min(AT_ONCE)) {
             let made = make_vectors_now(&*model, identity, texts.to_vec()).await;

@@ -84,8 +84,8 @@ mod worker;
 pub use error::IngestError;
 pub use event::{IngestEvent, Pause, Progress};
 pub use pipeline::{
-    ChatFor, EmbedderFor, IngestStore, Pipeline, PipelineOptions, PipelineParts, VisionFor,
-    no_chat, one_embedder,
+    ChatFor, EmbedderFor, IngestStore, Pipeline, PipelineOptions, PipelineParts, TextsOf,
+    VisionFor, no_chat, one_embedder,
 };
 pub use scan::{FoundFile, Scan, ScanOptions, SkippedFile, scan};
 pub use submit::{Submission, SubmitOptions, Urgency};

@@ -11,8 +11,9 @@ use futures::Stream;
 use llm_bundle::{PoolError, Priority, SyncPool};
 use llm_core::{ChatModel, EmbeddingModel, ErrorKind, ModelError, Operation, VisionModel};
 use rag_core::{
-    AllowedProviders, ArtifactStore, ChunkIndex, DatasetId, DocumentChunker, DocumentId,
-    DocumentParser, EmbeddingIdentity, MetadataStore, ReembeddingStore, StoreError,
+    AllowedProviders, ArtifactStore, ChunkIndex, ClaimedJob, Dataset, DatasetId, DocumentChunker,
+    DocumentId, DocumentParser, EmbeddingIdentity, MetadataStore, ReembeddingStore, StoreError,
+    TenantId,
 };
 use tokio::sync::{Notify, broadcast, watch};
 use tokio::task::JoinHandle;
@@ -35,21 +36,41 @@ impl<S> IngestStore for S where
 {
 }
 
-/// Gives the embedding model of an identity, for texts that only these providers may see.
+/// Whose texts a model is shown, and which providers may see them.
+#[derive(Clone, Copy, Debug)]
+pub struct TextsOf<'a> {
+    /// On whose behalf the model is asked.
+    pub tenant: &'a TenantId,
+    /// The dataset's data policy.
+    pub providers: &'a AllowedProviders,
+}
+
+impl<'a> TextsOf<'a> {
+    /// Those of this dataset.
+    pub(crate) fn dataset(dataset: &'a Dataset) -> Self {
+        Self { tenant: &dataset.tenant, providers: &dataset.settings.providers }
+    }
+
+    /// Those of this job's file.
+    pub(crate) fn job(job: &'a ClaimedJob) -> Self {
+        Self { tenant: &job.tenant, providers: &job.settings.providers }
+    }
+}
+
+/// Gives the embedding model of an identity, for these texts.
 pub type EmbedderFor = Arc<
-    dyn Fn(&EmbeddingIdentity, &AllowedProviders) -> Result<Arc<dyn EmbeddingModel>, ModelError>
+    dyn Fn(&EmbeddingIdentity, TextsOf<'_>) -> Result<Arc<dyn EmbeddingModel>, ModelError>
         + Send
         + Sync,
 >;
 
-/// Gives the chat model of this name, or the default one, for texts that only these providers may see.
-pub type ChatFor = Arc<
-    dyn Fn(Option<&str>, &AllowedProviders) -> Result<Arc<dyn ChatModel>, ModelError> + Send + Sync,
->;
+/// Gives the chat model of this name, or the default one, for these texts.
+pub type ChatFor =
+    Arc<dyn Fn(Option<&str>, TextsOf<'_>) -> Result<Arc<dyn ChatModel>, ModelError> + Send + Sync>;
 
-/// Gives the model that reads pictures which only these providers may see.
+/// Gives the model that reads pictures of these texts.
 pub type VisionFor =
-    Arc<dyn Fn(&AllowedProviders) -> Result<Arc<dyn VisionModel>, ModelError> + Send + Sync>;
+    Arc<dyn Fn(TextsOf<'_>) -> Result<Arc<dyn VisionModel>, ModelError> + Send + Sync>;
 
 /// Enriches with nothing: for pipelines without a chat model. Datasets that want it get a warning with each document.
 pub fn no_chat() -> ChatFor {

@@ -9,7 +9,7 @@ use rag_core::{
     ReembeddingProgress,
 };
 
-use crate::pipeline::{Pipeline, Shared};
+use crate::pipeline::{Pipeline, Shared, TextsOf};
 use crate::stages::make_vectors;
 use crate::trouble::Trouble;
 use crate::{IngestError, IngestStore};
@@ -35,7 +35,7 @@ impl Pipeline {
     ) -> Result<u64, IngestError> {
         let shared = self.shared();
         // A model that is not there is told before anything begins.
-        let model = (shared.parts.embedder)(embedding, &dataset.settings.providers)
+        let model = (shared.parts.embedder)(embedding, TextsOf::dataset(dataset))
             .map_err(|error| failed(error.into()))?;
         let (id, identity) = (dataset.id.clone(), embedding.clone());
         let begin = move |store: &dyn IngestStore| store.begin_reembedding(&id, &identity);

@@ -14,12 +14,10 @@ use llm_core::{
     EmbeddingModel, EmbeddingRequest, EmbeddingResponse, ErrorKind, ModelError, ModelInfo,
     ModelKind, ModelName, Operation,
 };
-use rag_core::{
-    AllowedProviders, Dataset, DatasetSettings, EmbeddingIdentity, MetadataStore, TenantId,
-};
+use rag_core::{Dataset, DatasetSettings, EmbeddingIdentity, MetadataStore, TenantId};
 use rag_ingest::{
-    IngestEvent, Pipeline, PipelineParts, ScanOptions, SubmitOptions, Summary, WatchOptions,
-    no_chat,
+    IngestEvent, Pipeline, PipelineParts, ScanOptions, SubmitOptions, Summary, TextsOf,
+    WatchOptions, no_chat,
 };
 use rag_parse::{FileParser, StructuralChunker};
 use rag_store::{EmbeddedStore, StoreOptions};
@@ -67,7 +65,7 @@ impl World {
         let settings = DatasetSettings::default();
         let two = identity("test/two", 2);
         let dataset = store.ensure_dataset(&TenantId::local(), "default", &two, &settings).unwrap();
-        let embedder = |identity: &EmbeddingIdentity, _: &AllowedProviders| {
+        let embedder = |identity: &EmbeddingIdentity, _: TextsOf<'_>| {
             if !identity.model.starts_with("test/") {
                 return Err(ModelError::new(
                     ErrorKind::NotFound,

@@ -124,7 +124,8 @@ fn embed(
 ) -> Option<(Vec<f32>, VectorWeight)> {
     let question = &request.question;
     let began = Instant::now();
-    let embedded = (retriever.embedder)(identity).and_then(|model| {
+    let embedder = request.embedders.as_ref().map_or(&retriever.embedder, |own| &own.0);
+    let embedded = embedder(identity).and_then(|model| {
         let prefixed = format!("{}{question}", identity.query_prefix);
         let mut query = EmbeddingRequest::query(prefixed);
         query.dimensions = shortened(identity, &*model);

@@ -38,6 +38,6 @@ mod weight;
 pub use error::RetrieveError;
 pub use explanation::Explanation;
 pub use fuse::{FusedHit, fuse};
-pub use request::{Reranker, Retrieval, RetrieveRequest, RetrievedChunk, Timings};
+pub use request::{Embedders, Reranker, Retrieval, RetrieveRequest, RetrievedChunk, Timings};
 pub use retriever::{EmbedderFor, Retriever};
 pub use weight::{VectorWeight, default_vector_weight};

@@ -9,7 +9,7 @@ use llm_core::SyncRerankModel;
 use rag_core::{Chunk, Dataset, DocumentId, Metadata, MetadataFilter, PhraseUse};
 use serde::{Deserialize, Serialize};
 
-use crate::Explanation;
+use crate::{EmbedderFor, Explanation};
 
 /// What to find, and where.
 #[derive(Clone, Debug)]
@@ -35,6 +35,8 @@ pub struct RetrieveRequest {
     pub threshold: f32,
     /// A model that orders the best hits anew.
     pub rerank: Option<Reranker>,
+    /// The models that embed the question; `None`: the retriever's.
+    pub embedders: Option<Embedders>,
     /// How much a hit loses by saying what better ones say, 0 (nothing) to 1. Orders the best 64 hits.
     pub diversity: f32,
     /// Chunks before and after each passage that are given with it.
@@ -60,12 +62,23 @@ impl Default for RetrieveRequest {
             vector_weight: None,
             threshold: 0.0,
             rerank: None,
+            embedders: None,
             diversity: 0.0,
             neighbours: 0,
             parents: true,
             phrases: PhraseUse::default(),
             highlight: false,
         }
+    }
+}
+
+/// Models that embed questions on somebody's behalf.
+#[derive(Clone)]
+pub struct Embedders(pub EmbedderFor);
+
+impl fmt::Debug for Embedders {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Embedders")
     }
 }
 

@@ -41,11 +41,6 @@ impl Retriever {
         Self { store, index, embedder }
     }
 
-    /// The same with other embedding models.
-    pub fn with_embedder(&self, embedder: EmbedderFor) -> Self {
-        Self { embedder, ..self.clone() }
-    }
-
     /// The best passages for a question. Full text and vectors are searched independently, and neither gates the
     /// other. A model that fails does not fail the retrieval: without the question's vector full text alone answers,
     /// without the rerank model the fused order stays, each with a warning.

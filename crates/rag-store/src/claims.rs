@@ -87,7 +87,7 @@ fn claimed(connection: &Connection, id: i64) -> Result<ClaimedJob, StoreError> {
                     document.content, document.bytes, dataset.settings, dataset.model,
                     dataset.dimensions, dataset.document_prefix, dataset.query_prefix,
                     job.priority, document.chunking, document.given, job.claims, job.stage,
-                    job.reason
+                    job.reason, dataset.tenant
              FROM job JOIN document ON document.no = job.document
                       JOIN dataset ON dataset.no = document.dataset
              WHERE job.id = ?1",
@@ -116,6 +116,7 @@ fn claimed_job(row: &Row<'_>) -> Result<ClaimedJob, StoreError> {
         attempt: row.get(1).map_err(database)?,
         last_stage: stage.as_deref().map(documents::stage).transpose()?,
         last_reason: row.get(18).map_err(database)?,
+        tenant: text(19)?.parse().map_err(|error| damaged("a tenant id", error))?,
         document: text(2)?.parse().map_err(|error| damaged("a document id", error))?,
         job: IngestJob {
             dataset: text(3)?.parse().map_err(|error| damaged("a dataset id", error))?,

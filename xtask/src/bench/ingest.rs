@@ -8,10 +8,10 @@ use anyhow::{Context, Result, ensure};
 use llm_bundle::{Adapted, Blocking, Bundle, Priority, Registry, SyncPool};
 use llm_core::{EmbeddingModel, SyncEmbeddingModel};
 use llm_local::StaticEmbedding;
-use rag_core::{
-    AllowedProviders, Dataset, DatasetSettings, EmbeddingIdentity, MetadataStore, TenantId,
+use rag_core::{Dataset, DatasetSettings, EmbeddingIdentity, MetadataStore, TenantId};
+use rag_ingest::{
+    Pipeline, PipelineOptions, PipelineParts, SubmitOptions, Summary, TextsOf, no_chat,
 };
-use rag_ingest::{Pipeline, PipelineOptions, PipelineParts, SubmitOptions, Summary, no_chat};
 use rag_parse::{FileParser, StructuralChunker};
 use rag_retrieve::{RetrieveRequest, Retriever};
 use rag_store::{EmbeddedStore, StoreOptions};
@@ -118,7 +118,7 @@ impl Site {
             store: store.clone(),
             parser: Arc::new(FileParser::default()),
             chunker: Arc::new(StructuralChunker::default()),
-            embedder: Arc::new(move |identity: &EmbeddingIdentity, _: &AllowedProviders| {
+            embedder: Arc::new(move |identity: &EmbeddingIdentity, _: TextsOf<'_>| {
                 Ok(Arc::new(ingesting.embedder(&identity.model)?) as Arc<dyn EmbeddingModel>)
             }),
             vision: None,

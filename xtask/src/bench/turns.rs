@@ -139,6 +139,7 @@ impl Stage {
             request: ChatRequest::default(),
             dialog: Dialog { datasets: vec![self.dataset.clone()], ..Dialog::default() },
             trail: Arc::default(),
+            embedders: None,
             trace: Arc::default(),
             stop: Default::default(),
         }

@@ -168,6 +168,7 @@ async fn measure(
             request: ChatRequest { model: args.model.clone(), ..ChatRequest::default() },
             dialog: dialog.clone(),
             trail: Arc::default(),
+            embedders: None,
             trace: Arc::default(),
             stop: Default::default(),
         };

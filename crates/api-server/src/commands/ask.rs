@@ -2,7 +2,6 @@
 
 use std::io::Write;
 use std::process::ExitCode;
-use std::sync::Arc;
 
 use anyhow::Result;
 use futures::StreamExt;
@@ -32,7 +31,7 @@ pub(crate) async fn ask(
     answered
 }
 
-async fn answer(app: &Arc<App>, args: AskArgs) -> Result<ExitCode> {
+async fn answer(app: &App, args: AskArgs) -> Result<ExitCode> {
     let documents = documents(app, &args).await?;
     let request = ChatRequest::new(vec![Message::user(args.question)]);
     let choice = dialogs::Choice { model: args.model, documents, ..Default::default() };
@@ -61,7 +60,7 @@ async fn answer(app: &Arc<App>, args: AskArgs) -> Result<ExitCode> {
 }
 
 /// The documents below `--docs`, ingested where that is needed; `None` for the whole dataset.
-async fn documents(app: &Arc<App>, args: &AskArgs) -> Result<Option<Vec<DocumentId>>> {
+async fn documents(app: &App, args: &AskArgs) -> Result<Option<Vec<DocumentId>>> {
     let ingested = with_progress(app, ingest(app, &args.dataset, &args.docs)).await?;
     for (name, reason) in &ingested.failed {
         eprintln!("not ingested: {name}: {reason}");

@@ -9,9 +9,10 @@ use futures::{StreamExt, stream};
 use llm_core::{ChatRequest, ChatResponse, ErrorKind, Message, ModelError, Operation};
 use serde_json::json;
 
-use crate::app::{App, first_chat_model};
+use crate::app::App;
 use crate::cli::CheckArgs;
 use crate::config::{Config, Environment};
+use crate::parts::first_chat_model;
 use crate::providers::Provider;
 
 /// Who has not answered by then is out of reach.

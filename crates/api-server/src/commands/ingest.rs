@@ -2,7 +2,6 @@
 
 use std::io::{self, Write};
 use std::process::ExitCode;
-use std::sync::Arc;
 
 use anyhow::Result;
 use futures::StreamExt;
@@ -33,7 +32,7 @@ pub(crate) async fn ingest(
     outcome
 }
 
-async fn work(app: &Arc<App>, args: &IngestArgs) -> Result<ExitCode> {
+async fn work(app: &App, args: &IngestArgs) -> Result<ExitCode> {
     let cut = Cut { method: args.method, max_tokens: args.chunk_tokens };
     let ingested = shown(app, args.json, ingest_cut(app, &args.dataset, &args.paths, cut)).await?;
     tell(&ingested, args.json)?;
@@ -44,7 +43,7 @@ async fn work(app: &Arc<App>, args: &IngestArgs) -> Result<ExitCode> {
 }
 
 /// Does `work`, and shows meanwhile what happens: a bar for people, or a JSON object a line for programs.
-async fn shown<T>(app: &Arc<App>, json: bool, work: impl Future<Output = Result<T>>) -> Result<T> {
+async fn shown<T>(app: &App, json: bool, work: impl Future<Output = Result<T>>) -> Result<T> {
     if !json {
         return with_progress(app, work).await;
     }

@@ -1,7 +1,5 @@
 //! Progress of ingestion on standard error: a bar on a terminal, nothing elsewhere.
 
-use std::sync::Arc;
-
 use anyhow::Result;
 use futures::StreamExt;
 use indicatif::{HumanBytes, HumanCount, ProgressBar, ProgressDrawTarget, ProgressStyle};
@@ -12,7 +10,7 @@ use crate::app::App;
 /// Does `work`, and shows meanwhile how far ingestion is. The bar begins when there is something to do, and is gone
 /// when the work is done.
 pub(super) async fn with_progress<T>(
-    app: &Arc<App>,
+    app: &App,
     work: impl Future<Output = Result<T>>,
 ) -> Result<T> {
     let mut bar = Bar::hidden();

@@ -16,7 +16,8 @@ use serde::Serialize;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-use crate::app::{App, only};
+use crate::app::App;
+use crate::bundle::{embedders, only};
 use crate::config::{DialogConfig, deadline};
 use crate::search::reranker;
 
@@ -50,7 +51,7 @@ pub(crate) struct Choice {
 /// # Errors
 /// An unknown dialog, dataset or model; parameters that the dialog has not, or has no value for.
 pub(crate) async fn turn(
-    app: Arc<App>,
+    app: App,
     bundle: &Bundle,
     name: String,
     request: ChatRequest,
@@ -68,7 +69,7 @@ pub(crate) async fn turn(
 /// # Errors
 /// As [`turn`].
 pub(crate) async fn turn_of(
-    app: &Arc<App>,
+    app: &App,
     bundle: &Bundle,
     Found { settings, datasets, prompts }: Found,
     mut request: ChatRequest,
@@ -76,7 +77,9 @@ pub(crate) async fn turn_of(
 ) -> Result<Turn, ModelError> {
     let trail = bundle.trail().cloned().unwrap_or_default();
     let allowed = AllowedProviders::of_all(&datasets);
-    let bundle = only(bundle.clone().with_trail(trail.clone()), &allowed);
+    let bundle = bundle.clone().with_trail(trail.clone());
+    let embedders = embedders(bundle.clone());
+    let bundle = only(bundle, &allowed);
     let model = choice.model.as_deref().or(settings.model.as_deref());
     let model = app.chat_model_of(&bundle, model).await?;
     let parameters = settings.values(choice.parameters).map_err(|reason| {
@@ -96,7 +99,7 @@ pub(crate) async fn turn_of(
     sampling.frequency_penalty = sampling.frequency_penalty.or(settings.frequency_penalty);
     let messages = std::mem::take(&mut request.messages);
     let asked = (&request, &choice.documents, model.info().name.to_string(), &parameters);
-    let keep = keep(&settings, &datasets, &asked);
+    let keep = keep(&settings, &datasets, &(app.tenant(), asked));
     let dialog = Dialog {
         datasets,
         documents: choice.documents,
@@ -116,6 +119,7 @@ pub(crate) async fn turn_of(
         request,
         dialog,
         trail,
+        embedders: Some(embedders),
         trace: Arc::default(),
         stop: CancellationToken::new(),
     })

@@ -1,7 +1,6 @@
 //! Dialogs that are kept; and for each dataset without one, the dialog over it.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
 use dialog_service::Prompts;
 use llm_core::{ErrorKind, ModelError, Operation};
@@ -63,7 +62,7 @@ pub(crate) struct Found {
 ///
 /// # Errors
 /// The store's; a dataset of it that is not there; a template that this version cannot read.
-pub(crate) async fn find(app: &Arc<App>, name: &str) -> Result<Option<Found>, ModelError> {
+pub(crate) async fn find(app: &App, name: &str) -> Result<Option<Found>, ModelError> {
     let (store, tenant, asked) = (app.store.clone(), app.tenant(), name.to_owned());
     let found = app.on_thread(Operation::Chat, move || {
         let Some(saved) = store.dialog(&tenant, &asked).map_err(failed)? else {
@@ -83,7 +82,7 @@ pub(crate) async fn find(app: &Arc<App>, name: &str) -> Result<Option<Found>, Mo
 ///
 /// # Errors
 /// As [`find`].
-pub(crate) async fn unnamed(app: &Arc<App>, settings: DialogSettings) -> Result<Found, ModelError> {
+pub(crate) async fn unnamed(app: &App, settings: DialogSettings) -> Result<Found, ModelError> {
     let (store, tenant) = (app.store.clone(), app.tenant());
     let found = app.on_thread(Operation::Chat, move || resolved(&store, &tenant, settings));
     found.await?
@@ -111,7 +110,7 @@ fn resolved(
 /// # Errors
 /// The store's; a dataset that is not there.
 pub(crate) async fn save(
-    app: &Arc<App>,
+    app: &App,
     name: &str,
     settings: &DialogSettings,
 ) -> Result<bool, ModelError> {
@@ -143,7 +142,7 @@ pub(crate) async fn save(
 ///
 /// # Errors
 /// The store's.
-pub(crate) async fn delete(app: &Arc<App>, name: &str) -> Result<bool, ModelError> {
+pub(crate) async fn delete(app: &App, name: &str) -> Result<bool, ModelError> {
     let (store, tenant, name) = (app.store.clone(), app.tenant(), name.to_owned());
     let deleted = app.on_thread(Operation::Chat, move || store.delete_dialog(&tenant, &name));
     deleted.await?.map_err(failed)

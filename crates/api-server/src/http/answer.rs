@@ -1,6 +1,5 @@
 //! What the doors of `/v1` have in common: asking a model or a dialog, and writing events as they come.
 
-use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use async_stream::stream;
@@ -42,7 +41,7 @@ pub(super) async fn parsed<T: Send + 'static, E: Send + 'static>(
 
 /// One request of a chat, and what its headers say of it.
 pub(super) struct Call {
-    app: Arc<App>,
+    app: App,
     bundle: Bundle,
     caching: Caching,
     unsupported: Unsupported,
@@ -53,7 +52,7 @@ impl Call {
     ///
     /// # Errors
     /// A header that holds another word than it takes.
-    pub(super) fn new(app: Arc<App>, headers: &HeaderMap) -> Result<Self, Failure> {
+    pub(super) fn new(app: App, headers: &HeaderMap) -> Result<Self, Failure> {
         let unsupported = unsupported::choice(headers, app.config.server.unsupported)?;
         let caching = Caching::of(headers, &app.config.cache, ModelKind::Chat)?;
         let bundle = caching.bundle(&app.bundle);
@@ -109,7 +108,7 @@ pub(super) fn read(body: Result<Bytes, BytesRejection>) -> Result<Bytes, Failure
 
 /// Asks the dialog or model that the request names, for events.
 async fn ask_streamed(
-    app: Arc<App>,
+    app: App,
     bundle: &Bundle,
     mut request: ChatRequest,
 ) -> Result<ChatReply, ModelError> {
@@ -126,7 +125,7 @@ async fn ask_streamed(
 
 /// Asks for the whole answer. A model behind a provider gives it in one piece; a dialog always streams inside.
 async fn ask_whole(
-    app: Arc<App>,
+    app: App,
     bundle: &Bundle,
     mut request: ChatRequest,
 ) -> Result<ChatResponse, ModelError> {

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use accounts::KeySecret;
-use axum::extract::{Request, State};
+use axum::extract::{FromRequestParts, Request, State};
+use axum::http::request;
 use axum::http::{HeaderMap, HeaderValue, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
@@ -14,7 +15,9 @@ use super::page;
 use super::problem::Problem;
 use super::ragflow;
 use crate::app::App;
+use crate::caller::Caller;
 use crate::key_ring::KeyRing;
+use crate::parts::Parts;
 
 /// What opens without a key: whether the server lives, and the files of the console, which hold no data. Everything else
 /// asks for one, an address that does not exist included.
@@ -26,35 +29,51 @@ const X_API_KEY: &str = "x-api-key";
 /// Lets the request in if it needs no key or brings one that opens the server, and refuses it in the dialect of the
 /// address otherwise.
 pub(super) async fn authenticate(
-    State(app): State<Arc<App>>,
-    request: Request,
+    State(app): State<Arc<Parts>>,
+    mut request: Request,
     next: Next,
 ) -> Response {
     let Some(keys) = &app.keys else {
+        request.extensions_mut().insert(Caller::local());
         return next.run(request).await;
     };
     let path = request.uri().path();
     if OPEN.contains(&path) || page::is_there(path) {
         return next.run(request).await;
     }
-    match is_known(keys, request.headers()).await {
-        Some(true) => next.run(request).await,
-        Some(false) => refusal(path, Refused::Unauthorized),
-        None => refusal(path, Refused::Busy),
+    match caller(keys, request.headers()).await {
+        Ok(caller) => {
+            request.extensions_mut().insert(caller);
+            next.run(request).await
+        }
+        Err(refused) => refusal(path, refused),
     }
 }
 
-/// `None`: nobody could look.
-async fn is_known(keys: &KeyRing, headers: &HeaderMap) -> Option<bool> {
-    let Some(secret) = given(headers) else {
-        return Some(false);
-    };
+/// Whose request this is.
+async fn caller(keys: &KeyRing, headers: &HeaderMap) -> Result<Caller, Refused> {
+    let secret = given(headers).ok_or(Refused::Unauthorized)?;
     match keys.find(secret).await {
-        Ok(key) => Some(key.is_some()),
+        Ok(Some(key)) => Ok(Caller::with_key(&key)),
+        Ok(None) => Err(Refused::Unauthorized),
         Err(error) => {
             tracing::warn!(error = crate::causes_line(&error), "a key was not looked up");
-            None
+            Err(Refused::Busy)
         }
+    }
+}
+
+impl FromRequestParts<Arc<Parts>> for App {
+    type Rejection = Response;
+
+    /// The application as the caller sees it whom [`authenticate`] found.
+    async fn from_request_parts(
+        request: &mut request::Parts,
+        parts: &Arc<Parts>,
+    ) -> Result<Self, Response> {
+        let caller = request.extensions.get::<Caller>().cloned();
+        let caller = caller.ok_or_else(|| Failure::internal().into_response())?;
+        Ok(Self::of(parts.clone(), caller))
     }
 }
 

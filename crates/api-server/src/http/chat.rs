@@ -1,9 +1,6 @@
 //! `POST /v1/chat/completions`: any model, or a dialog, in the OpenAI dialect.
 
-use std::sync::Arc;
-
 use async_stream::stream;
-use axum::extract::State;
 use axum::extract::rejection::BytesRejection;
 use axum::http::HeaderMap;
 use axum::response::Response;
@@ -21,7 +18,7 @@ use crate::app::App;
 
 /// Answers, streamed or whole.
 pub(super) async fn completions(
-    State(app): State<Arc<App>>,
+    app: App,
     headers: HeaderMap,
     body: Result<Bytes, BytesRejection>,
 ) -> Result<Response, Failure> {

@@ -1,8 +1,5 @@
 //! `POST /v1/embeddings`, in the OpenAI dialect.
 
-use std::sync::Arc;
-
-use axum::extract::State;
 use axum::extract::rejection::BytesRejection;
 use axum::http::{HeaderMap, header};
 use axum::response::{IntoResponse, Response};
@@ -18,7 +15,7 @@ const OPERATION: Operation = Operation::Embed;
 
 /// Embeds the inputs. Parsing and writing run on a thread, since both grow with the number of inputs.
 pub(super) async fn create(
-    State(app): State<Arc<App>>,
+    app: App,
     headers: HeaderMap,
     body: Result<Bytes, BytesRejection>,
 ) -> Result<Response, Failure> {

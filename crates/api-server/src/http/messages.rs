@@ -1,9 +1,6 @@
 //! `POST /v1/messages` and `/v1/messages/count_tokens`: any model, or a dialog, in the Anthropic dialect.
 
-use std::sync::Arc;
-
 use axum::Json;
-use axum::extract::State;
 use axum::extract::rejection::BytesRejection;
 use axum::http::HeaderMap;
 use axum::response::Response;
@@ -24,7 +21,7 @@ use crate::app::App;
 
 /// Answers, streamed or whole.
 pub(super) async fn create(
-    State(app): State<Arc<App>>,
+    app: App,
     headers: HeaderMap,
     body: Result<Bytes, BytesRejection>,
 ) -> Result<Response, AnthropicFailure> {
@@ -44,7 +41,7 @@ pub(super) async fn create(
 
 /// Estimates the tokens of a request; nobody is asked.
 pub(super) async fn count_tokens(
-    State(app): State<Arc<App>>,
+    app: App,
     body: Result<Bytes, BytesRejection>,
 ) -> Result<Json<Value>, AnthropicFailure> {
     let request = parsed(&app, read(body)?, parse_count_tokens_request).await??;

@@ -32,14 +32,14 @@ use axum::middleware::{from_fn, from_fn_with_state};
 use axum::routing::{get, post};
 use tower_http::catch_panic::CatchPanicLayer;
 
-use crate::app::App;
+use crate::parts::Parts;
 use failure::Failure;
 
 pub use connections::Shutdown;
 pub(crate) use connections::serve;
 
 /// Everything that is reachable. Clones share the application.
-pub(crate) fn router(app: Arc<App>) -> Router {
+pub(crate) fn router(app: Arc<Parts>) -> Router {
     let limit = app.config.server.max_body_bytes;
     let openai = Router::new()
         .route("/v1/chat/completions", post(chat::completions))

@@ -1,9 +1,7 @@
 //! `GET /v1/models`: what can be asked.
 
-use std::sync::Arc;
-
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::Path;
 use llm_core::{ErrorKind, ModelError, Operation};
 use serde_json::{Value, json};
 
@@ -12,16 +10,13 @@ use crate::app::App;
 use crate::catalogue::{Entry, entries};
 
 /// Every model and dialog that is known by name. A provider's other models can be asked all the same.
-pub(super) async fn list(State(app): State<Arc<App>>) -> Result<Json<Value>, Failure> {
+pub(super) async fn list(app: App) -> Result<Json<Value>, Failure> {
     let data: Vec<Value> = entries(&app).await?.iter().map(body).collect();
     Ok(Json(json!({ "object": "list", "data": data })))
 }
 
 /// One of them.
-pub(super) async fn one(
-    State(app): State<Arc<App>>,
-    Path(id): Path<String>,
-) -> Result<Json<Value>, Failure> {
+pub(super) async fn one(app: App, Path(id): Path<String>) -> Result<Json<Value>, Failure> {
     let found = entries(&app).await?.iter().find(|entry| entry.id == id).map(body);
     let missing = || {
         let message = format!("there is no model `{id}`; GET /v1/models lists them");

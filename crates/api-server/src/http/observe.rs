@@ -13,13 +13,13 @@ use uuid::Uuid;
 
 use super::Failure;
 use super::failure::AnthropicFailure;
-use crate::app::App;
+use crate::parts::Parts;
 
 const REQUEST_ID: &str = "x-request-id";
 
 /// Gives the request an id, and records it when its answer has ended or its client has left.
 pub(super) async fn observe(
-    State(app): State<Arc<App>>,
+    State(app): State<Arc<Parts>>,
     path: Option<MatchedPath>,
     request: Request,
     next: Next,
@@ -42,7 +42,7 @@ pub(super) async fn observe(
 }
 
 /// Lets the request in, or refuses it at once. Its place is held until its answer has ended.
-pub(super) async fn admit(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
+pub(super) async fn admit(State(app): State<Arc<Parts>>, request: Request, next: Next) -> Response {
     match app.in_flight.try_enter() {
         Ok(permit) => hold(next.run(request).await, permit),
         Err(_) => Failure::busy().into_response(),
@@ -51,7 +51,7 @@ pub(super) async fn admit(State(app): State<Arc<App>>, request: Request, next: N
 
 /// The same, refused in the Anthropic dialect.
 pub(super) async fn admit_anthropic(
-    State(app): State<Arc<App>>,
+    State(app): State<Arc<Parts>>,
     request: Request,
     next: Next,
 ) -> Response {
@@ -65,7 +65,7 @@ pub(super) async fn admit_anthropic(
 /// browser on this machine runs other people's pages. Also refuses host names that are not this machine's, which is
 /// how a page makes its own name point here. Where a key is asked, that lets requests in, and no browser adds it by itself.
 pub(super) async fn refuse_other_sites(
-    State(app): State<Arc<App>>,
+    State(app): State<Arc<Parts>>,
     request: Request,
     next: Next,
 ) -> Response {
@@ -116,7 +116,7 @@ fn request_id(headers: &HeaderMap) -> String {
 
 /// Records a request when it is dropped, however that comes about.
 struct Record {
-    app: Arc<App>,
+    app: Arc<Parts>,
     route: String,
     method: Method,
     id: String,

@@ -8,7 +8,7 @@ use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde_json::json;
 
-use crate::app::App;
+use crate::parts::Parts;
 
 /// The process runs.
 pub(super) async fn alive() -> &'static str {
@@ -16,14 +16,14 @@ pub(super) async fn alive() -> &'static str {
 }
 
 /// Everything is there; or what is missing, with 503.
-pub(super) async fn ready(State(app): State<Arc<App>>) -> Response {
+pub(super) async fn ready(State(app): State<Arc<Parts>>) -> Response {
     let missing = app.readiness.missing();
     let status = if missing.is_empty() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     (status, Json(json!({ "ready": missing.is_empty(), "missing": missing }))).into_response()
 }
 
 /// All metrics, in the text format of OpenMetrics.
-pub(super) async fn metrics(State(app): State<Arc<App>>) -> Response {
+pub(super) async fn metrics(State(app): State<Arc<Parts>>) -> Response {
     for (name, pool) in [("callers", &app.callers), ("models", &app.models)] {
         let status = pool.status();
         app.metrics.pool(name, status.queued, status.running);
@@ -35,7 +35,7 @@ pub(super) async fn metrics(State(app): State<Arc<App>>) -> Response {
     if let Some(cache) = &app.cache {
         app.metrics.cache(cache.bytes(), cache.is_failing());
     }
-    app.metrics.targets(&app.bundle.registry().targets_status());
+    app.metrics.targets(&app.models_of_all.registry().targets_status());
     app.metrics.limits_shared(app.quotas.store().is_shared());
     let format = "application/openmetrics-text; version=1.0.0; charset=utf-8";
     ([(header::CONTENT_TYPE, format)], app.metrics.render()).into_response()

@@ -1,9 +1,6 @@
 //! `POST /v1/rerank`, in the shape that Jina and Cohere share.
 
-use std::sync::Arc;
-
 use axum::Json;
-use axum::extract::State;
 use axum::extract::rejection::BytesRejection;
 use bytes::Bytes;
 use llm_core::{ErrorKind, ModelError, Operation, RerankRequest};
@@ -41,7 +38,7 @@ enum Document {
 
 /// Scores documents for a question, the best first.
 pub(super) async fn create(
-    State(app): State<Arc<App>>,
+    app: App,
     body: Result<Bytes, BytesRejection>,
 ) -> Result<Json<Value>, Failure> {
     let asked =

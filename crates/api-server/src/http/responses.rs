@@ -1,8 +1,5 @@
 //! `POST /v1/responses`: any model, or a dialog, in OpenAI's newer dialect. Nothing is stored: who goes on sends all.
 
-use std::sync::Arc;
-
-use axum::extract::State;
 use axum::extract::rejection::BytesRejection;
 use axum::http::HeaderMap;
 use axum::response::Response;
@@ -22,7 +19,7 @@ use crate::app::App;
 
 /// Answers, streamed or whole.
 pub(super) async fn create(
-    State(app): State<Arc<App>>,
+    app: App,
     headers: HeaderMap,
     body: Result<Bytes, BytesRejection>,
 ) -> Result<Response, Failure> {

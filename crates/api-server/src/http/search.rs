@@ -1,9 +1,6 @@
 //! `POST /api/v2/search`: retrieval alone, with what each score is made of.
 
-use std::sync::Arc;
-
 use axum::Json;
-use axum::extract::State;
 use axum::extract::rejection::JsonRejection;
 use rag_retrieve::Retrieval;
 
@@ -13,7 +10,7 @@ use crate::search::{SearchError, SearchSpec, search};
 
 /// Passages for a question.
 pub(super) async fn passages(
-    State(app): State<Arc<App>>,
+    app: App,
     spec: Result<Json<SearchSpec>, JsonRejection>,
 ) -> Result<Json<Retrieval>, Problem> {
     let Json(spec) = spec.map_err(|rejection| Problem::invalid(rejection.body_text()))?;

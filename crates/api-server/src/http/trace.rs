@@ -17,12 +17,12 @@ use tracing::field::Empty;
 use tracing::{Instrument, Span};
 use tracing_opentelemetry::OpenTelemetrySpanExt;
 
-use crate::app::App;
+use crate::parts::Parts;
 use crate::telemetry::TARGET;
 
 /// Puts the request and the whole of its answer into a span. Without a collector it does nothing.
 pub(super) async fn trace(
-    State(app): State<Arc<App>>,
+    State(app): State<Arc<Parts>>,
     path: Option<MatchedPath>,
     request: Request,
     next: Next,

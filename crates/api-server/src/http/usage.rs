@@ -1,10 +1,8 @@
 //! `GET /api/v2/usage` and `GET /api/v2/usage/records`: what the tenant's model calls consumed.
 
-use std::sync::Arc;
-
 use axum::Json;
+use axum::extract::Query;
 use axum::extract::rejection::QueryRejection;
-use axum::extract::{Query, State};
 use jiff::Timestamp;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
@@ -70,7 +68,7 @@ impl Asked {
 
 /// Sums, by whatever is asked for.
 pub(super) async fn sums(
-    State(app): State<Arc<App>>,
+    app: App,
     asked: Result<Query<Asked>, QueryRejection>,
 ) -> Result<Json<Value>, Problem> {
     let (usage, asked) = (usage(&app)?, read(asked)?);
@@ -88,7 +86,7 @@ pub(super) async fn sums(
 
 /// Records one by one.
 pub(super) async fn records(
-    State(app): State<Arc<App>>,
+    app: App,
     asked: Result<Query<Asked>, QueryRejection>,
 ) -> Result<Json<Page>, Problem> {
     let (usage, asked) = (usage(&app)?, read(asked)?);

@@ -185,6 +185,7 @@ impl Stage {
             request: ChatRequest::default(),
             dialog: self.dialog.clone(),
             trail: Arc::default(),
+            embedders: None,
             trace: Arc::default(),
             stop: CancellationToken::new(),
         }

@@ -14,6 +14,7 @@ use crate::artifacts;
 use crate::held_job::HeldJob;
 use crate::patience;
 use crate::pictures::with_pictures_read;
+use crate::pipeline::TextsOf;
 use crate::trouble::{Trouble, one_line};
 
 /// Pictures of one document that are read at once.
@@ -32,7 +33,7 @@ pub(crate) async fn describe(
     if parsed.pictures.is_empty() {
         return Ok(parsed);
     }
-    let model = vision(&held.job().settings.providers)?;
+    let model = vision(TextsOf::job(held.job()))?;
     held.enter(IngestStage::Describe);
     let pictures = std::mem::take(&mut parsed.pictures);
     let count = pictures.len() as u64;

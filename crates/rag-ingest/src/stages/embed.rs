@@ -9,7 +9,7 @@ use rag_core::{ArtifactKey, ArtifactKind, ClaimedJob, ContentHash, EmbeddingIden
 
 use crate::artifacts::{self, vector_of_bytes, vector_to_bytes};
 use crate::held_job::HeldJob;
-use crate::pipeline::Shared;
+use crate::pipeline::{Shared, TextsOf};
 use crate::trouble::Trouble;
 use crate::{hash, patience};
 
@@ -31,7 +31,7 @@ pub(crate) struct Embedding<'a> {
 /// A text that the document had before is not embedded again, and neither is one whose vector was kept.
 pub(crate) async fn embedding(held: &HeldJob) -> Result<Embedding<'_>, Trouble> {
     let shared = held.shared();
-    let model = (shared.parts.embedder)(&held.job().embedding, &held.job().settings.providers)?;
+    let model = (shared.parts.embedder)(&held.job().embedding, TextsOf::job(held.job()))?;
     let name = model.info().name.to_string();
     let keeps = !shared.options.cheap_models.contains(&name);
     let job = held.job().clone();

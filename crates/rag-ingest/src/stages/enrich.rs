@@ -9,6 +9,7 @@ use rag_core::{Chunk, IngestStage, ParsedDocument};
 use crate::enrich::{Enriched, Enricher, EnricherParts, Summaries};
 use crate::held_job::HeldJob;
 use crate::patience;
+use crate::pipeline::TextsOf;
 use crate::stages::embed::Embedding;
 use crate::trouble::{Trouble, one_line};
 
@@ -78,7 +79,7 @@ pub(crate) async fn summarise(
 fn enricher(held: &HeldJob) -> Result<Enricher, ModelError> {
     let parts = &held.shared().parts;
     let settings = &held.job().settings;
-    let chat = (parts.chat)(settings.enrichment.model.as_deref(), &settings.providers)?;
+    let chat = (parts.chat)(settings.enrichment.model.as_deref(), TextsOf::job(held.job()))?;
     let enricher = Enricher::new(EnricherParts {
         chat,
         artifacts: parts.store.clone(),

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use axum::Json;
+use axum::extract::Path;
 use axum::extract::rejection::BytesRejection;
-use axum::extract::{Path, State};
 use axum::http::HeaderValue;
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
@@ -20,7 +20,7 @@ use crate::conversations::{AskError, Question, ask as begin, shown};
 
 /// Begins a turn, and gives its events or, with `"stream": false`, what came of it. The headers name turn and session.
 pub(super) async fn ask(
-    State(app): State<Arc<App>>,
+    app: App,
     Path(dialog): Path<String>,
     body: Result<Bytes, BytesRejection>,
 ) -> Result<Response, Problem> {

@@ -1,10 +1,8 @@
 //! Dialogs: listed, set up, deleted.
 
-use std::sync::Arc;
-
 use axum::Json;
+use axum::extract::Path;
 use axum::extract::rejection::JsonRejection;
-use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use serde_json::{Value, json};
 
@@ -17,17 +15,14 @@ use crate::dialogs::{self, DialogSettings, ListedDialog};
 const MOST_NAME: usize = 128;
 
 /// The tenant's dialogs: those that are kept, and for each other dataset the one over it.
-pub(super) async fn list(State(app): State<Arc<App>>) -> Result<Json<Value>, Problem> {
+pub(super) async fn list(app: App) -> Result<Json<Value>, Problem> {
     let dialogs = dialogs::list(&app).await.map_err(|error| Problem::model(&error))?;
     let dialogs: Vec<Value> = dialogs.iter().map(shown).collect();
     Ok(Json(json!({ "dialogs": dialogs })))
 }
 
 /// One of them.
-pub(super) async fn one(
-    State(app): State<Arc<App>>,
-    Path(name): Path<String>,
-) -> Result<Json<Value>, Problem> {
+pub(super) async fn one(app: App, Path(name): Path<String>) -> Result<Json<Value>, Problem> {
     let dialogs = dialogs::list(&app).await.map_err(|error| Problem::model(&error))?;
     let found = dialogs.iter().find(|dialog| dialog.name == name);
     found.map(|dialog| Json(shown(dialog))).ok_or_else(|| missing("dialog", &name))
@@ -35,7 +30,7 @@ pub(super) async fn one(
 
 /// Keeps a dialog, in place of the one of that name.
 pub(super) async fn save(
-    State(app): State<Arc<App>>,
+    app: App,
     Path(name): Path<String>,
     settings: Result<Json<DialogSettings>, JsonRejection>,
 ) -> Result<(StatusCode, Json<Value>), Problem> {
@@ -69,10 +64,7 @@ pub(super) fn check(app: &App, settings: &DialogSettings) -> Result<(), Problem>
 }
 
 /// Deletes a dialog that is kept. Sessions with it stay, to be read.
-pub(super) async fn delete(
-    State(app): State<Arc<App>>,
-    Path(name): Path<String>,
-) -> Result<StatusCode, Problem> {
+pub(super) async fn delete(app: App, Path(name): Path<String>) -> Result<StatusCode, Problem> {
     match dialogs::delete(&app, &name).await.map_err(|error| Problem::model(&error))? {
         true => Ok(StatusCode::NO_CONTENT),
         false => Err(missing("dialog", &name)),

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use axum::extract::{Path, State};
+use axum::extract::Path;
 use axum::http::HeaderMap;
 use axum::response::Response;
 use dialog_service::{DialogEvent, LiveTurn, NumberedEvent};
@@ -20,7 +20,7 @@ const LAST_EVENT: &str = "last-event-id";
 
 /// The events of a turn that is under way or ended lately, after that of `Last-Event-ID`, to its end.
 pub(super) async fn of_turn(
-    State(app): State<Arc<App>>,
+    app: App,
     Path(asked): Path<String>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {

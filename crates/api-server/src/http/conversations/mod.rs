@@ -19,8 +19,9 @@ use rag_core::{ConversationStore, InvalidId, StoreError};
 
 use super::problem::Problem;
 use crate::app::App;
+use crate::parts::Parts;
 
-pub(super) fn routes() -> Router<Arc<App>> {
+pub(super) fn routes() -> Router<Arc<Parts>> {
     Router::new()
         .route("/api/v2/ask", post(once::ask))
         .route("/api/v2/dialogs", get(dialogs::list))

@@ -1,10 +1,8 @@
 //! `POST /api/v2/ask`: a question to a dialog that is described with it, and neither kept nor part of a session.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
 use axum::Json;
-use axum::extract::State;
 use axum::extract::rejection::BytesRejection;
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
@@ -42,7 +40,7 @@ struct Asked {
 
 /// Answers as typed events or, with `"stream": false`, whole. Who leaves ends the turn.
 pub(super) async fn ask(
-    State(app): State<Arc<App>>,
+    app: App,
     body: Result<Bytes, BytesRejection>,
 ) -> Result<Response, Problem> {
     let body = body.map_err(|rejection| Problem::invalid(rejection.body_text()))?;
@@ -63,7 +61,7 @@ pub(super) async fn ask(
     }
 }
 
-async fn turn(app: &Arc<App>, asked: Asked) -> Result<Turn, Problem> {
+async fn turn(app: &App, asked: Asked) -> Result<Turn, Problem> {
     let request =
         ChatRequest { messages: vec![Message::user(&asked.question)], ..ChatRequest::default() };
     let attachments = attachments::read(app, asked.attachments).await;

@@ -1,10 +1,8 @@
 //! Sessions: made, listed, renamed, deleted.
 
-use std::sync::Arc;
-
 use axum::Json;
 use axum::extract::rejection::{JsonRejection, QueryRejection};
-use axum::extract::{Path, Query, State};
+use axum::extract::{Path, Query};
 use axum::http::StatusCode;
 use bytes::Bytes;
 use rag_core::{Session, SessionId, SessionPage};
@@ -30,7 +28,7 @@ pub(super) struct Titled {
 
 /// Makes an empty session with a dialog.
 pub(super) async fn create(
-    State(app): State<Arc<App>>,
+    app: App,
     Path(dialog): Path<String>,
     titled: Bytes,
 ) -> Result<(StatusCode, Json<Session>), Problem> {
@@ -60,7 +58,7 @@ pub(super) struct Asked {
 
 /// The tenant's sessions, the one updated last first.
 pub(super) async fn list(
-    State(app): State<Arc<App>>,
+    app: App,
     asked: Result<Query<Asked>, QueryRejection>,
 ) -> Result<Json<Value>, Problem> {
     let Asked { dialog, after, limit } = query(asked)?;
@@ -86,10 +84,7 @@ fn place(text: &str) -> Result<(i64, SessionId), Problem> {
 }
 
 /// One session.
-pub(super) async fn one(
-    State(app): State<Arc<App>>,
-    Path(asked): Path<String>,
-) -> Result<Json<Session>, Problem> {
+pub(super) async fn one(app: App, Path(asked): Path<String>) -> Result<Json<Session>, Problem> {
     let (tenant, session) = (app.tenant(), id::<SessionId>("session", &asked)?);
     let found = with_store(&app, move |store| store.session(&tenant, &session)).await?;
     found.map(Json).ok_or_else(|| missing("session", &asked))
@@ -97,7 +92,7 @@ pub(super) async fn one(
 
 /// Gives a session another title.
 pub(super) async fn rename(
-    State(app): State<Arc<App>>,
+    app: App,
     Path(asked): Path<String>,
     titled: Result<Json<Titled>, JsonRejection>,
 ) -> Result<Json<Session>, Problem> {
@@ -116,10 +111,7 @@ pub(super) async fn rename(
 }
 
 /// Stops a session's turns, and deletes it with all of them.
-pub(super) async fn delete(
-    State(app): State<Arc<App>>,
-    Path(asked): Path<String>,
-) -> Result<StatusCode, Problem> {
+pub(super) async fn delete(app: App, Path(asked): Path<String>) -> Result<StatusCode, Problem> {
     let (tenant, session) = (app.tenant(), id::<SessionId>("session", &asked)?);
     app.conversations.stop_session(&tenant, &session);
     match with_store(&app, move |store| store.delete_session(&tenant, &session)).await? {

@@ -1,10 +1,8 @@
 //! Turns as they are kept: read, judged, stopped.
 
-use std::sync::Arc;
-
 use axum::Json;
 use axum::extract::rejection::{JsonRejection, QueryRejection};
-use axum::extract::{Path, Query, State};
+use axum::extract::{Path, Query};
 use axum::http::StatusCode;
 use rag_core::{Feedback, SessionId, TurnId};
 use serde::{Deserialize, Deserializer};
@@ -32,7 +30,7 @@ pub(super) struct Asked {
 
 /// The turns of a session as they were asked. Those with the same `parent` are branches.
 pub(super) async fn list(
-    State(app): State<Arc<App>>,
+    app: App,
     Path(session): Path<String>,
     asked: Result<Query<Asked>, QueryRejection>,
 ) -> Result<Json<Value>, Problem> {
@@ -57,10 +55,7 @@ pub(super) async fn list(
 }
 
 /// One turn, with how its answer came about.
-pub(super) async fn one(
-    State(app): State<Arc<App>>,
-    Path(asked): Path<String>,
-) -> Result<Json<Value>, Problem> {
+pub(super) async fn one(app: App, Path(asked): Path<String>) -> Result<Json<Value>, Problem> {
     let (tenant, turn) = (app.tenant(), id::<TurnId>("turn", &asked)?);
     let found = with_store(&app, move |store| store.turn(&tenant, &turn)).await?;
     found.map(|turn| Json(shown(&turn))).ok_or_else(|| missing("turn", &asked))
@@ -81,7 +76,7 @@ fn present<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Feedback>, D::Er
 
 /// Notes what a reader thinks of an answer.
 pub(super) async fn judge(
-    State(app): State<Arc<App>>,
+    app: App,
     Path(asked): Path<String>,
     judged: Result<Json<Judged>, JsonRejection>,
 ) -> Result<Json<Value>, Problem> {
@@ -99,10 +94,7 @@ pub(super) async fn judge(
 }
 
 /// Ends a turn where it is. One that has ended stays as it is.
-pub(super) async fn stop(
-    State(app): State<Arc<App>>,
-    Path(asked): Path<String>,
-) -> Result<StatusCode, Problem> {
+pub(super) async fn stop(app: App, Path(asked): Path<String>) -> Result<StatusCode, Problem> {
     let (tenant, turn) = (app.tenant(), id::<TurnId>("turn", &asked)?);
     if let Some(live) = app.conversations.live(&tenant, &turn) {
         live.stop();

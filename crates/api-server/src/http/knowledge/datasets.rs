@@ -1,10 +1,8 @@
 //! Datasets and their settings.
 
-use std::sync::Arc;
-
 use axum::Json;
+use axum::extract::Path;
 use axum::extract::rejection::JsonRejection;
-use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use llm_core::Operation;
 use rag_core::{ChunkIndex, Dataset, DatasetSettings, EmbeddingIdentity, MetadataStore};
@@ -21,17 +19,14 @@ use crate::uploads;
 const MOST_NAME: usize = 128;
 
 /// All datasets of the tenant.
-pub(crate) async fn list(State(app): State<Arc<App>>) -> Result<Json<Value>, Problem> {
+pub(crate) async fn list(app: App) -> Result<Json<Value>, Problem> {
     let tenant = app.tenant();
     let datasets = with_store(&app, move |store| store.datasets(&tenant)).await?;
     Ok(Json(json!({ "datasets": datasets })))
 }
 
 /// One of them.
-pub(crate) async fn one(
-    State(app): State<Arc<App>>,
-    Path(name): Path<String>,
-) -> Result<Json<Dataset>, Problem> {
+pub(crate) async fn one(app: App, Path(name): Path<String>) -> Result<Json<Dataset>, Problem> {
     find(&app, name).await.map(Json)
 }
 
@@ -39,10 +34,7 @@ pub(crate) async fn one(
 const MOST_VALUES: usize = 100;
 
 /// The fields that its documents have: what filters can be made of.
-pub(crate) async fn fields(
-    State(app): State<Arc<App>>,
-    Path(name): Path<String>,
-) -> Result<Json<Value>, Problem> {
+pub(crate) async fn fields(app: App, Path(name): Path<String>) -> Result<Json<Value>, Problem> {
     let dataset = find(&app, name).await?;
     let told = move |store: &EmbeddedStore| store.metadata_fields(&[dataset.id], MOST_VALUES);
     Ok(Json(json!({ "fields": with_store(&app, told).await? })))
@@ -59,7 +51,7 @@ pub(crate) struct New {
 
 /// Makes an empty dataset, with the embedding model that is the default now.
 pub(crate) async fn create(
-    State(app): State<Arc<App>>,
+    app: App,
     new: Result<Json<New>, JsonRejection>,
 ) -> Result<(StatusCode, Json<Dataset>), Problem> {
     let Json(New { name, settings }) =
@@ -78,7 +70,7 @@ pub(crate) async fn create(
 
 /// What the default embedding model's vectors are. A model that must be asked is asked from a thread: the call's future is
 /// not known to be `Send` for every lifetime.
-async fn embedding(app: &Arc<App>) -> Result<EmbeddingIdentity, Problem> {
+async fn embedding(app: &App) -> Result<EmbeddingIdentity, Problem> {
     let (asker, runtime) = (app.clone(), tokio::runtime::Handle::current());
     let asked = move || runtime.block_on(asker.embedding_identity());
     let told = app.on_thread(Operation::Embed, asked).await.and_then(|told| told);
@@ -86,10 +78,7 @@ async fn embedding(app: &Arc<App>) -> Result<EmbeddingIdentity, Problem> {
 }
 
 /// Removes a dataset with its documents.
-pub(crate) async fn delete(
-    State(app): State<Arc<App>>,
-    Path(name): Path<String>,
-) -> Result<StatusCode, Problem> {
+pub(crate) async fn delete(app: App, Path(name): Path<String>) -> Result<StatusCode, Problem> {
     let dataset = find(&app, name).await?;
     let gone = dataset.id.clone();
     with_store(&app, move |store| store.delete_dataset(&gone)).await?;
@@ -121,7 +110,7 @@ pub(crate) struct Change {
 
 /// Changes how documents are cut, enriched and ranked from now on.
 pub(crate) async fn change(
-    State(app): State<Arc<App>>,
+    app: App,
     Path(name): Path<String>,
     change: Result<Json<Change>, JsonRejection>,
 ) -> Result<Json<Dataset>, Problem> {

@@ -1,10 +1,8 @@
 //! Documents, their metadata and their chunks.
 
-use std::sync::Arc;
-
 use axum::Json;
 use axum::extract::rejection::{JsonRejection, QueryRejection};
-use axum::extract::{Path, Query, State};
+use axum::extract::{Path, Query};
 use rag_core::{Document, DocumentId, Metadata, MetadataStore};
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -31,7 +29,7 @@ pub(crate) struct Listing {
 
 /// The documents of a dataset, by name.
 pub(crate) async fn list(
-    State(app): State<Arc<App>>,
+    app: App,
     Path(name): Path<String>,
     listing: Result<Query<Listing>, QueryRejection>,
 ) -> Result<Json<Value>, Problem> {
@@ -54,10 +52,7 @@ pub(crate) async fn list(
 }
 
 /// One document.
-pub(crate) async fn one(
-    State(app): State<Arc<App>>,
-    Path(id): Path<String>,
-) -> Result<Json<Document>, Problem> {
+pub(crate) async fn one(app: App, Path(id): Path<String>) -> Result<Json<Document>, Problem> {
     find(&app, &id).await.map(Json)
 }
 
@@ -70,7 +65,7 @@ pub(crate) struct Change {
 
 /// Replaces what is known of a document besides its text.
 pub(crate) async fn change(
-    State(app): State<Arc<App>>,
+    app: App,
     Path(id): Path<String>,
     change: Result<Json<Change>, JsonRejection>,
 ) -> Result<Json<Document>, Problem> {
@@ -81,10 +76,7 @@ pub(crate) async fn change(
 }
 
 /// Removes a document with everything of it.
-pub(crate) async fn delete(
-    State(app): State<Arc<App>>,
-    Path(id): Path<String>,
-) -> Result<Json<Value>, Problem> {
+pub(crate) async fn delete(app: App, Path(id): Path<String>) -> Result<Json<Value>, Problem> {
     let document = find(&app, &id).await?;
     let gone = document.id.clone();
     with_store(&app, move |store| rag_core::ChunkIndex::delete_document(store, &gone)).await?;
@@ -94,10 +86,7 @@ pub(crate) async fn delete(
 }
 
 /// Takes back a document's ingestion. What was searchable of it before still is.
-pub(crate) async fn cancel(
-    State(app): State<Arc<App>>,
-    Path(id): Path<String>,
-) -> Result<Json<Value>, Problem> {
+pub(crate) async fn cancel(app: App, Path(id): Path<String>) -> Result<Json<Value>, Problem> {
     let document = find(&app, &id).await?;
     let cancelled = app.pipeline.cancel(&document.id).await;
     let cancelled = cancelled.map_err(|error| Problem::internal(&error.into()))?;
@@ -105,10 +94,7 @@ pub(crate) async fn cancel(
 }
 
 /// Takes up a document again that failed or was cancelled.
-pub(crate) async fn retry(
-    State(app): State<Arc<App>>,
-    Path(id): Path<String>,
-) -> Result<Json<Value>, Problem> {
+pub(crate) async fn retry(app: App, Path(id): Path<String>) -> Result<Json<Value>, Problem> {
     let document = find(&app, &id).await?;
     let queued = app.pipeline.retry(&document.id).await;
     let queued = queued.map_err(|error| Problem::internal(&error.into()))?;
@@ -126,7 +112,7 @@ pub(crate) struct Range {
 
 /// A document's chunks in order.
 pub(crate) async fn chunks(
-    State(app): State<Arc<App>>,
+    app: App,
     Path(id): Path<String>,
     range: Result<Query<Range>, QueryRejection>,
 ) -> Result<Json<Value>, Problem> {

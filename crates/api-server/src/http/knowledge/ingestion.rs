@@ -1,9 +1,6 @@
 //! How far ingestion is: once, or as it goes on.
 
-use std::sync::Arc;
-
 use axum::Json;
-use axum::extract::State;
 use axum::response::Response;
 use futures::{StreamExt, stream};
 use rag_ingest::Progress;
@@ -14,13 +11,13 @@ use super::super::sse;
 use crate::app::App;
 
 /// Totals since the server was started.
-pub(crate) async fn progress(State(app): State<Arc<App>>) -> Json<Progress> {
+pub(crate) async fn progress(app: App) -> Json<Progress> {
     Json(app.pipeline.progress().borrow().clone())
 }
 
 /// What happens from now on, as server-sent events: each step of each document, and the totals whenever they change. A
 /// reader that falls far behind misses steps, never the latest totals. The stream ends when the server stops.
-pub(crate) async fn events(State(app): State<Arc<App>>) -> Response {
+pub(crate) async fn events(app: App) -> Response {
     let steps = app.pipeline.events().map(|event| json!(event).to_string());
     let totals = changes(app.pipeline.progress())
         .map(|progress| json!({ "event": "progress", "progress": progress }).to_string());

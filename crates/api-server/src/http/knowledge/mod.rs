@@ -14,8 +14,9 @@ use rag_store::EmbeddedStore;
 
 use super::problem::Problem;
 use crate::app::App;
+use crate::parts::Parts;
 
-pub(super) fn routes() -> Router<Arc<App>> {
+pub(super) fn routes() -> Router<Arc<Parts>> {
     Router::new()
         .route("/api/v2/datasets", get(datasets::list).post(datasets::create))
         .route(

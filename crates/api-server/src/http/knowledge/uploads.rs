@@ -2,11 +2,10 @@
 
 use std::io::Write;
 use std::path::Path as FilePath;
-use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::rejection::{BytesRejection, QueryRejection};
-use axum::extract::{Path, Query, State};
+use axum::extract::{Path, Query};
 use axum::http::StatusCode;
 use bytes::Bytes;
 use rag_core::{Document, DocumentParser, MetadataStore};
@@ -31,7 +30,7 @@ pub(crate) struct Named {
 
 /// Takes the body as a file of this name, in place of the one that was sent under it before.
 pub(crate) async fn upload(
-    State(app): State<Arc<App>>,
+    app: App,
     Path(dataset): Path<String>,
     named: Result<Query<Named>, QueryRejection>,
     body: Result<Bytes, BytesRejection>,

@@ -67,7 +67,7 @@ impl Wishes {
     /// The turn of this chat that answers the conversation.
     pub(super) async fn turn(
         self,
-        app: &Arc<App>,
+        app: &App,
         chat: &Chat,
         messages: Vec<Message>,
     ) -> Result<Turn, Refusal> {
@@ -110,11 +110,7 @@ fn text(value: &Value) -> Option<String> {
 }
 
 /// A turn of no chat, for asking the default model something on the side.
-pub(super) async fn aside(
-    app: &Arc<App>,
-    dialog: Dialog,
-    question: String,
-) -> Result<Turn, Refusal> {
+pub(super) async fn aside(app: &App, dialog: Dialog, question: String) -> Result<Turn, Refusal> {
     let bundle = app.bundle.clone();
     let trail = bundle.trail().cloned().unwrap_or_default();
     let bundle = bundle.with_trail(trail.clone());
@@ -127,6 +123,7 @@ pub(super) async fn aside(
         request: ChatRequest::default(),
         dialog,
         trail,
+        embedders: None,
         trace: Arc::default(),
         stop: CancellationToken::new(),
     })

@@ -1,13 +1,14 @@
 //! [`RagflowCaller`]: on whose behalf a request of `/api/v1` is made.
 
-use std::convert::Infallible;
 use std::sync::Arc;
 
 use axum::extract::FromRequestParts;
-use axum::http::request::Parts;
+use axum::http::request;
+use axum::response::Response;
 use rag_core::TenantId;
 
 use crate::app::App;
+use crate::parts::Parts;
 
 /// Whose data a request sees.
 #[derive(Clone, Debug)]
@@ -15,11 +16,14 @@ pub(super) struct RagflowCaller {
     pub(super) tenant: TenantId,
 }
 
-impl FromRequestParts<Arc<App>> for RagflowCaller {
-    type Rejection = Infallible;
+impl FromRequestParts<Arc<Parts>> for RagflowCaller {
+    type Rejection = Response;
 
-    /// The one who is asked for in [`App::tenant`]; a key that a client sends is not looked at.
-    async fn from_request_parts(_: &mut Parts, app: &Arc<App>) -> Result<Self, Infallible> {
+    async fn from_request_parts(
+        request: &mut request::Parts,
+        parts: &Arc<Parts>,
+    ) -> Result<Self, Response> {
+        let app = App::from_request_parts(request, parts).await?;
         Ok(Self { tenant: app.tenant() })
     }
 }

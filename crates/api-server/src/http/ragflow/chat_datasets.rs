@@ -1,13 +1,11 @@
 //! Dialogs follow the datasets that they search when these get other names.
 
-use std::sync::Arc;
-
 use super::envelope::Refusal;
 use crate::app::App;
 use crate::dialogs;
 
 /// Has every dialog that searches the dataset `from` search `to` instead.
-pub(super) async fn rename(app: &Arc<App>, from: &str, to: &str) -> Result<(), Refusal> {
+pub(super) async fn rename(app: &App, from: &str, to: &str) -> Result<(), Refusal> {
     for dialog in dialogs::list(app).await? {
         let mut settings = dialog.settings;
         if dialog.is_implied || !settings.datasets.iter().any(|name| name == from) {

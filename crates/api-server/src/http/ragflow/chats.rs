@@ -1,10 +1,9 @@
 //! Chats: dialogs, made, listed, changed and deleted.
 
 use std::collections::HashMap;
-use std::sync::Arc;
 
 use axum::Json;
-use axum::extract::{Path, Query, State};
+use axum::extract::{Path, Query};
 use axum::http::{HeaderMap, header};
 use bytes::Bytes;
 use rag_core::{ConversationStore, Dataset, MetadataStore, SessionPage};
@@ -28,7 +27,7 @@ const AT_ONCE: usize = 256;
 
 /// Makes a chat.
 pub(super) async fn create(
-    State(app): State<Arc<App>>,
+    app: App,
     caller: RagflowCaller,
     headers: HeaderMap,
     body: Bytes,
@@ -59,7 +58,7 @@ const OPENER: &str = "Hello! What would you like to know?";
 
 /// The caller's chats, page by page.
 pub(super) async fn list(
-    State(app): State<Arc<App>>,
+    app: App,
     caller: RagflowCaller,
     Query(params): Query<HashMap<String, String>>,
     headers: HeaderMap,
@@ -100,18 +99,14 @@ fn wants_older(chats: &[Chat], params: &Params, headers: &HeaderMap) -> bool {
 }
 
 /// One chat.
-pub(super) async fn one(
-    State(app): State<Arc<App>>,
-    caller: RagflowCaller,
-    Path(id): Path<String>,
-) -> Reply {
+pub(super) async fn one(app: App, caller: RagflowCaller, Path(id): Path<String>) -> Reply {
     let (chat, datasets) = find(&app, &caller, &id).await?;
     data(chat.shown(&datasets))
 }
 
 /// Changes what is named of a chat.
 pub(super) async fn update(
-    State(app): State<Arc<App>>,
+    app: App,
     caller: RagflowCaller,
     Path(id): Path<String>,
     headers: HeaderMap,
@@ -155,7 +150,7 @@ async fn rename(app: &App, caller: &RagflowCaller, from: &str, to: &str) -> Resu
 
 /// Deletes chats with their sessions.
 pub(super) async fn delete(
-    State(app): State<Arc<App>>,
+    app: App,
     caller: RagflowCaller,
     headers: HeaderMap,
     body: Bytes,
@@ -187,17 +182,13 @@ pub(super) async fn delete(
 }
 
 /// Deletes one chat with its sessions.
-pub(super) async fn delete_one(
-    State(app): State<Arc<App>>,
-    caller: RagflowCaller,
-    Path(id): Path<String>,
-) -> Reply {
+pub(super) async fn delete_one(app: App, caller: RagflowCaller, Path(id): Path<String>) -> Reply {
     let (chat, _) = find(&app, &caller, &id).await?;
     remove(&app, &caller, &chat.name).await?;
     Ok(Json(json!({ "code": 0, "message": "", "data": true })))
 }
 
-async fn remove(app: &Arc<App>, caller: &RagflowCaller, name: &str) -> Result<(), Refusal> {
+async fn remove(app: &App, caller: &RagflowCaller, name: &str) -> Result<(), Refusal> {
     dialogs::delete(app, name).await?;
     loop {
         let (tenant, dialog) = (caller.tenant.clone(), name.to_owned());
@@ -255,7 +246,7 @@ async fn searched(app: &App, datasets: &[Dataset], ids: &[String]) -> Result<Vec
     Ok(names)
 }
 
-async fn save(app: &Arc<App>, chat: &Chat) -> Result<(), Refusal> {
+async fn save(app: &App, chat: &Chat) -> Result<(), Refusal> {
     check(app, chat)?;
     dialogs::save(app, &chat.name, &chat.clone().settled()).await?;
     Ok(())

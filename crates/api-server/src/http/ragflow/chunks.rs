@@ -1,9 +1,8 @@
 //! Chunks of a document: listed, and edited by hand.
 
 use std::collections::HashMap;
-use std::sync::Arc;
 
-use axum::extract::{Path, Query, State};
+use axum::extract::{Path, Query};
 use axum::http::HeaderMap;
 use bytes::Bytes;
 use rag_core::{Chunk, ChunkId, ChunkKind, Document, MetadataStore, Tag};
@@ -26,7 +25,7 @@ const MOST_WORDS: usize = 256;
 
 /// The chunks that are searched, and those taken out of it, page by page.
 pub(super) async fn list(
-    State(app): State<Arc<App>>,
+    app: App,
     caller: RagflowCaller,
     Path((dataset, document)): Path<(String, String)>,
     Query(params): Query<HashMap<String, String>>,
@@ -55,7 +54,7 @@ pub(super) async fn list(
 
 /// One chunk.
 pub(super) async fn one(
-    State(app): State<Arc<App>>,
+    app: App,
     caller: RagflowCaller,
     Path((dataset, document, chunk)): Path<(String, String, String)>,
 ) -> Reply {
@@ -65,7 +64,7 @@ pub(super) async fn one(
 
 /// Adds a chunk after the last one.
 pub(super) async fn add(
-    State(app): State<Arc<App>>,
+    app: App,
     caller: RagflowCaller,
     Path((dataset, document)): Path<(String, String)>,
     headers: HeaderMap,
@@ -88,7 +87,7 @@ pub(super) async fn add(
 
 /// Changes what is named of a chunk.
 pub(super) async fn update(
-    State(app): State<Arc<App>>,
+    app: App,
     caller: RagflowCaller,
     Path((dataset, document, chunk)): Path<(String, String, String)>,
     headers: HeaderMap,
@@ -108,7 +107,7 @@ pub(super) async fn update(
 
 /// Takes several chunks out of searches, or into them again.
 pub(super) async fn update_availability(
-    State(app): State<Arc<App>>,
+    app: App,
     caller: RagflowCaller,
     Path((dataset, document)): Path<(String, String)>,
     headers: HeaderMap,
@@ -139,7 +138,7 @@ pub(super) async fn update_availability(
 
 /// Removes chunks.
 pub(super) async fn delete(
-    State(app): State<Arc<App>>,
+    app: App,
     caller: RagflowCaller,
     Path((dataset, document)): Path<(String, String)>,
     headers: HeaderMap,

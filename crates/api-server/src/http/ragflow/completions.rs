@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use async_stream::stream;
-use axum::extract::{Path, State};
+use axum::extract::Path;
 use axum::http::HeaderMap;
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
@@ -28,7 +28,7 @@ use crate::http::sse;
 
 /// Asks the chat of the address. Text is cumulative unless said otherwise: this is the older address.
 pub(super) async fn of_chat(
-    State(app): State<Arc<App>>,
+    app: App,
     caller: RagflowCaller,
     Path(chat): Path<String>,
     headers: HeaderMap,
@@ -40,7 +40,7 @@ pub(super) async fn of_chat(
 
 /// Asks the chat that the body names. Text comes in pieces unless said otherwise.
 pub(super) async fn of_body(
-    State(app): State<Arc<App>>,
+    app: App,
     caller: RagflowCaller,
     headers: HeaderMap,
     body: Bytes,
@@ -58,7 +58,7 @@ pub(super) async fn of_body(
 }
 
 async fn ask(
-    app: &Arc<App>,
+    app: &App,
     caller: &RagflowCaller,
     chat: &str,
     mut fields: Fields,

@@ -1,10 +1,9 @@
 //! Datasets: made, listed, changed, deleted.
 
 use std::collections::HashMap;
-use std::sync::Arc;
 
 use axum::Json;
-use axum::extract::{Path, Query, State};
+use axum::extract::{Path, Query};
 use axum::http::HeaderMap;
 use bytes::Bytes;
 use rag_core::{
@@ -28,7 +27,7 @@ const MOST_AVATAR: usize = 65_535;
 
 /// Makes a dataset. When its name is taken, it gets a number.
 pub(super) async fn create(
-    State(app): State<Arc<App>>,
+    app: App,
     caller: RagflowCaller,
     headers: HeaderMap,
     body: Bytes,
@@ -56,7 +55,7 @@ pub(super) async fn create(
 
 /// The datasets of the caller, page by page.
 pub(super) async fn list(
-    State(app): State<Arc<App>>,
+    app: App,
     caller: RagflowCaller,
     Query(params): Query<HashMap<String, String>>,
 ) -> Reply {
@@ -82,11 +81,7 @@ pub(super) async fn list(
 }
 
 /// One dataset.
-pub(super) async fn one(
-    State(app): State<Arc<App>>,
-    caller: RagflowCaller,
-    Path(id): Path<String>,
-) -> Reply {
+pub(super) async fn one(app: App, caller: RagflowCaller, Path(id): Path<String>) -> Reply {
     let dataset = find(&app, &caller, &id).await?;
     let counted = with_store(&app, move |store| count(store)(dataset));
     data(counted.await?.shown())
@@ -94,7 +89,7 @@ pub(super) async fn one(
 
 /// Changes what is named of a dataset.
 pub(super) async fn update(
-    State(app): State<Arc<App>>,
+    app: App,
     caller: RagflowCaller,
     Path(id): Path<String>,
     headers: HeaderMap,
@@ -132,7 +127,7 @@ pub(super) async fn update(
 
 /// Deletes datasets with all that is in them: all that are named, or none.
 pub(super) async fn delete(
-    State(app): State<Arc<App>>,
+    app: App,
     caller: RagflowCaller,
     headers: HeaderMap,
     body: Bytes,
@@ -237,7 +232,7 @@ async fn identity(app: &App, model: Option<&str>) -> Result<EmbeddingIdentity, R
 
 /// Calls the dataset otherwise, also in the dialogs that search it.
 async fn rename(
-    app: &Arc<App>,
+    app: &App,
     tenant: &TenantId,
     dataset: &Dataset,
     name: &str,

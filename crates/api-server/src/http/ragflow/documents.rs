@@ -1,9 +1,8 @@
 //! Documents: listed, changed, downloaded, deleted.
 
 use std::collections::HashMap;
-use std::sync::Arc;
 
-use axum::extract::{Path, Query, State};
+use axum::extract::{Path, Query};
 use axum::http::{HeaderMap, HeaderValue, header};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
@@ -25,7 +24,7 @@ use crate::app::App;
 
 /// The documents of a dataset, page by page.
 pub(super) async fn list(
-    State(app): State<Arc<App>>,
+    app: App,
     caller: RagflowCaller,
     Path(dataset): Path<String>,
     Query(params): Query<HashMap<String, String>>,
@@ -103,7 +102,7 @@ fn number_of_run(document: &Document) -> &'static str {
 
 /// Changes name, cutting, metadata or whether it is searched.
 pub(super) async fn update(
-    State(app): State<Arc<App>>,
+    app: App,
     caller: RagflowCaller,
     Path((dataset, document)): Path<(String, String)>,
     headers: HeaderMap,
@@ -167,7 +166,7 @@ pub(super) fn metadata(value: Value) -> Result<Metadata, Refusal> {
 
 /// Searches several documents, or leaves them out.
 pub(super) async fn update_status(
-    State(app): State<Arc<App>>,
+    app: App,
     caller: RagflowCaller,
     Path(dataset): Path<String>,
     headers: HeaderMap,
@@ -193,7 +192,7 @@ pub(super) async fn update_status(
 
 /// Deletes documents with all that was made of them.
 pub(super) async fn delete(
-    State(app): State<Arc<App>>,
+    app: App,
     caller: RagflowCaller,
     Path(dataset): Path<String>,
     headers: HeaderMap,
@@ -220,7 +219,7 @@ pub(super) async fn delete(
 
 /// The bytes of a document's file.
 pub(super) async fn download_in(
-    State(app): State<Arc<App>>,
+    app: App,
     caller: RagflowCaller,
     Path((dataset, document)): Path<(String, String)>,
 ) -> Result<Response, Refusal> {
@@ -230,7 +229,7 @@ pub(super) async fn download_in(
 
 /// The same of a document of any dataset.
 pub(super) async fn download(
-    State(app): State<Arc<App>>,
+    app: App,
     caller: RagflowCaller,
     Path(id): Path<String>,
 ) -> Result<Response, Refusal> {

@@ -41,6 +41,7 @@ use rag_core::StoreError;
 use rag_store::EmbeddedStore;
 
 use crate::app::App;
+use crate::parts::Parts;
 use envelope::Refusal;
 
 /// What is told of parts of the dialect that are not spoken, by the beginning of their addresses.
@@ -79,7 +80,7 @@ pub(super) fn busy() -> Response {
 }
 
 /// The addresses of the dialect.
-pub(super) fn routes(most_body_bytes: usize) -> Router<Arc<App>> {
+pub(super) fn routes(most_body_bytes: usize) -> Router<Arc<Parts>> {
     let mut routes = Router::new()
         .merge(dataset_routes())
         .merge(chunk_routes())
@@ -98,7 +99,7 @@ pub(super) fn routes(most_body_bytes: usize) -> Router<Arc<App>> {
         })
 }
 
-fn dataset_routes() -> Router<Arc<App>> {
+fn dataset_routes() -> Router<Arc<Parts>> {
     const DOCUMENT: &str = "/api/v1/datasets/{dataset}/documents/{document}";
     // Files are written as they come, each bounded by itself.
     let upload = post(uploads::upload).layer(DefaultBodyLimit::disable());
@@ -127,7 +128,7 @@ fn dataset_routes() -> Router<Arc<App>> {
         .route("/api/v1/document/get/{document}", get(documents::download))
 }
 
-fn chunk_routes() -> Router<Arc<App>> {
+fn chunk_routes() -> Router<Arc<Parts>> {
     const CHUNKS: &str = "/api/v1/datasets/{dataset}/documents/{document}/chunks";
     const CHUNK: &str = "/api/v1/datasets/{dataset}/documents/{document}/chunks/{chunk}";
     Router::new()
@@ -144,7 +145,7 @@ fn chunk_routes() -> Router<Arc<App>> {
         .route("/api/v1/datasets/search", post(retrieval::retrieve))
 }
 
-fn chat_routes() -> Router<Arc<App>> {
+fn chat_routes() -> Router<Arc<Parts>> {
     const SESSION: &str = "/api/v1/chats/{chat}/sessions/{session}";
     Router::new()
         .route("/api/v1/chats", post(chats::create).get(chats::list).delete(chats::delete))
@@ -173,7 +174,7 @@ fn chat_routes() -> Router<Arc<App>> {
         .route("/api/v1/sessions/related_questions", post(related::questions))
 }
 
-fn system_routes() -> Router<Arc<App>> {
+fn system_routes() -> Router<Arc<Parts>> {
     Router::new()
         .route("/api/v1/system/ping", get(system::ping))
         .route("/api/v1/system/version", get(system::version))

@@ -5,7 +5,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use async_stream::stream;
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::Path;
 use axum::http::HeaderMap;
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
@@ -29,7 +29,7 @@ use crate::http::sse;
 
 /// Answers the conversation of the body.
 pub(super) async fn completions(
-    State(app): State<Arc<App>>,
+    app: App,
     caller: RagflowCaller,
     Path(chat): Path<String>,
     headers: HeaderMap,

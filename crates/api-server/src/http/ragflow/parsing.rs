@@ -1,8 +1,6 @@
 //! Asking for the ingestion of documents, and taking that back.
 
-use std::sync::Arc;
-
-use axum::extract::{Path, State};
+use axum::extract::Path;
 use axum::http::HeaderMap;
 use bytes::Bytes;
 use rag_core::{Dataset, Document, DocumentStatus};
@@ -15,7 +13,7 @@ use crate::app::App;
 
 /// Queues documents. What can be found of them stays so until they are ingested.
 pub(super) async fn parse(
-    State(app): State<Arc<App>>,
+    app: App,
     caller: RagflowCaller,
     Path(dataset): Path<String>,
     headers: HeaderMap,
@@ -39,7 +37,7 @@ pub(super) async fn parse(
 
 /// Takes back the ingestion of documents.
 pub(super) async fn stop(
-    State(app): State<Arc<App>>,
+    app: App,
     caller: RagflowCaller,
     Path(dataset): Path<String>,
     headers: HeaderMap,

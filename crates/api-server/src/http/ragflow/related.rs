@@ -1,8 +1,5 @@
 //! Questions that could be asked next.
 
-use std::sync::Arc;
-
-use axum::extract::State;
 use axum::http::HeaderMap;
 use bytes::Bytes;
 use llm_core::{ChatRequest, ChatResponse, Message};
@@ -20,11 +17,7 @@ const PROMPT: &str = "Somebody searched for the question below. Write five to te
 they might want to ask next, in the language of the question, one a line, without numbers and without anything else.\n\n";
 
 /// Asks the default chat model.
-pub(super) async fn questions(
-    State(app): State<Arc<App>>,
-    headers: HeaderMap,
-    body: Bytes,
-) -> Reply {
+pub(super) async fn questions(app: App, headers: HeaderMap, body: Bytes) -> Reply {
     let mut fields = Fields::read(&app, &headers, body).await?;
     let question = fields.text("question", 1..=MOST_QUESTION);
     fields.finish()?;

@@ -1,8 +1,5 @@
 //! `POST /api/v1/retrieval`: chunks of several datasets for a question.
 
-use std::sync::Arc;
-
-use axum::extract::State;
 use axum::http::HeaderMap;
 use bytes::Bytes;
 use dialog_service::Dialog;
@@ -34,7 +31,7 @@ struct Asked {
 
 /// Finds chunks.
 pub(super) async fn retrieve(
-    State(app): State<Arc<App>>,
+    app: App,
     caller: RagflowCaller,
     headers: HeaderMap,
     body: Bytes,
@@ -169,7 +166,7 @@ async fn documents_of(
 }
 
 /// What is searched for: the question with keywords and translations that the default chat model gives.
-async fn texts(app: &Arc<App>, asked: &Asked) -> Result<(Vec<String>, Vec<String>), Refusal> {
+async fn texts(app: &App, asked: &Asked) -> Result<(Vec<String>, Vec<String>), Refusal> {
     let question = asked.request.question.clone();
     if !asked.keywords && asked.languages.is_empty() {
         return Ok((vec![question], Vec::new()));

@@ -1,9 +1,8 @@
 //! Sessions of chats: made, listed, renamed, deleted; their messages.
 
 use std::collections::HashMap;
-use std::sync::Arc;
 
-use axum::extract::{Path, Query, State};
+use axum::extract::{Path, Query};
 use axum::http::HeaderMap;
 use bytes::Bytes;
 use dialog_service::TurnRecord;
@@ -46,7 +45,7 @@ impl Timed for Session {
 
 /// Makes an empty session.
 pub(super) async fn create(
-    State(app): State<Arc<App>>,
+    app: App,
     caller: RagflowCaller,
     Path(chat): Path<String>,
     headers: HeaderMap,
@@ -82,7 +81,7 @@ pub(super) async fn begin(
 
 /// The sessions of a chat with their messages, page by page.
 pub(super) async fn list(
-    State(app): State<Arc<App>>,
+    app: App,
     caller: RagflowCaller,
     Path(chat): Path<String>,
     Query(params): Query<HashMap<String, String>>,
@@ -113,7 +112,7 @@ pub(super) async fn list(
 
 /// One session with its messages.
 pub(super) async fn one(
-    State(app): State<Arc<App>>,
+    app: App,
     caller: RagflowCaller,
     Path((chat, session)): Path<(String, String)>,
 ) -> Reply {
@@ -128,7 +127,7 @@ pub(super) async fn one(
 
 /// Renames a session.
 pub(super) async fn update(
-    State(app): State<Arc<App>>,
+    app: App,
     caller: RagflowCaller,
     Path((chat, session)): Path<(String, String)>,
     headers: HeaderMap,
@@ -156,7 +155,7 @@ pub(super) async fn update(
 
 /// Stops and deletes sessions with all that was said.
 pub(super) async fn delete(
-    State(app): State<Arc<App>>,
+    app: App,
     caller: RagflowCaller,
     Path(chat): Path<String>,
     headers: HeaderMap,
@@ -197,7 +196,7 @@ pub(super) async fn delete(
 
 /// Notes what a reader thinks of an answer.
 pub(super) async fn judge(
-    State(app): State<Arc<App>>,
+    app: App,
     caller: RagflowCaller,
     Path((chat, session, message)): Path<(String, String, String)>,
     headers: HeaderMap,

@@ -1,9 +1,6 @@
 //! What the server is, whether it is well, and which models it knows.
 
-use std::sync::Arc;
-
 use axum::Json;
-use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use rag_core::MetadataStore;
@@ -25,7 +22,7 @@ pub(super) async fn version() -> Reply {
 }
 
 /// Whether each part works.
-pub(super) async fn health(State(app): State<Arc<App>>) -> Response {
+pub(super) async fn health(app: App) -> Response {
     let database = with_store(&app, |store| store.stats().map(drop)).await.is_ok();
     let missing = app.readiness.missing();
     let word = |is_well| if is_well { "ok" } else { "nok" };
@@ -43,7 +40,7 @@ pub(super) async fn health(State(app): State<Arc<App>>) -> Response {
 }
 
 /// How much it holds and does.
-pub(super) async fn status(State(app): State<Arc<App>>) -> Reply {
+pub(super) async fn status(app: App) -> Reply {
     let stats = with_store(&app, |store| store.stats()).await?;
     let green = json!({ "status": "green", "elapsed": "0.0" });
     data(json!({
@@ -62,7 +59,7 @@ pub(super) async fn config() -> Reply {
 }
 
 /// All models that are known by name.
-pub(super) async fn models(State(app): State<Arc<App>>) -> Reply {
+pub(super) async fn models(app: App) -> Reply {
     let entries = entries(&app).await?;
     let models = entries.iter().filter(|entry| entry.kind != "dialog");
     let shown = models.map(|entry| {
@@ -80,7 +77,7 @@ pub(super) async fn models(State(app): State<Arc<App>>) -> Reply {
 }
 
 /// The models that are asked when none is named.
-pub(super) async fn default_models(State(app): State<Arc<App>>) -> Reply {
+pub(super) async fn default_models(app: App) -> Reply {
     let chat = app.chat_model(None).await.map(|model| model.info().name.to_string());
     let defaults = &app.config.defaults;
     data(json!({

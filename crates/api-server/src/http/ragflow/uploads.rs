@@ -1,10 +1,9 @@
 //! Files that are sent: written to the data directory as they come, and removed with their documents.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 use axum::extract::multipart::Field;
-use axum::extract::{Multipart, Path as Address, State};
+use axum::extract::{Multipart, Path as Address};
 use rag_core::{Dataset, DatasetId, Document, DocumentId, MetadataStore};
 use rag_parse::ParseLimits;
 use serde_json::Value;
@@ -27,7 +26,7 @@ const MOST_NAME: usize = 255;
 
 /// Takes files in as documents that are kept until their parsing is asked for.
 pub(super) async fn upload(
-    State(app): State<Arc<App>>,
+    app: App,
     caller: RagflowCaller,
     Address(dataset): Address<String>,
     mut form: Multipart,
