@@ -6,6 +6,7 @@ use crate::{ChunkingOptions, ContentHash, DatasetId, DocumentId, DocumentSource,
 
 /// A document of a dataset.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Document {
     /// Its id.
     pub id: DocumentId,
@@ -57,6 +58,7 @@ pub struct DocumentChange {
 
 /// How far a document is.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(tag = "state", rename_all = "snake_case")]
 pub enum DocumentStatus {
     /// Its file is known, and nobody asked yet for its ingestion.
@@ -95,6 +97,7 @@ impl DocumentStatus {
 
 /// The steps of ingestion.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 #[allow(missing_docs)]
 pub enum IngestStage {

@@ -11,7 +11,9 @@ use crate::{Metadata, MetadataValue, Scalar};
 /// Written for people it is `year >= 2020 and (author contains "Smith" or not tags in ("a", "b"))`, which it is read
 /// from by [`FromStr`](std::str::FromStr) and shown as by [`Display`](std::fmt::Display).
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
+#[cfg_attr(feature = "openapi", schema(no_recursion))]
 pub enum MetadataFilter {
     /// All of these hold; an empty list holds for every document.
     All(Vec<MetadataFilter>),
@@ -25,6 +27,7 @@ pub enum MetadataFilter {
 
 /// A comparison of one field.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct MetadataCondition {
     /// The field's name, exactly as in the document.
@@ -42,6 +45,7 @@ pub struct MetadataCondition {
 /// or the condition has a list, one pair that fits is enough. A field that a document lacks, and one that is blank,
 /// fits nothing; the negative operators hold exactly where the positive ones do not, so they hold for such a document.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum FilterOperator {
     /// The value is this one.
