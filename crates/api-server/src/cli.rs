@@ -48,6 +48,8 @@ pub enum Command {
     Restore(RestoreArgs),
     /// Make, list and revoke the API keys that open a server with auth.mode = "keys", also while it runs
     Keys(KeysArgs),
+    /// Print the description of the HTTP interface (OpenAPI 3.1, JSON)
+    Openapi,
     /// Reads files for a parent process over a pipe
     #[command(hide = true)]
     ParseWorker,
@@ -363,7 +365,7 @@ impl Command {
             Command::Backup(args) => args.common.clone(),
             Command::Restore(args) => args.common.clone(),
             Command::Keys(args) => args.common.clone(),
-            Command::ParseWorker => CommonArgs::default(),
+            Command::Openapi | Command::ParseWorker => CommonArgs::default(),
         }
     }
 }

@@ -10,18 +10,19 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 
 use super::Failure;
-use super::failure::AnthropicFailure;
+use super::dialect::{Dialect, Refused};
+use super::openapi;
 use super::page;
-use super::problem::Problem;
-use super::ragflow;
 use crate::app::App;
 use crate::caller::Caller;
 use crate::key_ring::KeyRing;
 use crate::parts::Parts;
 
-/// What opens without a key: whether the server lives, and the files of the console, which hold no data. Everything else
-/// asks for one, an address that does not exist included.
-const OPEN: &[&str] = &["/healthz", "/readyz"];
+/// What opens without a key: whether the server lives, the description of its interface, and the files of the console,
+/// which hold no data. Everything else asks for one, an address that does not exist included.
+fn is_open(path: &str) -> bool {
+    openapi::OPEN.contains(&path) || page::is_there(path) || openapi::is_page(path)
+}
 
 /// Where Anthropic's clients give their keys.
 const X_API_KEY: &str = "x-api-key";
@@ -38,7 +39,7 @@ pub(super) async fn authenticate(
         return next.run(request).await;
     };
     let path = request.uri().path();
-    if OPEN.contains(&path) || page::is_there(path) {
+    if is_open(path) {
         return next.run(request).await;
     }
     match caller(keys, request.headers()).await {
@@ -87,43 +88,11 @@ fn given(headers: &HeaderMap) -> Option<KeySecret> {
     KeySecret::parse(bearer.or_else(|| text(X_API_KEY))?)
 }
 
-#[derive(Clone, Copy)]
-enum Refused {
-    Unauthorized,
-    Busy,
-}
-
 fn refusal(path: &str, refused: Refused) -> Response {
-    let mut response = in_dialect(path, refused);
-    if matches!(refused, Refused::Unauthorized) {
+    let mut response = Dialect::of(path).refuse(path, refused);
+    if refused == Refused::Unauthorized {
         let scheme = HeaderValue::from_static("Bearer");
         response.headers_mut().insert(header::WWW_AUTHENTICATE, scheme);
     }
     response
-}
-
-fn in_dialect(path: &str, refused: Refused) -> Response {
-    if path.starts_with("/api/v1/") {
-        return match refused {
-            Refused::Unauthorized => ragflow::unauthorized(),
-            Refused::Busy => ragflow::busy(),
-        };
-    }
-    if path.starts_with("/api/") {
-        return match refused {
-            Refused::Unauthorized => Problem::unauthorized().into_response(),
-            Refused::Busy => {
-                Problem::busy("the server is busy; try again in a second").into_response()
-            }
-        };
-    }
-    let failure = match refused {
-        Refused::Unauthorized => Failure::unauthorized(),
-        Refused::Busy => Failure::busy(),
-    };
-    if path == "/v1/messages" || path.starts_with("/v1/messages/") {
-        AnthropicFailure::from(failure).into_response()
-    } else {
-        failure.into_response()
-    }
 }

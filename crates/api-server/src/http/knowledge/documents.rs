@@ -10,6 +10,8 @@ use serde_json::{Value, json};
 use super::super::problem::Problem;
 use super::{datasets, with_store};
 use crate::app::App;
+use crate::http::schemas::native;
+use crate::http::schemas::refusals::{Invalid, Missing};
 use crate::uploads;
 
 /// Entries of a page, unless asked for otherwise, and at most.
@@ -17,8 +19,9 @@ const PAGE: usize = 100;
 const MOST: usize = 1000;
 
 /// Which documents.
-#[derive(Default, Deserialize)]
+#[derive(Default, Deserialize, utoipa::IntoParams)]
 #[serde(default, deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
 pub(crate) struct Listing {
     /// Names after this one.
     after: Option<String>,
@@ -28,6 +31,12 @@ pub(crate) struct Listing {
 }
 
 /// The documents of a dataset, by name.
+#[utoipa::path(
+    get,
+    path = "/api/v2/datasets/{name}/documents",
+    params(Listing),
+    responses((status = 200, description = "What was asked for", body = native::Documents), Invalid, Missing),
+)]
 pub(crate) async fn list(
     app: App,
     Path(name): Path<String>,
@@ -52,18 +61,30 @@ pub(crate) async fn list(
 }
 
 /// One document.
+#[utoipa::path(
+    get,
+    path = "/api/v2/documents/{id}",
+    responses((status = 200, description = "What was asked for", body = Document), Missing),
+)]
 pub(crate) async fn one(app: App, Path(id): Path<String>) -> Result<Json<Document>, Problem> {
     find(&app, &id).await.map(Json)
 }
 
 /// What of a document can be changed.
-#[derive(Deserialize)]
+#[derive(Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = DocumentChange, example = json!({ "metadata": { "year": 2026 } }))]
 pub(crate) struct Change {
     metadata: Metadata,
 }
 
 /// Replaces what is known of a document besides its text.
+#[utoipa::path(
+    patch,
+    path = "/api/v2/documents/{id}",
+    request_body = Change,
+    responses((status = 200, description = "What was asked for", body = Document), Invalid, Missing),
+)]
 pub(crate) async fn change(
     app: App,
     Path(id): Path<String>,
@@ -76,6 +97,11 @@ pub(crate) async fn change(
 }
 
 /// Removes a document with everything of it.
+#[utoipa::path(
+    delete,
+    path = "/api/v2/documents/{id}",
+    responses((status = 200, description = "What was asked for", body = native::Deleted), Missing),
+)]
 pub(crate) async fn delete(app: App, Path(id): Path<String>) -> Result<Json<Value>, Problem> {
     let document = find(&app, &id).await?;
     let gone = document.id.clone();
@@ -86,6 +112,11 @@ pub(crate) async fn delete(app: App, Path(id): Path<String>) -> Result<Json<Valu
 }
 
 /// Takes back a document's ingestion. What was searchable of it before still is.
+#[utoipa::path(
+    post,
+    path = "/api/v2/documents/{id}/cancel",
+    responses((status = 200, description = "What was asked for", body = native::Cancelled), Missing),
+)]
 pub(crate) async fn cancel(app: App, Path(id): Path<String>) -> Result<Json<Value>, Problem> {
     let document = find(&app, &id).await?;
     let cancelled = app.pipeline.cancel(&document.id).await;
@@ -94,6 +125,11 @@ pub(crate) async fn cancel(app: App, Path(id): Path<String>) -> Result<Json<Valu
 }
 
 /// Takes up a document again that failed or was cancelled.
+#[utoipa::path(
+    post,
+    path = "/api/v2/documents/{id}/retry",
+    responses((status = 200, description = "What was asked for", body = native::Queued), Missing),
+)]
 pub(crate) async fn retry(app: App, Path(id): Path<String>) -> Result<Json<Value>, Problem> {
     let document = find(&app, &id).await?;
     let queued = app.pipeline.retry(&document.id).await;
@@ -102,8 +138,9 @@ pub(crate) async fn retry(app: App, Path(id): Path<String>) -> Result<Json<Value
 }
 
 /// Which chunks.
-#[derive(Default, Deserialize)]
+#[derive(Default, Deserialize, utoipa::IntoParams)]
 #[serde(default, deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
 pub(crate) struct Range {
     /// The first one's number.
     from: u32,
@@ -111,6 +148,12 @@ pub(crate) struct Range {
 }
 
 /// A document's chunks in order.
+#[utoipa::path(
+    get,
+    path = "/api/v2/documents/{id}/chunks",
+    params(Range),
+    responses((status = 200, description = "What was asked for", body = native::Chunks), Invalid, Missing),
+)]
 pub(crate) async fn chunks(
     app: App,
     Path(id): Path<String>,

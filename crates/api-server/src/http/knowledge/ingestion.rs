@@ -3,7 +3,7 @@
 use axum::Json;
 use axum::response::Response;
 use futures::{StreamExt, stream};
-use rag_ingest::Progress;
+use rag_ingest::{IngestEvent, Progress};
 use serde_json::json;
 use tokio::sync::watch;
 
@@ -11,12 +11,22 @@ use super::super::sse;
 use crate::app::App;
 
 /// Totals since the server was started.
+#[utoipa::path(
+    get,
+    path = "/api/v2/ingest",
+    responses((status = 200, description = "What was asked for", body = Progress)),
+)]
 pub(crate) async fn progress(app: App) -> Json<Progress> {
     Json(app.pipeline.progress().borrow().clone())
 }
 
 /// What happens from now on, as server-sent events: each step of each document, and the totals whenever they change. A
 /// reader that falls far behind misses steps, never the latest totals. The stream ends when the server stops.
+#[utoipa::path(
+    get,
+    path = "/api/v2/ingest/events",
+    responses((status = 200, description = "`IngestEvent`s, and totals, as they come", body = IngestEvent, content_type = "text/event-stream")),
+)]
 pub(crate) async fn events(app: App) -> Response {
     let steps = app.pipeline.events().map(|event| json!(event).to_string());
     let totals = changes(app.pipeline.progress())
