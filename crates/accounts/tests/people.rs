@@ -29,7 +29,7 @@ fn an_invitation_is_used_once() {
     let (_folder, store) = store();
     let acme = tenant("acme");
     let (invitation, secret) = store.invite(&acme, " Ada@Example.com ", Role::Member).unwrap();
-    assert_eq!(store.invitations(&acme).unwrap(), [invitation.clone()]);
+    assert_eq!(store.invitations(&acme).unwrap(), std::slice::from_ref(&invitation));
     assert_eq!(store.invitation(&secret).unwrap(), Some(invitation));
     let (ada, membership) = store.join(&secret, "Ada", &password()).unwrap();
     assert_eq!((ada.email.as_str(), membership.role), ("ada@example.com", Role::Member));
