@@ -1,5 +1,6 @@
 //! The real application on a free port, talked to over TCP.
 
+mod accounts;
 mod cache;
 mod client;
 mod conversations;
@@ -14,6 +15,7 @@ mod limits;
 mod local_model;
 mod mcp;
 mod openai;
+mod openapi;
 mod operations;
 mod ragflow;
 mod recordings;

@@ -20,6 +20,8 @@ pub(super) enum Dialect {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Refused {
     Unauthorized,
+    /// Why.
+    Forbidden(&'static str),
     OtherSite,
     NotFound,
     MethodNotAllowed,
@@ -55,6 +57,7 @@ impl Dialect {
 fn failure(why: Refused) -> Failure {
     match why {
         Refused::Unauthorized => Failure::unauthorized(),
+        Refused::Forbidden(reason) => Failure::forbidden(reason),
         Refused::OtherSite => Failure::other_site(),
         Refused::NotFound => Failure::not_found("there is nothing at this address"),
         Refused::MethodNotAllowed => Failure::method_not_allowed(),
@@ -66,6 +69,7 @@ fn failure(why: Refused) -> Failure {
 fn problem(why: Refused) -> Problem {
     match why {
         Refused::Unauthorized => Problem::unauthorized(),
+        Refused::Forbidden(reason) => Problem::forbidden(reason),
         Refused::OtherSite => Problem::other_site(),
         Refused::NotFound => Problem::not_found("there is nothing at this address"),
         Refused::MethodNotAllowed => Problem::method_not_allowed(),

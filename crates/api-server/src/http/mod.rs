@@ -1,11 +1,13 @@
 //! The HTTP surfaces.
 
+mod accounts;
 mod answer;
 mod authenticate;
 mod cache;
 mod chat;
 mod connections;
 mod conversations;
+mod cookie;
 mod dialect;
 mod embeddings;
 mod failure;
@@ -16,6 +18,7 @@ mod observe;
 mod openapi;
 mod operations;
 mod page;
+mod permission;
 mod problem;
 mod ragflow;
 mod rerank;
@@ -90,7 +93,8 @@ fn surfaces() -> [Surface; 4] {
     let anthropic =
         Described::new().routes(routes!(messages::create)).routes(routes!(messages::count_tokens));
     let usage = Described::new().routes(routes!(usage::sums)).routes(routes!(usage::records));
-    let native = knowledge::routes()
+    let native = accounts::routes()
+        .merge(knowledge::routes())
         .merge(conversations::routes())
         .merge(tagged("Search", Described::new().routes(routes!(search::passages))))
         .merge(tagged("Usage", usage));

@@ -31,12 +31,27 @@ impl Problem {
 
     /// The page that asks is of another site.
     pub(super) fn other_site() -> Self {
-        Self::new(StatusCode::FORBIDDEN, OTHER_SITE)
+        Self::forbidden(OTHER_SITE)
     }
 
     /// The address exists, the method does not.
     pub(super) fn method_not_allowed() -> Self {
         Self::new(StatusCode::METHOD_NOT_ALLOWED, NO_METHOD)
+    }
+
+    /// The password is not that of the address.
+    pub(super) fn wrong_password(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::UNAUTHORIZED, detail)
+    }
+
+    /// Whoever asks may not do that.
+    pub(super) fn forbidden(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::FORBIDDEN, detail)
+    }
+
+    /// Too much was asked; it can be asked again in so many seconds.
+    pub(super) fn too_many(detail: impl Into<String>, seconds: u64) -> Self {
+        Self { retry_after: Some(seconds), ..Self::new(StatusCode::TOO_MANY_REQUESTS, detail) }
     }
 
     /// There is no such thing here.

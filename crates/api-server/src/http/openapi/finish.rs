@@ -12,7 +12,7 @@ use crate::http::schemas::refusals::{AnthropicError, OpenAiError, Problem, Ragfl
 const METHODS: [&str; 5] = ["get", "post", "put", "patch", "delete"];
 
 /// Groups of operations, in the order in which they are shown.
-const TAGS: [(&str, &str); 16] = [
+const TAGS: [(&str, &str); 17] = [
     ("Models", "Any model, or a dialog as `dialog/NAME`, in OpenAI's dialect"),
     ("Messages", "The same in Anthropic's dialect"),
     ("Dialogs", "Dialogs, and questions to them"),
@@ -22,6 +22,7 @@ const TAGS: [(&str, &str); 16] = [
     ("Ingestion", "How far ingestion is"),
     ("Search", "Retrieval alone"),
     ("Usage", "What model calls consumed"),
+    ("Accounts", "Who may use the server"),
     ("RAGFlow: datasets", "Datasets in RAGFlow's dialect"),
     ("RAGFlow: documents", "Documents in RAGFlow's dialect"),
     ("RAGFlow: chunks", "Chunks and retrieval in RAGFlow's dialect"),

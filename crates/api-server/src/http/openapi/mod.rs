@@ -20,8 +20,9 @@ use crate::parts::Parts;
 
 pub(super) use viewer::{is_page, pages};
 
-/// Documented addresses that open without a key: they hold no data.
-pub(super) const OPEN: &[&str] = &["/healthz", "/readyz", "/openapi.json"];
+/// Documented addresses that open to everybody: they hold no data, or are the ways in.
+pub(super) const OPEN: &[&str] =
+    &["/healthz", "/readyz", "/openapi.json", "/api/v2/auth/login", "/api/v2/auth/join"];
 
 /// Handlers with their description.
 pub(super) type Described = OpenApiRouter<Arc<Parts>>;

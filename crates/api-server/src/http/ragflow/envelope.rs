@@ -52,6 +52,8 @@ impl Refusal {
     pub(super) const ARGUMENT: u16 = 101;
     /// What it names is not there, or not as it must be.
     pub(super) const DATA: u16 = 102;
+    /// Whoever asks may not do that.
+    const PERMISSION: u16 = 108;
 
     pub(super) fn new(code: u16, message: impl Into<String>) -> Self {
         Self { status: StatusCode::OK, code, message: message.into() }
@@ -95,6 +97,11 @@ impl Refusal {
         let message = "the server failed; its log tells why";
         let status = StatusCode::INTERNAL_SERVER_ERROR;
         Self { status, ..Self::new(Self::EXCEPTION, message) }
+    }
+
+    /// Whoever asks may not do that.
+    pub(super) fn forbidden(reason: &str) -> Self {
+        Self::new(Self::PERMISSION, reason)
     }
 
     /// Too much is going on.

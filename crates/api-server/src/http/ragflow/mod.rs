@@ -78,6 +78,7 @@ const NOT_SPOKEN: [(&str, &str); 21] = [
 pub(super) fn refused(path: &str, why: Refused) -> Response {
     let refusal = match why {
         Refused::Unauthorized => Refusal::unauthorized(),
+        Refused::Forbidden(reason) => Refusal::forbidden(reason),
         Refused::OtherSite => Refusal::other_site(),
         Refused::NotFound => Refusal::no_address(path),
         Refused::MethodNotAllowed => Refusal::no_method(),

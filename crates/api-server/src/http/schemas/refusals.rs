@@ -166,6 +166,16 @@ refused! {
     Missing = "application/problem+json" "Problem" [404 "What the request names does not exist"];
     /// Something stands in the way.
     Conflict = "application/problem+json" "Problem" [409 "Something that is there stands in the way"];
+    /// The password is not that of the address.
+    WrongPassword = "application/problem+json" "Problem" [
+        401 "The password is not that of the address; or no key opens the server",
+        403 "The person belongs to no tenant; or may not do that",
+        429 "Too many wrong passwords; `retry-after` says when to come back"
+    ];
+    /// There are no accounts, or they stand in the way.
+    NoAccounts = "application/problem+json" "Problem" [
+        409 "The server asks nobody who they are, or something that is there stands in the way"
+    ];
     /// It was there.
     Gone = "application/problem+json" "Problem" [410 "It was there, and is not kept any more"];
 }
