@@ -77,7 +77,8 @@ fn operation(method: &str, path: &str, said: &Value) -> Operation {
 
 /// Asks without a body. Streams that do not end by themselves are not read.
 async fn ask(site: &Site, method: &Method, address: &str) -> Answer {
-    let request = site.client.http.request(method.clone(), format!("{}{address}", site.client.base));
+    let request =
+        site.client.http.request(method.clone(), format!("{}{address}", site.client.base));
     let response = request.send().await.unwrap();
     let (status, headers) = (response.status().as_u16(), response.headers().clone());
     let is_stream = headers

@@ -36,6 +36,7 @@ pub struct Document {
     /// How far its ingestion is.
     pub status: DocumentStatus,
     /// What is known of it besides its text.
+    #[cfg_attr(feature = "openapi", schema(value_type = std::collections::BTreeMap<String, crate::MetadataValue>))]
     pub metadata: Metadata,
     /// Milliseconds since the epoch.
     pub updated_at: i64,

@@ -13,13 +13,15 @@ use crate::{Metadata, MetadataValue, Scalar};
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
-#[cfg_attr(feature = "openapi", schema(no_recursion))]
 pub enum MetadataFilter {
     /// All of these hold; an empty list holds for every document.
+    #[cfg_attr(feature = "openapi", schema(no_recursion))]
     All(Vec<MetadataFilter>),
     /// At least one of these holds; an empty list holds for none.
+    #[cfg_attr(feature = "openapi", schema(no_recursion))]
     Any(Vec<MetadataFilter>),
     /// This does not hold.
+    #[cfg_attr(feature = "openapi", schema(no_recursion))]
     Not(Box<MetadataFilter>),
     /// One comparison.
     Field(MetadataCondition),

@@ -128,6 +128,7 @@ pub struct RetrievedChunk {
     pub title: Option<String>,
     /// What else is known of its document.
     #[serde(default, skip_serializing_if = "Metadata::is_empty")]
+    #[cfg_attr(feature = "openapi", schema(value_type = std::collections::BTreeMap<String, rag_core::MetadataValue>))]
     pub metadata: Metadata,
     /// The score that it has its place by: 0 to 1, and what boosts added.
     pub score: f32,

@@ -63,6 +63,7 @@ pub(super) async fn create(
 pub(super) struct Asked {
     dialog: Option<String>,
     after: Option<String>,
+    #[param(minimum = 1, maximum = 500, default = 50)]
     limit: Option<usize>,
 }
 

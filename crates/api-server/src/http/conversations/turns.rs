@@ -28,6 +28,7 @@ const MOST_COMMENT: usize = 8_192;
 #[into_params(parameter_in = Query)]
 pub(super) struct Asked {
     after: Option<String>,
+    #[param(minimum = 1, maximum = 200, default = 50)]
     limit: Option<usize>,
 }
 

@@ -3,7 +3,7 @@
 use axum::Json;
 use axum::extract::rejection::{JsonRejection, QueryRejection};
 use axum::extract::{Path, Query};
-use rag_core::{Document, DocumentId, Metadata, MetadataStore};
+use rag_core::{Document, DocumentId, Metadata, MetadataStore, MetadataValue};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -25,6 +25,7 @@ const MOST: usize = 1000;
 pub(crate) struct Listing {
     /// Names after this one.
     after: Option<String>,
+    #[param(minimum = 1, maximum = 1000, default = 100)]
     limit: Option<usize>,
     /// Only those in this state: kept, queued, running, ready, failed, cancelled.
     state: Option<String>,
@@ -75,6 +76,7 @@ pub(crate) async fn one(app: App, Path(id): Path<String>) -> Result<Json<Documen
 #[serde(deny_unknown_fields)]
 #[schema(as = DocumentChange, example = json!({ "metadata": { "year": 2026 } }))]
 pub(crate) struct Change {
+    #[schema(value_type = BTreeMap<String, MetadataValue>)]
     metadata: Metadata,
 }
 
@@ -144,6 +146,7 @@ pub(crate) async fn retry(app: App, Path(id): Path<String>) -> Result<Json<Value
 pub(crate) struct Range {
     /// The first one's number.
     from: u32,
+    #[param(minimum = 1, maximum = 1000, default = 100)]
     limit: Option<usize>,
 }
 

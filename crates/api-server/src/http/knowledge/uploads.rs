@@ -15,6 +15,7 @@ use serde::Deserialize;
 use super::super::problem::Problem;
 use super::{datasets, with_store};
 use crate::app::App;
+use crate::http::schemas::FileBytes;
 use crate::http::schemas::refusals::{Conflict, Invalid, Missing};
 use crate::uploads;
 
@@ -35,7 +36,7 @@ pub(crate) struct Named {
     post,
     path = "/api/v2/datasets/{name}/documents",
     params(Named),
-    request_body(content = Vec<u8>, content_type = "application/octet-stream"),
+    request_body(content = FileBytes, content_type = "application/octet-stream"),
     responses((status = 200, description = "It is as before", body = Document), (status = 202, description = "It is queued", body = Document), Invalid, Missing, Conflict),
 )]
 pub(crate) async fn upload(

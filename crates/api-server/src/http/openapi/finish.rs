@@ -5,6 +5,8 @@ use utoipa::PartialSchema;
 use utoipa::openapi::OpenApi;
 
 use super::OPEN;
+use super::polish::polish;
+use super::share::{drop_unused, share_refusals};
 use crate::http::dialect::Dialect;
 use crate::http::schemas::refusals::{AnthropicError, OpenAiError, Problem, RagflowRefusal};
 
@@ -77,9 +79,8 @@ pub(super) fn finish(document: &OpenApi) -> Value {
     ] {
         components["schemas"][name] = schema;
     }
-    if let Some(schemas) = components["schemas"].as_object_mut() {
-        schemas.sort_keys();
-    }
+    share_refusals(&mut document);
+    drop_unused(&mut document);
     polish(&mut document);
     document
 }
@@ -152,84 +153,9 @@ fn path_parameters(path: &str) -> Vec<Value> {
     names.map(parameter).collect()
 }
 
-/// Puts right, all over the document, what is made from code: links that only Rust's documentation has, line breaks
-/// within paragraphs, and numbers without a sign that have no upper end.
-fn polish(value: &mut Value) {
-    match value {
-        Value::Array(items) => items.iter_mut().for_each(polish),
-        Value::Object(object) => {
-            bound(object);
-            for (name, value) in object.iter_mut() {
-                match value {
-                    Value::String(text) if name == "description" => *text = plain(text),
-                    Value::String(text) if name == "summary" => {
-                        *text = plain(text).trim_end_matches('.').to_owned();
-                    }
-                    other => polish(other),
-                }
-            }
-        }
-        _ => {}
-    }
-}
-
-/// Whole numbers from 0 on are those of a type that ends somewhere.
-fn bound(schema: &mut Map<String, Value>) {
-    if schema.get("minimum") != Some(&json!(0)) || schema.contains_key("maximum") {
-        return;
-    }
-    let most = match schema.get("format").and_then(Value::as_str) {
-        Some("int32") => json!(u32::MAX),
-        // What every reader of JSON can tell from its neighbours.
-        Some("int64") => json!((1_u64 << 53) - 1),
-        _ => return,
-    };
-    schema.insert("maximum".into(), most);
-    schema.shift_remove("format");
-}
-
-/// Text as it reads without Rust: ``[`Name`](path)`` is `Name`, and a paragraph is one line.
-fn plain(text: &str) -> String {
-    let mut plain = String::with_capacity(text.len());
-    let mut rest = text;
-    while let Some(at) = rest.find('[') {
-        plain.push_str(&rest[..at]);
-        let Some((label, after)) = rest[at + 1..].split_once(']') else { break };
-        let target = after.strip_prefix('(').and_then(|after| after.split_once(')'));
-        let code = target.filter(|(target, _)| target.contains("::"));
-        rest = match (code, label.starts_with('`')) {
-            (Some((_, after)), _) => {
-                plain.push_str(label);
-                after
-            }
-            (None, true) => {
-                plain.push_str(label);
-                after
-            }
-            (None, false) => {
-                plain.push('[');
-                &rest[at + 1..]
-            }
-        };
-    }
-    plain.push_str(rest);
-    let paragraphs = plain.split("\n\n").map(|paragraph| match paragraph.starts_with(['-', '|']) {
-        true => paragraph.to_owned(),
-        false => paragraph.split_whitespace().collect::<Vec<_>>().join(" "),
-    });
-    paragraphs.collect::<Vec<_>>().join("\n\n")
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn text_of_code_reads_without_code() {
-        let text = "Not [`Equal`](Self::Equal),\n as [`Limits`] has it.\n\n- a\n- b";
-        assert_eq!(plain(text), "Not `Equal`, as `Limits` has it.\n\n- a\n- b");
-        assert_eq!(plain("its [patience](crate::P) [1] [a](b)"), "its patience [1] [a](b)");
-    }
 
     #[test]
     fn operations_are_named_after_their_addresses() {

@@ -5,6 +5,8 @@
 //! surface have in common is added here: [`finish`].
 
 mod finish;
+mod polish;
+mod share;
 mod viewer;
 
 use std::sync::{Arc, LazyLock};

@@ -23,6 +23,7 @@ use super::schemas::documents::{self as schemas, DocumentQuery, StatusChange};
 use super::schemas::{Answer, Counted, Keywords, Meant as MeantDocuments, Named, Paging};
 use super::{datasets, metadata_condition, parser_config, uploads, with_store};
 use crate::app::App;
+use crate::http::schemas::FileBytes;
 use crate::http::schemas::refusals::RagflowRefusal;
 
 /// The documents of a dataset, page by page.
@@ -248,7 +249,7 @@ pub(super) async fn delete(
 #[utoipa::path(
     get,
     path = "/api/v1/datasets/{dataset}/documents/{document}",
-    responses((status = 200, description = "The file; or why there is none", content((Vec<u8> = "application/octet-stream"), (RagflowRefusal = "application/json")))),
+    responses((status = 200, description = "The file; or why there is none", content((FileBytes = "application/octet-stream"), (RagflowRefusal = "application/json")))),
 )]
 pub(super) async fn download_in(
     app: App,
@@ -263,7 +264,7 @@ pub(super) async fn download_in(
 #[utoipa::path(
     get,
     path = "/api/v1/documents/{document}",
-    responses((status = 200, description = "The file; or why there is none", content((Vec<u8> = "application/octet-stream"), (RagflowRefusal = "application/json")))),
+    responses((status = 200, description = "The file; or why there is none", content((FileBytes = "application/octet-stream"), (RagflowRefusal = "application/json")))),
 )]
 pub(super) async fn download(
     app: App,

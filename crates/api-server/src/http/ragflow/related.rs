@@ -6,7 +6,7 @@ use llm_core::{ChatRequest, ChatResponse, Message};
 
 use super::envelope::{Refusal, Reply, data};
 use super::fields::Fields;
-use super::schemas::Answer;
+use super::schemas::ListAnswer;
 use super::schemas::chats::RelatedRequest;
 use crate::app::App;
 
@@ -23,7 +23,7 @@ they might want to ask next, in the language of the question, one a line, withou
     post,
     path = "/api/v1/chat/recommendation",
     request_body = RelatedRequest,
-    responses((status = 200, description = "What was asked for", body = Answer<Vec<String>>)),
+    responses((status = 200, description = "What was asked for", body = ListAnswer<String>)),
 )]
 pub(super) async fn questions(app: App, headers: HeaderMap, body: Bytes) -> Reply {
     let mut fields = Fields::read(&app, &headers, body).await?;

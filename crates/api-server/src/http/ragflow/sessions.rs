@@ -17,7 +17,7 @@ use super::fields::{Fields, Meant};
 use super::marked::marked;
 use super::paging::{Page, Params, Timed, date, order};
 use super::schemas::sessions::{self as schemas, Judgement, SessionName, SessionQuery};
-use super::schemas::{Answer, Counted, Meant as MeantSessions, Paging};
+use super::schemas::{Answer, Counted, ListAnswer, Meant as MeantSessions, Paging};
 use super::{chats, with_store};
 use crate::app::App;
 use crate::conversations::new_session;
@@ -93,7 +93,7 @@ pub(super) async fn begin(
     get,
     path = "/api/v1/chats/{chat}/sessions",
     params(Paging, SessionQuery),
-    responses((status = 200, description = "What was asked for", body = Answer<Vec<schemas::Session>>)),
+    responses((status = 200, description = "What was asked for", body = ListAnswer<schemas::Session>)),
 )]
 pub(super) async fn list(
     app: App,

@@ -7,8 +7,8 @@ use rag_core::MetadataStore;
 use serde_json::{Value, json};
 
 use super::envelope::{Reply, data};
-use super::schemas::Answer;
 use super::schemas::system::{DefaultModels, Health, Model, Status, SystemConfig};
+use super::schemas::{Answer, ListAnswer};
 use super::{model_names, with_store};
 use crate::app::App;
 use crate::catalogue::entries;
@@ -89,7 +89,7 @@ pub(super) async fn config() -> Reply {
 #[utoipa::path(
     get,
     path = "/api/v1/models",
-    responses((status = 200, description = "What was asked for", body = Answer<Vec<Model>>)),
+    responses((status = 200, description = "What was asked for", body = ListAnswer<Model>)),
 )]
 pub(super) async fn models(app: App) -> Reply {
     let entries = entries(&app).await?;

@@ -15,7 +15,7 @@ use super::caller::RagflowCaller;
 use super::document_shape::shown;
 use super::envelope::{Refusal, Reply, data};
 use super::names::with_number;
-use super::schemas::Answer;
+use super::schemas::ListAnswer;
 use super::schemas::documents as schemas;
 use super::schemas::documents::Files;
 use super::{datasets, with_store};
@@ -32,7 +32,7 @@ const MOST_NAME: usize = 255;
     post,
     path = "/api/v1/datasets/{dataset}/documents",
     request_body(content = Files, content_type = "multipart/form-data"),
-    responses((status = 200, description = "What was asked for", body = Answer<Vec<schemas::Document>>)),
+    responses((status = 200, description = "What was asked for", body = ListAnswer<schemas::Document>)),
 )]
 pub(super) async fn upload(
     app: App,

@@ -306,14 +306,14 @@ enum CompletionMark {
 #[derive(ToSchema)]
 struct Choice {
     index: u32,
-    message: Answer,
+    message: AnswerMessage,
     #[schema(required)]
     logprobs: Option<Value>,
     finish_reason: String,
 }
 
 #[derive(ToSchema)]
-struct Answer {
+struct AnswerMessage {
     role: AssistantMark,
     #[schema(required)]
     content: Option<String>,

@@ -4,14 +4,15 @@ use serde_json::Value;
 use utoipa::{IntoParams, ToSchema};
 
 use super::datasets::{ChunkMethodName, ParserConfig};
+use crate::http::schemas::FileBytes;
 
 /// Files to take in.
 #[derive(ToSchema)]
 #[schema(as = RagflowFiles)]
 pub(in super::super) struct Files {
     /// Each part of this name is a file.
-    #[schema(min_items = 1, max_items = 256, value_type = Vec<Vec<u8>>)]
-    file: Vec<Vec<u8>>,
+    #[schema(min_items = 1, max_items = 256)]
+    file: Vec<FileBytes>,
 }
 
 /// Which documents.

@@ -33,6 +33,23 @@ pub(super) struct Data<T> {
     data: T,
 }
 
+/// Several things, or why there are none.
+#[derive(ToSchema)]
+#[serde(untagged)]
+pub(super) enum ListAnswer<T> {
+    Data(List<T>),
+    Refusal(RagflowRefusal),
+}
+
+/// Several things.
+#[derive(ToSchema)]
+pub(super) struct List<T> {
+    #[schema(minimum = 0, maximum = 0)]
+    code: u16,
+    message: String,
+    data: Vec<T>,
+}
+
 /// It was done; or why not.
 #[derive(ToSchema)]
 #[serde(untagged)]
