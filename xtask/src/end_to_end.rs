@@ -1,6 +1,7 @@
 //! The end-to-end check: the release binary as a user runs it, asked with the official Python clients `openai`,
 //! `anthropic` and `ragflow-sdk`.
 
+use std::ffi::OsStr;
 use std::fs;
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
@@ -66,20 +67,26 @@ fn python_with_clients() -> Result<PathBuf> {
 }
 
 /// A running server; killed when dropped.
-struct Server {
+pub(crate) struct Server {
     process: Child,
     /// Kept open, so that the server can go on writing to it.
     _stdout: BufReader<ChildStdout>,
-    url: String,
+    pub(crate) url: String,
     ready_after: Duration,
 }
 
 impl Server {
     fn start(data: &Path) -> Result<Self> {
+        Self::start_with(data, &[])
+    }
+
+    /// Starts it on this data directory, over `docs`, with further arguments.
+    pub(crate) fn start_with(data: &Path, more: &[&OsStr]) -> Result<Self> {
         let begun = Instant::now();
         let mut process = Command::new(run::target_dir().join("release/api-server"))
             .args(["serve", "--ingest", "docs", "--listen", "127.0.0.1:0", "--data-dir"])
             .arg(data)
+            .args(more)
             // A key in the environment would make it ask a provider.
             .env_clear()
             .current_dir(run::root())
@@ -108,7 +115,7 @@ impl Server {
     }
 
     /// Asks it to stop, and sees that it does.
-    fn stop(mut self) -> Result<()> {
+    pub(crate) fn stop(mut self) -> Result<()> {
         run::command(Command::new("kill").args(["-TERM", &self.process.id().to_string()]))?;
         let deadline = Instant::now() + Duration::from_secs(30);
         while Instant::now() < deadline {

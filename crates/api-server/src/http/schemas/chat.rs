@@ -213,7 +213,6 @@ struct Function {
     name: String,
     description: Option<String>,
     /// A JSON schema.
-    #[schema(value_type = Option<Object>)]
     parameters: Option<Value>,
     strict: Option<bool>,
 }
@@ -277,7 +276,6 @@ struct NamedSchema {
     name: String,
     description: Option<String>,
     /// A JSON schema.
-    #[schema(value_type = Option<Object>)]
     schema: Option<Value>,
     strict: Option<bool>,
 }

@@ -135,13 +135,14 @@ struct MessageTool {
     strict: Option<bool>,
 }
 
+/// Whether the model must or may ask for tools, and which.
 #[derive(ToSchema)]
-#[serde(tag = "type", rename_all = "snake_case")]
-enum MessageToolChoice {
-    Auto { disable_parallel_tool_use: Option<bool> },
-    Any { disable_parallel_tool_use: Option<bool> },
-    Tool { name: String, disable_parallel_tool_use: Option<bool> },
-    None,
+struct MessageToolChoice {
+    /// `auto`, `any`, `none`, `tool`; others go on to the provider.
+    r#type: String,
+    /// Of the tool, where `type` is `tool`.
+    name: Option<Value>,
+    disable_parallel_tool_use: Option<bool>,
 }
 
 #[derive(ToSchema)]
