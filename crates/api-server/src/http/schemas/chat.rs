@@ -197,7 +197,7 @@ enum ChatTool {
 
 #[derive(ToSchema)]
 struct FunctionTool {
-    r#type: FunctionMark,
+    r#type: Option<FunctionMark>,
     function: Function,
 }
 
@@ -273,7 +273,7 @@ enum ResponseFormat {
 
 #[derive(ToSchema)]
 struct NamedSchema {
-    name: String,
+    name: Option<String>,
     description: Option<String>,
     /// A JSON schema.
     schema: Option<Value>,

@@ -148,7 +148,7 @@ pub(crate) struct SumsAsked {
     /// with commas.
     #[param(
         example = "day,model",
-        pattern = "^(tenant|key|route|provider|model|operation|outcome|error|priority|day|hour)(,(tenant|key|route|provider|model|operation|outcome|error|priority|day|hour))*$"
+        pattern = "^((tenant|key|route|provider|model|operation|outcome|error|priority|day|hour)(,(tenant|key|route|provider|model|operation|outcome|error|priority|day|hour))*)?$"
     )]
     group_by: Option<String>,
     /// Only calls with the key of this id.

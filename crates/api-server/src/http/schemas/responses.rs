@@ -21,7 +21,7 @@ pub(crate) struct ResponseRequest {
     top_p: Option<f64>,
     max_output_tokens: Option<u32>,
     top_logprobs: Option<u32>,
-    include: Option<Vec<String>>,
+    include: Option<Vec<Value>>,
     reasoning: Option<ResponseReasoning>,
     text: Option<TextOptions>,
     /// Is told again in the answer.
