@@ -42,6 +42,7 @@ mod search;
 mod server;
 mod tables;
 mod telemetry;
+mod tls;
 mod uploads;
 mod usage;
 mod web;

@@ -85,7 +85,7 @@ async fn start(server: &Server, args: &ServeArgs, began: Instant) -> Result<()> 
     app.readiness.has(INGEST);
     app.metrics.ready(began.elapsed());
     let mut stdout = std::io::stdout().lock();
-    writeln!(stdout, "listening on http://{}", server.address())?;
+    writeln!(stdout, "listening on {}", server.url())?;
     stdout.flush()?;
     Ok(())
 }

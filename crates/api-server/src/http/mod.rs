@@ -24,6 +24,7 @@ mod trace;
 mod unsupported;
 mod usage;
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use axum::Router;
@@ -36,7 +37,7 @@ use crate::parts::Parts;
 use failure::Failure;
 
 pub use connections::Shutdown;
-pub(crate) use connections::serve;
+pub(crate) use connections::{ConnectionLimits, Door, serve};
 
 /// Everything that is reachable. Clones share the application.
 pub(crate) fn router(app: Arc<Parts>) -> Router {
@@ -64,10 +65,6 @@ pub(crate) fn router(app: Arc<Parts>) -> Router {
         .layer(DefaultBodyLimit::max(limit))
         .layer(from_fn_with_state(app.clone(), observe::admit));
     let ragflow = ragflow::routes(limit).layer(from_fn_with_state(app.clone(), observe::admit));
-    let operations = Router::new()
-        .route("/healthz", get(operations::alive))
-        .route("/readyz", get(operations::ready))
-        .route("/metrics", get(operations::metrics));
     let pages = Router::new()
         .route("/", get(page::index))
         .route("/{file}", get(page::file))
@@ -78,7 +75,7 @@ pub(crate) fn router(app: Arc<Parts>) -> Router {
         .merge(anthropic)
         .merge(native)
         .merge(ragflow)
-        .merge(operations)
+        .merge(operations())
         .merge(pages)
         .fallback(async || Failure::not_found("there is nothing at this address"))
         .method_not_allowed_fallback(async || Failure::method_not_allowed())
@@ -88,4 +85,24 @@ pub(crate) fn router(app: Arc<Parts>) -> Router {
         .layer(from_fn_with_state(app.clone(), observe::observe))
         .layer(from_fn_with_state(app.clone(), trace::trace))
         .with_state(app)
+}
+
+/// What orchestrators and Prometheus ask.
+fn operations() -> Router<Arc<Parts>> {
+    Router::new()
+        .route("/healthz", get(operations::alive))
+        .route("/readyz", get(operations::ready))
+        .route("/metrics", get(operations::metrics))
+}
+
+/// The same alone, for an address of its own, where nobody is asked for a key.
+pub(crate) fn operations_router(app: Arc<Parts>, address: SocketAddr) -> Router {
+    let nothing = "there is nothing at this address; it has /metrics, /healthz and /readyz";
+    let router = operations().fallback(async move || Failure::not_found(nothing));
+    // Whoever may reach another address is the operator's choice.
+    let router = match address.ip().is_loopback() {
+        true => router.layer(from_fn_with_state(app.clone(), observe::refuse_other_sites)),
+        false => router,
+    };
+    router.with_state(app)
 }
