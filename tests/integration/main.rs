@@ -1,5 +1,6 @@
 //! The real application on a free port, talked to over TCP.
 
+mod accounts;
 mod cache;
 mod client;
 mod conversations;

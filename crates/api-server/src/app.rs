@@ -46,16 +46,28 @@ impl App {
 
     /// The application for this caller.
     pub(crate) fn of(parts: Arc<Parts>, caller: Caller) -> Self {
-        let mut bundle = parts.models_of_all.clone().for_tenant(caller.tenant.as_str());
-        if let Some(key) = &caller.key {
-            bundle = bundle.for_key(key.as_str());
-        }
+        let bundle = caller.bundle(&parts.models_of_all);
         Self { parts, caller, bundle }
     }
 
     /// What all callers share.
     pub(crate) fn parts(&self) -> &Arc<Parts> {
         &self.parts
+    }
+
+    /// On whose behalf this is.
+    pub(crate) fn caller(&self) -> &Caller {
+        &self.caller
+    }
+
+    /// Whether the caller may ask for this model, or `dialog/NAME`, by name.
+    pub(crate) fn may_ask(&self, model: &str) -> bool {
+        self.caller.scope().is_none_or(|scope| scope.allows_model(model))
+    }
+
+    /// Whether the caller may search the tenant's dataset of this name.
+    pub(crate) fn may_search(&self, dataset: &str) -> bool {
+        self.caller.scope().is_none_or(|scope| scope.allows_dataset(dataset))
     }
 
     /// Whose data the caller sees.

@@ -26,9 +26,9 @@ pub mod config;
 mod conversations;
 mod detour;
 mod dialogs;
+mod door;
 mod http;
 mod ingest;
-mod key_ring;
 mod limits;
 mod local_models;
 mod log;
@@ -116,6 +116,7 @@ async fn execute(
         Command::Backup(args) => commands::backup(args, &config),
         Command::Restore(args) => commands::restore(args, &config),
         Command::Keys(args) => commands::keys(args, &config),
+        Command::People(args) => commands::people(args, &config),
         Command::ParseWorker => Ok(ExitCode::SUCCESS),
     }
 }

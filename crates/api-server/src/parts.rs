@@ -21,8 +21,8 @@ use crate::bundle::{BundleParts, embedders, only};
 use crate::cache::cache;
 use crate::config::{AuthMode, Config, Environment};
 use crate::detour::Detour;
+use crate::door::Door;
 use crate::http::Shutdown;
-use crate::key_ring::KeyRing;
 use crate::limits;
 use crate::local_models;
 use crate::mcp::McpServers;
@@ -71,8 +71,8 @@ pub struct Parts {
     pub(crate) quotas: Quotas,
     /// Answers that are kept, if there are.
     pub(crate) cache: Option<Cache>,
-    /// The keys that open the server; `None`: no key is asked.
-    pub(crate) keys: Option<KeyRing>,
+    /// Finds out whose requests are; `None`: nobody is asked.
+    pub(crate) door: Option<Door>,
     pub(crate) providers: Vec<Provider>,
     pub(crate) mcp: McpServers,
     pub(crate) web: WebEngines,
@@ -106,9 +106,9 @@ impl Parts {
             format!("cannot open the data directory `{}`", config.server.data_dir.display())
         })?;
 
-        let keys = match config.auth.mode {
+        let door = match config.auth.mode {
             AuthMode::Local => None,
-            AuthMode::Keys => Some(key_ring(&config, &callers).await?),
+            AuthMode::Keys => Some(open_door(&config, &callers).await?),
         };
 
         let (brought, variables) = (config.local_model.clone(), environment.clone());
@@ -172,7 +172,7 @@ impl Parts {
             usage,
             quotas,
             cache,
-            keys,
+            door,
             providers,
             mcp,
             web,
@@ -236,9 +236,9 @@ impl Parts {
     }
 }
 
-async fn key_ring(config: &Config, callers: &SyncPool) -> Result<KeyRing> {
+async fn open_door(config: &Config, callers: &SyncPool) -> Result<Door> {
     let (data_dir, threads) = (config.server.data_dir.clone(), callers.clone());
-    Ok(callers.run(move || KeyRing::open(&data_dir, threads)).await??)
+    Ok(callers.run(move || Door::open(&data_dir, threads)).await??)
 }
 
 /// The provider's default model, or the first of its list that seems to talk.

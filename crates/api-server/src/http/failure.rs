@@ -38,6 +38,12 @@ impl Failure {
         Self::own(StatusCode::FORBIDDEN, "invalid_request_error", None, message)
     }
 
+    /// Whoever asks may not do that.
+    pub(super) fn forbidden(message: &str) -> Self {
+        let kind = "invalid_request_error";
+        Self::own(StatusCode::FORBIDDEN, kind, Some("permission_denied"), message)
+    }
+
     /// The request says something that it cannot say.
     pub(super) fn invalid(message: &str) -> Self {
         Self::own(StatusCode::BAD_REQUEST, "invalid_request_error", None, message)
@@ -104,6 +110,7 @@ impl From<Failure> for AnthropicFailure {
         let message = failure.body.pointer("/error/message").cloned().unwrap_or_default();
         let kind = match failure.status {
             StatusCode::UNAUTHORIZED => "authentication_error",
+            StatusCode::FORBIDDEN => "permission_error",
             StatusCode::SERVICE_UNAVAILABLE => "overloaded_error",
             status if status.is_client_error() => "invalid_request_error",
             _ => "api_error",

@@ -1,11 +1,13 @@
 //! The HTTP surfaces.
 
+mod accounts;
 mod answer;
 mod authenticate;
 mod cache;
 mod chat;
 mod connections;
 mod conversations;
+mod cookie;
 mod embeddings;
 mod failure;
 mod knowledge;
@@ -14,6 +16,7 @@ mod models;
 mod observe;
 mod operations;
 mod page;
+mod permission;
 mod problem;
 mod ragflow;
 mod rerank;
@@ -57,6 +60,7 @@ pub(crate) fn router(app: Arc<Parts>) -> Router {
         .layer(DefaultBodyLimit::max(limit))
         .layer(from_fn_with_state(app.clone(), observe::admit_anthropic));
     let native = Router::new()
+        .merge(accounts::routes())
         .merge(knowledge::routes())
         .merge(conversations::routes())
         .route("/api/v2/search", post(search::passages))

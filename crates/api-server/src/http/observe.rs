@@ -69,7 +69,7 @@ pub(super) async fn refuse_other_sites(
     request: Request,
     next: Next,
 ) -> Response {
-    if app.keys.is_some() {
+    if app.door.is_some() {
         return next.run(request).await;
     }
     let headers = request.headers();
@@ -78,16 +78,26 @@ pub(super) async fn refuse_other_sites(
         .and_then(|host| host.to_str().ok())
         .or_else(|| request.uri().authority().map(|authority| authority.as_str()));
     let own_host = host.is_none_or(is_this_machine);
-    let own_origin = headers.get(header::ORIGIN).is_none_or(|origin| {
-        let origin = origin.to_str().ok().and_then(|origin| origin.parse::<Uri>().ok());
-        let authority = origin.as_ref().and_then(Uri::authority).map(|it| it.as_str());
-        authority.is_some_and(is_this_machine)
-    });
+    let own_origin = headers
+        .get(header::ORIGIN)
+        .is_none_or(|origin| authority_of(origin).is_some_and(|it| is_this_machine(&it)));
     if own_host && own_origin {
         next.run(request).await
     } else {
         Failure::other_site().into_response()
     }
+}
+
+/// Whether a page of this server sent the request: browsers name the page's origin with all that changes something.
+pub(super) fn is_own_origin(headers: &HeaderMap) -> bool {
+    let origin = headers.get(header::ORIGIN).and_then(authority_of);
+    let host = headers.get(header::HOST).and_then(|host| host.to_str().ok());
+    origin.is_some_and(|origin| host.is_some_and(|host| origin.eq_ignore_ascii_case(host)))
+}
+
+fn authority_of(origin: &HeaderValue) -> Option<String> {
+    let origin: Uri = origin.to_str().ok()?.parse().ok()?;
+    origin.authority().map(|authority| authority.as_str().to_owned())
 }
 
 fn is_this_machine(authority: &str) -> bool {

@@ -29,6 +29,21 @@ impl Problem {
         Self::new(StatusCode::UNAUTHORIZED, NO_KEY)
     }
 
+    /// The password is not that of the address.
+    pub(super) fn wrong_password(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::UNAUTHORIZED, detail)
+    }
+
+    /// Whoever asks may not do that.
+    pub(super) fn forbidden(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::FORBIDDEN, detail)
+    }
+
+    /// Too much was asked; it can be asked again in so many seconds.
+    pub(super) fn too_many(detail: impl Into<String>, seconds: u64) -> Self {
+        Self { retry_after: Some(seconds), ..Self::new(StatusCode::TOO_MANY_REQUESTS, detail) }
+    }
+
     /// There is no such thing here.
     pub(super) fn not_found(detail: impl Into<String>) -> Self {
         Self::new(StatusCode::NOT_FOUND, detail)

@@ -50,6 +50,8 @@ impl Refusal {
     pub(super) const ARGUMENT: u16 = 101;
     /// What it names is not there, or not as it must be.
     pub(super) const DATA: u16 = 102;
+    /// Whoever asks may not do that.
+    const PERMISSION: u16 = 108;
 
     pub(super) fn new(code: u16, message: impl Into<String>) -> Self {
         Self { status: StatusCode::OK, code, message: message.into() }
@@ -75,6 +77,11 @@ impl Refusal {
     pub(super) fn unauthorized() -> Self {
         let message = "<Unauthorized '401: Unauthorized'>";
         Self { status: StatusCode::UNAUTHORIZED, ..Self::new(401, message) }
+    }
+
+    /// Whoever asks may not do that.
+    pub(super) fn forbidden(reason: &str) -> Self {
+        Self::new(Self::PERMISSION, reason)
     }
 
     /// Too much is going on.

@@ -74,6 +74,11 @@ pub(super) fn unauthorized() -> Response {
     Refusal::unauthorized().into_response()
 }
 
+/// A request of somebody who may not do that.
+pub(super) fn forbidden(reason: &str) -> Response {
+    Refusal::forbidden(reason).into_response()
+}
+
 /// A request whose key nobody could look up.
 pub(super) fn busy() -> Response {
     Refusal::busy().into_response()
