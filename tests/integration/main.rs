@@ -3,6 +3,7 @@
 mod accounts;
 mod cache;
 mod client;
+mod connections;
 mod conversations;
 mod dialects;
 mod dialog;
@@ -21,4 +22,5 @@ mod recordings;
 mod routes;
 mod shutdown;
 mod site;
+mod tls;
 mod usage;

@@ -15,14 +15,13 @@ use rag_parse::isolated::IsolatedParser;
 use rag_parse::{ParseLimits, StructuralChunker};
 use rag_retrieve::Retriever;
 use rag_store::{EmbeddedStore, StoreOptions};
-use service_guards::InFlight;
 
 use crate::bundle::{BundleParts, embedders, only};
 use crate::cache::cache;
 use crate::config::{AuthMode, Config, Environment};
 use crate::detour::Detour;
 use crate::door::Door;
-use crate::http::Shutdown;
+use crate::http::{PlaceLimits, Places, Shutdown};
 use crate::limits;
 use crate::local_models;
 use crate::mcp::McpServers;
@@ -61,8 +60,8 @@ pub struct Parts {
     pub metrics: Arc<Metrics>,
     /// What is missing.
     pub readiness: Readiness,
-    /// Requests under way.
-    pub in_flight: InFlight,
+    /// The places of requests under way.
+    pub(crate) places: Places,
     /// When and how to stop.
     pub shutdown: Shutdown,
     /// Records of what model calls consumed, if they are kept.
@@ -142,7 +141,7 @@ impl Parts {
         let bundle = parts.bundle(cache.clone())?;
         let library = Arc::new(library(&store, &bundle, callers.clone()));
         let shutdown = Shutdown::new(config.server.drain());
-        let in_flight = InFlight::new(config.server.max_requests, 0);
+        let places = Places::new(PlaceLimits::from(&config));
         let parser = Arc::new(parser()?);
         let count = Arc::new(|text: &str| llm_tokens::estimate(text) as usize);
         let compared: Arc<dyn EmbeddingModel> = Arc::new(bundle.embedder(COMPARES)?);
@@ -167,7 +166,7 @@ impl Parts {
             models,
             metrics,
             readiness: Readiness::default(),
-            in_flight,
+            places,
             shutdown,
             usage,
             quotas,

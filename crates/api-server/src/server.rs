@@ -12,7 +12,7 @@ use tokio_util::task::AbortOnDropHandle;
 
 use crate::app::App;
 use crate::config::{AuthMode, Config, Environment, ServerConfig};
-use crate::http::{self, ConnectionLimits, Door};
+use crate::http::{self, ConnectionLimits, Endpoint};
 use crate::ingest::{Ingested, ingest};
 use crate::tls::{self, Certificates};
 
@@ -43,15 +43,15 @@ impl Server {
             None => None,
         };
         let metrics_address = metrics.as_ref().map(|(_, address)| *address);
-        let everything = door(&app, http::router(app.parts().clone()), certificates.clone());
+        let everything = endpoint(&app, http::router(app.parts().clone()), certificates.clone());
         let mut serving = vec![tokio::spawn(http::serve(listener, everything))];
         if let Some((listener, address)) = metrics {
             let router = http::operations_router(app.parts().clone(), address);
-            serving.push(tokio::spawn(http::serve(listener, door(&app, router, None))));
+            serving.push(tokio::spawn(http::serve(listener, endpoint(&app, router, None))));
         }
-        let following = certificates.clone().map(|certificates| {
-            AbortOnDropHandle::new(tokio::spawn(tls::follow(certificates)))
-        });
+        let following = certificates
+            .clone()
+            .map(|certificates| AbortOnDropHandle::new(tokio::spawn(tls::follow(certificates))));
         Ok(Self { app, address, metrics_address, certificates, serving, _following: following })
     }
 
@@ -136,8 +136,8 @@ async fn bind(listen: SocketAddr) -> Result<(TcpListener, SocketAddr)> {
     Ok((listener, address))
 }
 
-fn door(app: &App, router: Router, certificates: Option<Arc<Certificates>>) -> Door {
-    Door {
+fn endpoint(app: &App, router: Router, certificates: Option<Arc<Certificates>>) -> Endpoint {
+    Endpoint {
         router,
         certificates,
         limits: ConnectionLimits::from(&app.config.server),

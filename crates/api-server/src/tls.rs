@@ -109,7 +109,9 @@ fn server_config(files: &TlsConfig) -> Result<Arc<ServerConfig>> {
     // The error could quote the key, so it is left out.
     let Ok(key) = PrivateKeyDer::from_pem_slice(&key) else {
         let shown = files.key.display();
-        bail!("[server.tls] `key`: the file `{shown}` holds no private key in PEM, or an encrypted one");
+        bail!(
+            "[server.tls] `key`: the file `{shown}` holds no private key in PEM, or an encrypted one"
+        );
     };
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let mut config = ServerConfig::builder_with_provider(provider)

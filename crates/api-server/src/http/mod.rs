@@ -1,6 +1,7 @@
 //! The HTTP surfaces.
 
 mod accounts;
+mod admission;
 mod answer;
 mod authenticate;
 mod cache;
@@ -39,8 +40,9 @@ use tower_http::catch_panic::CatchPanicLayer;
 use crate::parts::Parts;
 use failure::Failure;
 
+pub(crate) use admission::{PlaceLimits, Places};
 pub use connections::Shutdown;
-pub(crate) use connections::{ConnectionLimits, Door, serve};
+pub(crate) use connections::{ConnectionLimits, Endpoint, serve};
 
 /// Everything that is reachable. Clones share the application.
 pub(crate) fn router(app: Arc<Parts>) -> Router {
@@ -53,12 +55,12 @@ pub(crate) fn router(app: Arc<Parts>) -> Router {
         .route("/v1/models", get(models::list))
         .route("/v1/models/{*id}", get(models::one))
         .layer(DefaultBodyLimit::max(limit))
-        .layer(from_fn_with_state(app.clone(), observe::admit));
+        .layer(from_fn_with_state(app.clone(), admission::admit));
     let anthropic = Router::new()
         .route("/v1/messages", post(messages::create))
         .route("/v1/messages/count_tokens", post(messages::count_tokens))
         .layer(DefaultBodyLimit::max(limit))
-        .layer(from_fn_with_state(app.clone(), observe::admit_anthropic));
+        .layer(from_fn_with_state(app.clone(), admission::admit));
     let native = Router::new()
         .merge(accounts::routes())
         .merge(knowledge::routes())
@@ -67,8 +69,8 @@ pub(crate) fn router(app: Arc<Parts>) -> Router {
         .route("/api/v2/usage", get(usage::sums))
         .route("/api/v2/usage/records", get(usage::records))
         .layer(DefaultBodyLimit::max(limit))
-        .layer(from_fn_with_state(app.clone(), observe::admit));
-    let ragflow = ragflow::routes(limit).layer(from_fn_with_state(app.clone(), observe::admit));
+        .layer(from_fn_with_state(app.clone(), admission::admit));
+    let ragflow = ragflow::routes(limit).layer(from_fn_with_state(app.clone(), admission::admit));
     let pages = Router::new()
         .route("/", get(page::index))
         .route("/{file}", get(page::file))

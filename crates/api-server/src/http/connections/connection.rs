@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use axum::http::{Request, Response};
+use axum::http::{HeaderValue, Request, Response, header};
 use futures::future::BoxFuture;
 use hyper::body::Incoming;
 use hyper::service::Service;
@@ -19,7 +19,7 @@ use tokio::sync::OwnedSemaphorePermit;
 
 use super::patience::{Patience, PatienceLimits};
 use super::streams::{Pieces, StreamTasks};
-use super::{ConnectionLimits, Door, LAST_WORDS};
+use super::{ConnectionLimits, Endpoint, LAST_WORDS};
 use crate::metrics::OpenConnection;
 use activity::{Activity, Busy};
 
@@ -33,22 +33,22 @@ const SIGN_OF_LIFE: Duration = Duration::from_secs(20);
 
 /// A connection that was accepted.
 pub(super) struct Connection {
-    door: Arc<Door>,
+    endpoint: Arc<Endpoint>,
     _place: OwnedSemaphorePermit,
     _counted: OpenConnection,
 }
 
 impl Connection {
-    pub(super) fn new(door: Arc<Door>, place: OwnedSemaphorePermit) -> Self {
-        let counted = door.metrics.connection();
-        Self { door, _place: place, _counted: counted }
+    pub(super) fn new(endpoint: Arc<Endpoint>, place: OwnedSemaphorePermit) -> Self {
+        let counted = endpoint.metrics.connection();
+        Self { endpoint, _place: place, _counted: counted }
     }
 
     /// Serves it to its end.
     pub(super) async fn serve(self, stream: TcpStream) {
         let _ = stream.set_nodelay(true);
-        let limits = self.door.limits;
-        match &self.door.certificates {
+        let limits = self.endpoint.limits;
+        match &self.endpoint.certificates {
             None => {
                 let socket = self.patient(stream, Some(limits.header_time));
                 self.converse(socket).await;
@@ -59,7 +59,7 @@ impl Connection {
                 let in_time = tokio::time::timeout(limits.header_time, handshake);
                 let shaken = tokio::select! {
                     shaken = in_time => shaken,
-                    () = self.door.shutdown.stop.cancelled() => return,
+                    () = self.endpoint.shutdown.stop.cancelled() => return,
                 };
                 match shaken {
                     Ok(Ok(stream)) => {
@@ -67,18 +67,18 @@ impl Connection {
                         self.converse(socket).await;
                     }
                     Ok(Err(error)) => {
-                        self.door.metrics.connection_cut("handshake");
+                        self.endpoint.metrics.connection_cut("handshake");
                         tracing::debug!(%error, "a client did not come to speak TLS");
                     }
-                    Err(_) => self.door.metrics.connection_cut("handshake"),
+                    Err(_) => self.endpoint.metrics.connection_cut("handshake"),
                 }
             }
         }
     }
 
     fn patient<S>(&self, socket: S, silence: Option<Duration>) -> Patience<S> {
-        let limits = PatienceLimits { silence, stall: self.door.limits.stall };
-        let metrics = self.door.metrics.clone();
+        let limits = PatienceLimits { silence, stall: self.endpoint.limits.stall };
+        let metrics = self.endpoint.metrics.clone();
         Patience::new(socket, limits, move || metrics.connection_cut("stalled"))
     }
 
@@ -87,11 +87,12 @@ impl Connection {
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
-        let Door { router, limits, shutdown, .. } = &*self.door;
+        let Endpoint { router, certificates, limits, shutdown, .. } = &*self.endpoint;
         let activity = Activity::default();
         let service = Answers {
             router: TowerToHyperService::new(router.clone()),
             activity: activity.clone(),
+            is_tls: certificates.is_some(),
         };
         let builder = self.builder(limits);
         let mut connection =
@@ -121,7 +122,7 @@ impl Connection {
     }
 
     fn builder(&self, limits: &ConnectionLimits) -> Builder<StreamTasks> {
-        let metrics = self.door.metrics.clone();
+        let metrics = self.endpoint.metrics.clone();
         let on_stall = Arc::new(move || metrics.connection_cut("stalled"));
         let mut builder = Builder::new(StreamTasks::new(limits.stall, on_stall));
         builder
@@ -146,6 +147,22 @@ impl Connection {
 struct Answers {
     router: TowerToHyperService<Router>,
     activity: Activity,
+    is_tls: bool,
+}
+
+impl Answers {
+    /// Puts what is known of the connection where it is looked for, whichever version of HTTP is spoken.
+    fn complete(&self, request: &mut Request<Incoming>) {
+        if let Some(authority) = request.uri().authority()
+            && !request.headers().contains_key(header::HOST)
+            && let Ok(host) = HeaderValue::from_str(authority.as_str())
+        {
+            request.headers_mut().insert(header::HOST, host);
+        }
+        if self.is_tls {
+            request.headers_mut().insert("x-forwarded-proto", HeaderValue::from_static("https"));
+        }
+    }
 }
 
 impl Service<Request<Incoming>> for Answers {
@@ -153,7 +170,8 @@ impl Service<Request<Incoming>> for Answers {
     type Error = Infallible;
     type Future = BoxFuture<'static, Result<Self::Response, Infallible>>;
 
-    fn call(&self, request: Request<Incoming>) -> Self::Future {
+    fn call(&self, mut request: Request<Incoming>) -> Self::Future {
+        self.complete(&mut request);
         let (answer, busy) = (self.router.call(request), self.activity.begin());
         Box::pin(async move { Ok(answer.await?.map(|body| Pieces::new(body, busy))) })
     }

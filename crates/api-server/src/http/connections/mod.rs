@@ -41,7 +41,7 @@ impl Shutdown {
 }
 
 /// What connections lead to, and on which terms.
-pub(crate) struct Door {
+pub(crate) struct Endpoint {
     pub(crate) router: Router,
     /// `None`: plain HTTP is spoken.
     pub(crate) certificates: Option<Arc<Certificates>>,
@@ -76,11 +76,11 @@ impl From<&ServerConfig> for ConnectionLimits {
 
 /// Serves on `listener` until [`Shutdown::stop`], then drains. Returns when every connection has ended, at the latest a
 /// little after [`Shutdown::drain`]. Dropping the future ends all connections at once.
-pub(crate) async fn serve(listener: TcpListener, door: Door) {
+pub(crate) async fn serve(listener: TcpListener, endpoint: Endpoint) {
     let tasks = TaskTracker::new();
-    let places = Arc::new(Semaphore::new(door.limits.most));
-    let door = Arc::new(door);
-    let shutdown = &door.shutdown;
+    let places = Arc::new(Semaphore::new(endpoint.limits.most));
+    let endpoint = Arc::new(endpoint);
+    let shutdown = &endpoint.shutdown;
     let _end_all_on_drop = shutdown.cut.clone().drop_guard();
     loop {
         let accepted = tokio::select! {
@@ -89,7 +89,7 @@ pub(crate) async fn serve(listener: TcpListener, door: Door) {
         };
         match accepted {
             Ok((stream, place)) => {
-                let connection = Connection::new(door.clone(), place);
+                let connection = Connection::new(endpoint.clone(), place);
                 tasks.spawn(connection.serve(stream));
             }
             Err(error) => {
