@@ -19,6 +19,7 @@ mod openai;
 mod operations;
 mod ragflow;
 mod recordings;
+mod reload;
 mod routes;
 mod shutdown;
 mod site;

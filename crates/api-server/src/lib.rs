@@ -40,6 +40,7 @@ mod readiness;
 mod records;
 mod search;
 mod server;
+mod setup;
 mod tables;
 mod telemetry;
 mod tls;

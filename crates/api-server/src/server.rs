@@ -76,6 +76,49 @@ impl Server {
         &self.app
     }
 
+    /// Takes over the providers, models, limits and tools of a configuration that was read again, and the certificate, for
+    /// requests and connections that begin from now on. What is under way ends with what it began with. Tells in the log
+    /// which settings only a restart takes over.
+    ///
+    /// # Errors
+    /// What is wrong with the configuration; then what was there stays. A certificate that cannot be shown is no error:
+    /// the log tells of it, and the one before goes on being shown.
+    pub async fn reload(&self, config: Config, environment: &Environment) -> Result<()> {
+        self.take_over(Ok(config), environment).await
+    }
+
+    /// The same of a configuration that may not have been read.
+    pub(crate) async fn take_over(
+        &self,
+        config: Result<Config>,
+        environment: &Environment,
+    ) -> Result<()> {
+        if let Some(certificates) = self.certificates.clone() {
+            tls::report(spawn_blocking(move || certificates.reload()).await?);
+        }
+        let parts = self.app.parts();
+        let taken = async {
+            let config = config?;
+            let left = config.needs_restart(&parts.current.load().config);
+            parts.reload(config, environment).await?;
+            Ok(left)
+        };
+        let taken = taken.await;
+        parts.metrics.reloaded(if taken.is_ok() { "taken" } else { "refused" });
+        match &taken {
+            Ok(left) if left.is_empty() => tracing::info!("the configuration was read again"),
+            Ok(left) => tracing::warn!(
+                restart = left.join(", "),
+                "the configuration was read again; these settings wait for a restart"
+            ),
+            Err(error) => tracing::error!(
+                error = crate::error_line(error),
+                "the configuration was read again and not taken over; the one before stays"
+            ),
+        }
+        taken.map(drop)
+    }
+
     /// Takes files and folders into the dataset `default`; what is there already is left alone.
     ///
     /// # Errors

@@ -45,11 +45,11 @@ pub fn load(file: Option<&Path>, environment: &Environment) -> Result<Config, Co
                 .map_err(|reason| ConfigError::new(format!("variable {name}"), reason))?;
         }
     }
-    let config: Config = Value::Table(table)
+    let config: Config = Value::Table(table.clone())
         .try_into()
         .map_err(|error: toml::de::Error| ConfigError::new(place, with_nearest(error.message())))?;
     check(&config)?;
-    Ok(config)
+    Ok(Config { read_from: table, ..config })
 }
 
 fn read(file: Option<&Path>) -> Result<(Option<PathBuf>, String), ConfigError> {

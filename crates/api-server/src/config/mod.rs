@@ -10,6 +10,7 @@ mod load;
 mod local_model;
 mod mcp;
 mod models;
+mod reload;
 mod secret;
 mod server;
 mod sessions;
@@ -82,6 +83,9 @@ pub struct Config {
     pub telemetry: TelemetryConfig,
     /// Where metrics are read without a key.
     pub metrics: MetricsConfig,
+    /// What the file and the environment say.
+    #[serde(skip)]
+    pub(crate) read_from: toml::Table,
 }
 
 /// `[auth]`

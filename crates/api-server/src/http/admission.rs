@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::pin::Pin;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -25,6 +25,7 @@ use crate::parts::Parts;
 /// takes all it can get leaves room for the others. Nobody waits: a request without a place is refused at once.
 pub(crate) struct Places {
     all: InFlight,
+    most_of_tenant: AtomicUsize,
     of_tenants: Arc<OfTenants>,
 }
 
@@ -66,13 +67,24 @@ impl From<&Config> for PlaceLimits {
 
 impl Places {
     pub(crate) fn new(limits: PlaceLimits) -> Self {
-        Self { all: InFlight::new(limits.all, 0), of_tenants: Arc::default() }
+        Self {
+            all: InFlight::new(limits.all, 0),
+            most_of_tenant: AtomicUsize::new(limits.tenant),
+            of_tenants: Arc::default(),
+        }
+    }
+
+    /// Changes how many there are. Those that are taken stay so.
+    pub(crate) fn set_limits(&self, limits: PlaceLimits) {
+        self.all.set_limit(limits.all);
+        self.most_of_tenant.store(limits.tenant, Ordering::Relaxed);
     }
 
     /// A place for a request of this tenant, if there is one. Whose request is not known has to find one among all.
-    fn enter(&self, limits: PlaceLimits, tenant: Option<&TenantId>) -> Option<Place> {
+    fn enter(&self, tenant: Option<&TenantId>) -> Option<Place> {
+        let most = self.most_of_tenant.load(Ordering::Relaxed);
         let of_tenant = match tenant {
-            Some(tenant) => Some(self.of_tenants.enter(tenant, limits.tenant)?),
+            Some(tenant) => Some(self.of_tenants.enter(tenant, most)?),
             None => None,
         };
         Some(Place { _permit: self.all.try_enter().ok()?, _of_tenant: of_tenant })
@@ -112,12 +124,11 @@ impl Drop for PlaceOfTenant {
 pub(super) async fn admit(State(app): State<Arc<Parts>>, request: Request, next: Next) -> Response {
     let path = request.uri().path().to_owned();
     let tenant = request.extensions().get::<Caller>().map(|caller| &caller.tenant);
-    let limits = PlaceLimits::from(&app.config);
-    let Some(place) = app.places.enter(limits, tenant) else {
+    let Some(place) = app.places.enter(tenant) else {
         return refusal(&path, Refused::Busy);
     };
     let late = Arc::new(AtomicBool::new(false));
-    let time = app.config.server.body_time();
+    let time = app.current.load().config.server.body_time();
     let request = request.map(|body| Body::new(InTime::new(body, time, late.clone())));
     let response = next.run(request).await;
     // Whoever read the body knows only that it did not come.

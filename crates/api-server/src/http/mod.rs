@@ -46,7 +46,7 @@ pub(crate) use connections::{ConnectionLimits, Endpoint, serve};
 
 /// Everything that is reachable. Clones share the application.
 pub(crate) fn router(app: Arc<Parts>) -> Router {
-    let limit = app.config.server.max_body_bytes;
+    let limit = app.current.load().config.server.max_body_bytes;
     let openai = Router::new()
         .route("/v1/chat/completions", post(chat::completions))
         .route("/v1/responses", post(responses::create))
