@@ -3,6 +3,7 @@
 mod accounts;
 mod cache;
 mod client;
+mod connections;
 mod conversations;
 mod dialects;
 mod dialog;
@@ -18,7 +19,9 @@ mod openai;
 mod operations;
 mod ragflow;
 mod recordings;
+mod reload;
 mod routes;
 mod shutdown;
 mod site;
+mod tls;
 mod usage;

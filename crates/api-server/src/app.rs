@@ -12,6 +12,7 @@ use rag_core::{EmbeddingIdentity, TenantId};
 use crate::caller::Caller;
 use crate::config::{Config, Environment};
 use crate::parts::Parts;
+use crate::setup::Setup;
 
 /// The application as one caller sees it: the [`Parts`] that all share, and models that are asked, and paid for, on this
 /// caller's behalf. Clones are cheap.
@@ -22,6 +23,10 @@ use crate::parts::Parts;
 pub struct App {
     parts: Arc<Parts>,
     caller: Caller,
+    /// What this request began with.
+    pub(crate) setup: Arc<Setup>,
+    /// The configuration that it was set up by.
+    pub config: Arc<Config>,
     /// All models, on the caller's behalf.
     pub bundle: Bundle,
 }
@@ -46,8 +51,9 @@ impl App {
 
     /// The application for this caller.
     pub(crate) fn of(parts: Arc<Parts>, caller: Caller) -> Self {
-        let bundle = caller.bundle(&parts.models_of_all);
-        Self { parts, caller, bundle }
+        let setup = parts.current.load_full();
+        let bundle = caller.bundle(&setup.models_of_all);
+        Self { parts, caller, config: setup.config.clone(), setup, bundle }
     }
 
     /// What all callers share.
@@ -91,7 +97,7 @@ impl App {
     ) -> Result<Arc<dyn ChatModel>, ModelError> {
         let name = match name {
             Some(name) => name,
-            None => self.default_chat_name().await?,
+            None => self.setup.default_chat_name().await?,
         };
         bundle.chat_model(name)
     }

@@ -4,13 +4,13 @@ use std::sync::Arc;
 
 use axum::extract::{FromRequestParts, MatchedPath, Request, State};
 use axum::http::request;
-use axum::http::{HeaderMap, HeaderValue, Method, header};
+use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 
 use super::Failure;
 use super::cookie;
-use super::failure::AnthropicFailure;
+use super::failure::{AnthropicFailure, TOO_SLOW};
 use super::observe::is_own_origin;
 use super::page;
 use super::permission::Permission;
@@ -107,19 +107,28 @@ fn given(method: &Method, headers: &HeaderMap) -> Result<Credential, Refused> {
     Ok(Credential::Session(session))
 }
 
+/// Why a request is not let in.
 #[derive(Clone, Copy, Debug)]
-enum Refused {
+pub(super) enum Refused {
     Unauthorized,
     /// Why.
     Forbidden(&'static str),
+    /// There is no place for it.
     Busy,
+    /// Its body did not arrive in time.
+    TooSlow,
 }
 
-fn refusal(path: &str, refused: Refused) -> Response {
+/// The refusal in the dialect of the address.
+pub(super) fn refusal(path: &str, refused: Refused) -> Response {
     let mut response = in_dialect(path, refused);
-    if matches!(refused, Refused::Unauthorized) {
-        let scheme = HeaderValue::from_static("Bearer");
-        response.headers_mut().insert(header::WWW_AUTHENTICATE, scheme);
+    let header = match refused {
+        Refused::Unauthorized => Some((header::WWW_AUTHENTICATE, "Bearer")),
+        Refused::Busy => Some((header::RETRY_AFTER, "1")),
+        Refused::Forbidden(_) | Refused::TooSlow => None,
+    };
+    if let Some((name, value)) = header {
+        response.headers_mut().insert(name, HeaderValue::from_static(value));
     }
     response
 }
@@ -130,6 +139,7 @@ fn in_dialect(path: &str, refused: Refused) -> Response {
             Refused::Unauthorized => ragflow::unauthorized(),
             Refused::Forbidden(reason) => ragflow::forbidden(reason),
             Refused::Busy => ragflow::busy(),
+            Refused::TooSlow => ragflow::too_slow(),
         };
     }
     if path.starts_with("/api/") {
@@ -137,6 +147,7 @@ fn in_dialect(path: &str, refused: Refused) -> Response {
             Refused::Unauthorized => Problem::unauthorized(),
             Refused::Forbidden(reason) => Problem::forbidden(reason),
             Refused::Busy => Problem::busy("the server is busy; try again in a second"),
+            Refused::TooSlow => Problem::too_slow(),
         }
         .into_response();
     }
@@ -144,6 +155,7 @@ fn in_dialect(path: &str, refused: Refused) -> Response {
         Refused::Unauthorized => Failure::unauthorized(),
         Refused::Forbidden(reason) => Failure::forbidden(reason),
         Refused::Busy => Failure::busy(),
+        Refused::TooSlow => Failure::unreadable_body(StatusCode::REQUEST_TIMEOUT, TOO_SLOW),
     };
     if path == "/v1/messages" || path.starts_with("/v1/messages/") {
         AnthropicFailure::from(failure).into_response()

@@ -12,7 +12,6 @@ use service_guards::{HeldBody, Hold};
 use uuid::Uuid;
 
 use super::Failure;
-use super::failure::AnthropicFailure;
 use crate::parts::Parts;
 
 const REQUEST_ID: &str = "x-request-id";
@@ -39,26 +38,6 @@ pub(super) async fn observe(
         response.headers_mut().insert(REQUEST_ID, id);
     }
     hold(response, record)
-}
-
-/// Lets the request in, or refuses it at once. Its place is held until its answer has ended.
-pub(super) async fn admit(State(app): State<Arc<Parts>>, request: Request, next: Next) -> Response {
-    match app.in_flight.try_enter() {
-        Ok(permit) => hold(next.run(request).await, permit),
-        Err(_) => Failure::busy().into_response(),
-    }
-}
-
-/// The same, refused in the Anthropic dialect.
-pub(super) async fn admit_anthropic(
-    State(app): State<Arc<Parts>>,
-    request: Request,
-    next: Next,
-) -> Response {
-    match app.in_flight.try_enter() {
-        Ok(permit) => hold(next.run(request).await, permit),
-        Err(_) => AnthropicFailure::from(Failure::busy()).into_response(),
-    }
 }
 
 /// Refuses what a page of another site sends: without keys, being on this machine is all that lets a request in, and a

@@ -1,5 +1,6 @@
 //! What every answer of `/api/v1` is wrapped in: a code, and data or a message.
 
+use super::super::failure::TOO_SLOW;
 use axum::Json;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
@@ -90,6 +91,11 @@ impl Refusal {
     pub(super) fn busy() -> Self {
         let message = "the server is busy; try again in a second";
         Self { status: StatusCode::SERVICE_UNAVAILABLE, ..Self::new(503, message) }
+    }
+
+    /// The body did not arrive in time.
+    pub(super) fn too_slow() -> Self {
+        Self { status: StatusCode::REQUEST_TIMEOUT, ..Self::new(408, TOO_SLOW) }
     }
 
     /// A part of the dialect that this server does not speak.

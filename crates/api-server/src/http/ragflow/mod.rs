@@ -85,6 +85,11 @@ pub(super) fn busy() -> Response {
     Refusal::busy().into_response()
 }
 
+/// What a request gets whose body did not arrive in time.
+pub(super) fn too_slow() -> Response {
+    Refusal::too_slow().into_response()
+}
+
 /// The addresses of the dialect.
 pub(super) fn routes(most_body_bytes: usize) -> Router<Arc<Parts>> {
     let mut routes = Router::new()
