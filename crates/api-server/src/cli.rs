@@ -53,6 +53,8 @@ pub enum Command {
     Keys(KeysArgs),
     /// Invites, lists and removes people, who log in with a password
     People(PeopleArgs),
+    /// Print the description of the HTTP interface (OpenAPI 3.1, JSON)
+    Openapi,
     /// Reads files for a parent process over a pipe
     #[command(hide = true)]
     ParseWorker,
@@ -331,7 +333,7 @@ impl Command {
             Command::Restore(args) => args.common.clone(),
             Command::Keys(args) => args.common.clone(),
             Command::People(args) => args.common.clone(),
-            Command::ParseWorker => CommonArgs::default(),
+            Command::Openapi | Command::ParseWorker => CommonArgs::default(),
         }
     }
 }

@@ -51,6 +51,7 @@ mod usage;
 mod web;
 
 use std::error::Error;
+use std::io::Write;
 use std::process::ExitCode;
 use std::time::Instant;
 
@@ -73,6 +74,10 @@ pub fn run(cli: Cli, environment: Environment, began: Instant) -> Result<ExitCod
     let command = cli.command();
     if matches!(command, Command::ParseWorker) {
         rag_parse::isolated::worker_main(std::io::stdin().lock(), std::io::stdout().lock())?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    if matches!(command, Command::Openapi) {
+        std::io::stdout().lock().write_all(http::description().as_bytes())?;
         return Ok(ExitCode::SUCCESS);
     }
     let common = command.common();
@@ -120,7 +125,7 @@ async fn execute(
         Command::Restore(args) => commands::restore(args, &config),
         Command::Keys(args) => commands::keys(args, &config),
         Command::People(args) => commands::people(args, &config),
-        Command::ParseWorker => Ok(ExitCode::SUCCESS),
+        Command::Openapi | Command::ParseWorker => Ok(ExitCode::SUCCESS),
     }
 }
 

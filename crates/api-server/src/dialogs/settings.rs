@@ -6,6 +6,7 @@ use dialog_service::{Dialog, DialogError, Filtering, Prompts, Research};
 use rag_core::MetadataFilter;
 use serde::{Deserialize, Serialize};
 
+use crate::http::WrittenFilter;
 use crate::search::written_filter;
 
 /// Bounds of what a dialog may say.
@@ -16,7 +17,7 @@ const MOST_PARAMETERS: usize = 64;
 const MOST_TOOLS: usize = 64;
 
 /// How a dialog answers. What is left out is as in `[dialog]` of the server's configuration.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(default, deny_unknown_fields)]
 pub(crate) struct DialogSettings {
     /// For people.
@@ -26,6 +27,7 @@ pub(crate) struct DialogSettings {
     #[serde(skip_serializing_if = "String::is_empty")]
     pub(crate) prologue: String,
     /// Names of the datasets that are searched; none makes it a plain chat.
+    #[schema(max_items = 64)]
     pub(crate) datasets: Vec<String>,
     /// The model that answers.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -44,18 +46,22 @@ pub(crate) struct DialogSettings {
     pub(crate) empty_response: Option<String>,
     /// The most passages.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(minimum = 1, maximum = 256)]
     pub(crate) top: Option<usize>,
     /// The least score of a passage.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(minimum = 0, maximum = 1)]
     pub(crate) threshold: Option<f32>,
     /// Weight of the vectors.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(minimum = 0, maximum = 1)]
     pub(crate) vector_weight: Option<f32>,
     /// A model that orders the best passages anew; blank: none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) rerank: Option<String>,
     /// Only documents whose metadata pass: an expression, or its parts as JSON.
     #[serde(deserialize_with = "written_filter", skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<WrittenFilter>)]
     pub(crate) filter: Option<MetadataFilter>,
     /// Whether the model makes a further filter of the question: yes, or of which fields.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -102,12 +108,16 @@ pub(crate) struct DialogSettings {
     pub(crate) max_output_tokens: Option<u32>,
     /// How the model chooses tokens.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(minimum = 0, maximum = 2)]
     pub(crate) temperature: Option<f64>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(minimum = 0, maximum = 1)]
     pub(crate) top_p: Option<f64>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(minimum = -2, maximum = 2)]
     pub(crate) presence_penalty: Option<f64>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(minimum = -2, maximum = 2)]
     pub(crate) frequency_penalty: Option<f64>,
     /// What client programs keep with it, by a name of theirs; nothing else reads it.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
@@ -118,7 +128,7 @@ pub(crate) struct DialogSettings {
 }
 
 /// Something that each question may set.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Parameter {
     /// Its name: `parameters.NAME` in the template.
@@ -129,7 +139,7 @@ pub(crate) struct Parameter {
 }
 
 /// How answers are spoken.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct SpeechSettings {
     /// The model.
@@ -143,7 +153,7 @@ pub(crate) struct SpeechSettings {
 }
 
 /// How far to dig.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(default, deny_unknown_fields)]
 pub(crate) struct ResearchSettings {
     /// How often the model is asked what is missing.
@@ -186,7 +196,7 @@ fn is_false(value: &bool) -> bool {
 }
 
 /// Whether the model makes a filter of the question.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(untagged)]
 pub(crate) enum AutoFilter {
     /// Of any field, or not at all.

@@ -14,10 +14,20 @@ use uuid::Uuid;
 
 use super::Failure;
 use super::answer::{self, Call, created, parsed, read, written};
+use super::schemas::chat::CallHeaders;
+use super::schemas::refusals::ModelFailures;
+use super::schemas::responses::{ModelResponse, ResponseRequest};
 use super::sse::{self, NamedEvent};
 use crate::app::App;
 
 /// Answers, streamed or whole.
+#[utoipa::path(
+    post,
+    path = "/v1/responses",
+    params(CallHeaders),
+    request_body = ResponseRequest,
+    responses((status = 200, description = "The answer, whole or as it comes", content((ModelResponse = "application/json"), (String = "text/event-stream"))), ModelFailures),
+)]
 pub(super) async fn create(
     app: App,
     headers: HeaderMap,

@@ -8,7 +8,7 @@ use axum::extract::rejection::BytesRejection;
 use axum::http::HeaderValue;
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
-use dialog_service::LiveTurn;
+use dialog_service::{DialogEvent, LiveTurn};
 use futures::StreamExt;
 use rag_core::TurnId;
 
@@ -17,8 +17,16 @@ use super::super::problem::Problem;
 use super::{events, missing, refused, with_store};
 use crate::app::App;
 use crate::conversations::{AskError, Question, ask as begin, shown};
+use crate::http::schemas::native;
+use crate::http::schemas::refusals::{Conflict, Failures, Invalid};
 
 /// Begins a turn, and gives its events or, with `"stream": false`, what came of it. The headers name turn and session.
+#[utoipa::path(
+    post,
+    path = "/api/v2/dialogs/{name}/turns",
+    request_body = Question,
+    responses((status = 200, description = "`DialogEvent`s as they come, or what came of them", content((native::Turn = "application/json"), (DialogEvent = "text/event-stream"))), Invalid, Conflict, Failures),
+)]
 pub(super) async fn ask(
     app: App,
     Path(dialog): Path<String>,

@@ -13,12 +13,19 @@ use serde_json::{Value, json};
 use super::super::problem::Problem;
 use super::with_store;
 use crate::app::App;
+use crate::http::schemas::native;
+use crate::http::schemas::refusals::{Conflict, Failures, Invalid, Missing};
 use crate::uploads;
 
 /// The longest name.
 const MOST_NAME: usize = 128;
 
 /// All datasets of the tenant.
+#[utoipa::path(
+    get,
+    path = "/api/v2/datasets",
+    responses((status = 200, description = "What was asked for", body = native::Datasets)),
+)]
 pub(crate) async fn list(app: App) -> Result<Json<Value>, Problem> {
     let tenant = app.tenant();
     let datasets = with_store(&app, move |store| store.datasets(&tenant)).await?;
@@ -26,6 +33,11 @@ pub(crate) async fn list(app: App) -> Result<Json<Value>, Problem> {
 }
 
 /// One of them.
+#[utoipa::path(
+    get,
+    path = "/api/v2/datasets/{name}",
+    responses((status = 200, description = "What was asked for", body = Dataset), Missing),
+)]
 pub(crate) async fn one(app: App, Path(name): Path<String>) -> Result<Json<Dataset>, Problem> {
     find(&app, name).await.map(Json)
 }
@@ -34,6 +46,11 @@ pub(crate) async fn one(app: App, Path(name): Path<String>) -> Result<Json<Datas
 const MOST_VALUES: usize = 100;
 
 /// The fields that its documents have: what filters can be made of.
+#[utoipa::path(
+    get,
+    path = "/api/v2/datasets/{name}/fields",
+    responses((status = 200, description = "What was asked for", body = native::KnownFields), Missing),
+)]
 pub(crate) async fn fields(app: App, Path(name): Path<String>) -> Result<Json<Value>, Problem> {
     let dataset = find(&app, name).await?;
     let told = move |store: &EmbeddedStore| store.metadata_fields(&[dataset.id], MOST_VALUES);
@@ -41,8 +58,9 @@ pub(crate) async fn fields(app: App, Path(name): Path<String>) -> Result<Json<Va
 }
 
 /// A dataset that is to be.
-#[derive(Deserialize)]
+#[derive(Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = NewDataset, example = json!({ "name": "drinks" }))]
 pub(crate) struct New {
     name: String,
     #[serde(default)]
@@ -50,6 +68,12 @@ pub(crate) struct New {
 }
 
 /// Makes an empty dataset, with the embedding model that is the default now.
+#[utoipa::path(
+    post,
+    path = "/api/v2/datasets",
+    request_body = New,
+    responses((status = 201, description = "It was made", body = Dataset), Invalid, Conflict, Failures),
+)]
 pub(crate) async fn create(
     app: App,
     new: Result<Json<New>, JsonRejection>,
@@ -78,6 +102,11 @@ async fn embedding(app: &App) -> Result<EmbeddingIdentity, Problem> {
 }
 
 /// Removes a dataset with its documents.
+#[utoipa::path(
+    delete,
+    path = "/api/v2/datasets/{name}",
+    responses((status = 204, description = "It was done"), Missing),
+)]
 pub(crate) async fn delete(app: App, Path(name): Path<String>) -> Result<StatusCode, Problem> {
     let dataset = find(&app, name).await?;
     let gone = dataset.id.clone();
@@ -102,13 +131,20 @@ fn check_name(name: &str) -> Result<(), Problem> {
 }
 
 /// What of a dataset can be changed.
-#[derive(Deserialize)]
+#[derive(Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = DatasetChange, example = json!({ "settings": { "page_rank": 5 } }))]
 pub(crate) struct Change {
     settings: DatasetSettings,
 }
 
 /// Changes how documents are cut, enriched and ranked from now on.
+#[utoipa::path(
+    patch,
+    path = "/api/v2/datasets/{name}",
+    request_body = Change,
+    responses((status = 200, description = "What was asked for", body = Dataset), Invalid, Missing),
+)]
 pub(crate) async fn change(
     app: App,
     Path(name): Path<String>,

@@ -3,13 +3,15 @@
 use axum::Json;
 use axum::extract::rejection::{JsonRejection, QueryRejection};
 use axum::extract::{Path, Query};
-use rag_core::{Document, DocumentId, Metadata, MetadataStore};
+use rag_core::{Document, DocumentId, Metadata, MetadataStore, MetadataValue};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::super::problem::Problem;
 use super::{datasets, with_store};
 use crate::app::App;
+use crate::http::schemas::native;
+use crate::http::schemas::refusals::{Invalid, Missing};
 use crate::uploads;
 
 /// Entries of a page, unless asked for otherwise, and at most.
@@ -17,17 +19,25 @@ const PAGE: usize = 100;
 const MOST: usize = 1000;
 
 /// Which documents.
-#[derive(Default, Deserialize)]
+#[derive(Default, Deserialize, utoipa::IntoParams)]
 #[serde(default, deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
 pub(crate) struct Listing {
     /// Names after this one.
     after: Option<String>,
+    #[param(minimum = 1, maximum = 1000, default = 100)]
     limit: Option<usize>,
     /// Only those in this state: kept, queued, running, ready, failed, cancelled.
     state: Option<String>,
 }
 
 /// The documents of a dataset, by name.
+#[utoipa::path(
+    get,
+    path = "/api/v2/datasets/{name}/documents",
+    params(Listing),
+    responses((status = 200, description = "What was asked for", body = native::Documents), Invalid, Missing),
+)]
 pub(crate) async fn list(
     app: App,
     Path(name): Path<String>,
@@ -52,18 +62,31 @@ pub(crate) async fn list(
 }
 
 /// One document.
+#[utoipa::path(
+    get,
+    path = "/api/v2/documents/{id}",
+    responses((status = 200, description = "What was asked for", body = Document), Missing),
+)]
 pub(crate) async fn one(app: App, Path(id): Path<String>) -> Result<Json<Document>, Problem> {
     find(&app, &id).await.map(Json)
 }
 
 /// What of a document can be changed.
-#[derive(Deserialize)]
+#[derive(Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = DocumentChange, example = json!({ "metadata": { "year": 2026 } }))]
 pub(crate) struct Change {
+    #[schema(value_type = BTreeMap<String, MetadataValue>)]
     metadata: Metadata,
 }
 
 /// Replaces what is known of a document besides its text.
+#[utoipa::path(
+    patch,
+    path = "/api/v2/documents/{id}",
+    request_body = Change,
+    responses((status = 200, description = "What was asked for", body = Document), Invalid, Missing),
+)]
 pub(crate) async fn change(
     app: App,
     Path(id): Path<String>,
@@ -76,6 +99,11 @@ pub(crate) async fn change(
 }
 
 /// Removes a document with everything of it.
+#[utoipa::path(
+    delete,
+    path = "/api/v2/documents/{id}",
+    responses((status = 200, description = "What was asked for", body = native::Deleted), Missing),
+)]
 pub(crate) async fn delete(app: App, Path(id): Path<String>) -> Result<Json<Value>, Problem> {
     let document = find(&app, &id).await?;
     let gone = document.id.clone();
@@ -86,6 +114,11 @@ pub(crate) async fn delete(app: App, Path(id): Path<String>) -> Result<Json<Valu
 }
 
 /// Takes back a document's ingestion. What was searchable of it before still is.
+#[utoipa::path(
+    post,
+    path = "/api/v2/documents/{id}/cancel",
+    responses((status = 200, description = "What was asked for", body = native::Cancelled), Missing),
+)]
 pub(crate) async fn cancel(app: App, Path(id): Path<String>) -> Result<Json<Value>, Problem> {
     let document = find(&app, &id).await?;
     let cancelled = app.pipeline.cancel(&document.id).await;
@@ -94,6 +127,11 @@ pub(crate) async fn cancel(app: App, Path(id): Path<String>) -> Result<Json<Valu
 }
 
 /// Takes up a document again that failed or was cancelled.
+#[utoipa::path(
+    post,
+    path = "/api/v2/documents/{id}/retry",
+    responses((status = 200, description = "What was asked for", body = native::Queued), Missing),
+)]
 pub(crate) async fn retry(app: App, Path(id): Path<String>) -> Result<Json<Value>, Problem> {
     let document = find(&app, &id).await?;
     let queued = app.pipeline.retry(&document.id).await;
@@ -102,15 +140,23 @@ pub(crate) async fn retry(app: App, Path(id): Path<String>) -> Result<Json<Value
 }
 
 /// Which chunks.
-#[derive(Default, Deserialize)]
+#[derive(Default, Deserialize, utoipa::IntoParams)]
 #[serde(default, deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
 pub(crate) struct Range {
     /// The first one's number.
     from: u32,
+    #[param(minimum = 1, maximum = 1000, default = 100)]
     limit: Option<usize>,
 }
 
 /// A document's chunks in order.
+#[utoipa::path(
+    get,
+    path = "/api/v2/documents/{id}/chunks",
+    params(Range),
+    responses((status = 200, description = "What was asked for", body = native::Chunks), Invalid, Missing),
+)]
 pub(crate) async fn chunks(
     app: App,
     Path(id): Path<String>,

@@ -5,35 +5,30 @@ mod documents;
 mod ingestion;
 mod uploads;
 
-use std::sync::Arc;
-
-use axum::Router;
-use axum::routing::{get, post};
 use rag_core::StoreError;
 use rag_store::EmbeddedStore;
+use utoipa_axum::routes;
 
+use super::openapi::{Described, tagged};
 use super::problem::Problem;
 use crate::app::App;
-use crate::parts::Parts;
 
-pub(super) fn routes() -> Router<Arc<Parts>> {
-    Router::new()
-        .route("/api/v2/datasets", get(datasets::list).post(datasets::create))
-        .route(
-            "/api/v2/datasets/{name}",
-            get(datasets::one).patch(datasets::change).delete(datasets::delete),
-        )
-        .route("/api/v2/datasets/{name}/documents", get(documents::list).post(uploads::upload))
-        .route("/api/v2/datasets/{name}/fields", get(datasets::fields))
-        .route(
-            "/api/v2/documents/{id}",
-            get(documents::one).patch(documents::change).delete(documents::delete),
-        )
-        .route("/api/v2/documents/{id}/chunks", get(documents::chunks))
-        .route("/api/v2/documents/{id}/cancel", post(documents::cancel))
-        .route("/api/v2/documents/{id}/retry", post(documents::retry))
-        .route("/api/v2/ingest", get(ingestion::progress))
-        .route("/api/v2/ingest/events", get(ingestion::events))
+pub(super) fn routes() -> Described {
+    let datasets = Described::new()
+        .routes(routes!(datasets::list, datasets::create))
+        .routes(routes!(datasets::one, datasets::change, datasets::delete))
+        .routes(routes!(datasets::fields));
+    let documents = Described::new()
+        .routes(routes!(documents::list, uploads::upload))
+        .routes(routes!(documents::one, documents::change, documents::delete))
+        .routes(routes!(documents::chunks))
+        .routes(routes!(documents::cancel))
+        .routes(routes!(documents::retry));
+    let ingestion =
+        Described::new().routes(routes!(ingestion::progress)).routes(routes!(ingestion::events));
+    tagged("Datasets", datasets)
+        .merge(tagged("Documents", documents))
+        .merge(tagged("Ingestion", ingestion))
 }
 
 /// Runs work of the store on a thread of the callers.

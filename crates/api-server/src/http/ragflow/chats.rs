@@ -15,6 +15,8 @@ use super::chat_shape::{Chat, ChatNote};
 use super::envelope::{Refusal, Reply, counted, data};
 use super::fields::{Fields, Meant};
 use super::paging::{Page, Params, order};
+use super::schemas::chats::{self as schemas, ChatChange, ChatQuery, Chats};
+use super::schemas::{Answer, Counted, Keywords, Meant as MeantChats, Paging};
 use super::with_store;
 use crate::app::App;
 use crate::conversations::now;
@@ -26,6 +28,12 @@ const MOST_NAME: usize = 128;
 const AT_ONCE: usize = 256;
 
 /// Makes a chat.
+#[utoipa::path(
+    post,
+    path = "/api/v1/chats",
+    request_body = ChatChange,
+    responses((status = 200, description = "What was asked for", body = Answer<schemas::Chat>)),
+)]
 pub(super) async fn create(
     app: App,
     caller: RagflowCaller,
@@ -57,6 +65,12 @@ pub(super) async fn create(
 const OPENER: &str = "Hello! What would you like to know?";
 
 /// The caller's chats, page by page.
+#[utoipa::path(
+    get,
+    path = "/api/v1/chats",
+    params(Paging, ChatQuery, Keywords),
+    responses((status = 200, description = "What was asked for", body = Answer<Chats>)),
+)]
 pub(super) async fn list(
     app: App,
     caller: RagflowCaller,
@@ -99,12 +113,23 @@ fn wants_older(chats: &[Chat], params: &Params, headers: &HeaderMap) -> bool {
 }
 
 /// One chat.
+#[utoipa::path(
+    get,
+    path = "/api/v1/chats/{chat}",
+    responses((status = 200, description = "What was asked for", body = Answer<schemas::Chat>)),
+)]
 pub(super) async fn one(app: App, caller: RagflowCaller, Path(id): Path<String>) -> Reply {
     let (chat, datasets) = find(&app, &caller, &id).await?;
     data(chat.shown(&datasets))
 }
 
 /// Changes what is named of a chat.
+#[utoipa::path(
+    method(put, patch),
+    path = "/api/v1/chats/{chat}",
+    request_body = ChatChange,
+    responses((status = 200, description = "What was asked for", body = Answer<schemas::Chat>)),
+)]
 pub(super) async fn update(
     app: App,
     caller: RagflowCaller,
@@ -149,6 +174,12 @@ async fn rename(app: &App, caller: &RagflowCaller, from: &str, to: &str) -> Resu
 }
 
 /// Deletes chats with their sessions.
+#[utoipa::path(
+    delete,
+    path = "/api/v1/chats",
+    request_body = Option<MeantChats>,
+    responses((status = 200, description = "What was asked for", body = Answer<Counted>)),
+)]
 pub(super) async fn delete(
     app: App,
     caller: RagflowCaller,
@@ -182,6 +213,11 @@ pub(super) async fn delete(
 }
 
 /// Deletes one chat with its sessions.
+#[utoipa::path(
+    delete,
+    path = "/api/v1/chats/{chat}",
+    responses((status = 200, description = "What was asked for", body = Answer<bool>)),
+)]
 pub(super) async fn delete_one(app: App, caller: RagflowCaller, Path(id): Path<String>) -> Reply {
     let (chat, _) = find(&app, &caller, &id).await?;
     remove(&app, &caller, &chat.name).await?;

@@ -15,6 +15,10 @@ use super::document_shape;
 use super::envelope::{Refusal, Reply, counted, data, done};
 use super::fields::{Fields, Meant};
 use super::paging::{Page, Params};
+use super::schemas::chunks::{
+    self as schemas, Availability, ChunkChange, ChunkIds, ChunkQuery, Chunks, NewChunk,
+};
+use super::schemas::{Answer, Counted, Done, Keywords, Paging};
 use super::{documents, with_store};
 use crate::app::App;
 
@@ -24,6 +28,12 @@ const MOST_CONTENT: usize = 256 << 10;
 const MOST_WORDS: usize = 256;
 
 /// The chunks that are searched, and those taken out of it, page by page.
+#[utoipa::path(
+    get,
+    path = "/api/v1/datasets/{dataset}/documents/{document}/chunks",
+    params(Paging, Keywords, ChunkQuery),
+    responses((status = 200, description = "What was asked for", body = Answer<Chunks>)),
+)]
 pub(super) async fn list(
     app: App,
     caller: RagflowCaller,
@@ -53,6 +63,11 @@ pub(super) async fn list(
 }
 
 /// One chunk.
+#[utoipa::path(
+    get,
+    path = "/api/v1/datasets/{dataset}/documents/{document}/chunks/{chunk}",
+    responses((status = 200, description = "What was asked for", body = Answer<schemas::Chunk>)),
+)]
 pub(super) async fn one(
     app: App,
     caller: RagflowCaller,
@@ -63,6 +78,12 @@ pub(super) async fn one(
 }
 
 /// Adds a chunk after the last one.
+#[utoipa::path(
+    post,
+    path = "/api/v1/datasets/{dataset}/documents/{document}/chunks",
+    request_body = ChunkChange,
+    responses((status = 200, description = "What was asked for", body = Answer<NewChunk>)),
+)]
 pub(super) async fn add(
     app: App,
     caller: RagflowCaller,
@@ -86,6 +107,12 @@ pub(super) async fn add(
 }
 
 /// Changes what is named of a chunk.
+#[utoipa::path(
+    method(put, patch),
+    path = "/api/v1/datasets/{dataset}/documents/{document}/chunks/{chunk}",
+    request_body = ChunkChange,
+    responses((status = 200, description = "What was asked for", body = Done)),
+)]
 pub(super) async fn update(
     app: App,
     caller: RagflowCaller,
@@ -106,6 +133,12 @@ pub(super) async fn update(
 }
 
 /// Takes several chunks out of searches, or into them again.
+#[utoipa::path(
+    patch,
+    path = "/api/v1/datasets/{dataset}/documents/{document}/chunks",
+    request_body = Availability,
+    responses((status = 200, description = "What was asked for", body = Answer<Counted>)),
+)]
 pub(super) async fn update_availability(
     app: App,
     caller: RagflowCaller,
@@ -137,6 +170,12 @@ pub(super) async fn update_availability(
 }
 
 /// Removes chunks.
+#[utoipa::path(
+    delete,
+    path = "/api/v1/datasets/{dataset}/documents/{document}/chunks",
+    request_body = Option<ChunkIds>,
+    responses((status = 200, description = "What was asked for", body = Done)),
+)]
 pub(super) async fn delete(
     app: App,
     caller: RagflowCaller,

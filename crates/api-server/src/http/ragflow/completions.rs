@@ -22,11 +22,19 @@ use super::chunk_shape::reference;
 use super::envelope::{Refusal, data};
 use super::fields::Fields;
 use super::marked::{Marked, marked};
+use super::schemas::Answer as AnswerOf;
+use super::schemas::chats::{ChatAnswer, Question};
 use super::{chats, sessions};
 use crate::app::App;
 use crate::http::sse;
 
 /// Asks the chat of the address. Text is cumulative unless said otherwise: this is the older address.
+#[utoipa::path(
+    post,
+    path = "/api/v1/chats/{chat}/completions",
+    request_body = Question,
+    responses((status = 200, description = "The answer, whole or as it comes; or why there is none", content((AnswerOf<ChatAnswer> = "application/json"), (String = "text/event-stream")))),
+)]
 pub(super) async fn of_chat(
     app: App,
     caller: RagflowCaller,
@@ -39,6 +47,12 @@ pub(super) async fn of_chat(
 }
 
 /// Asks the chat that the body names. Text comes in pieces unless said otherwise.
+#[utoipa::path(
+    post,
+    path = "/api/v1/chat/completions",
+    request_body = Question,
+    responses((status = 200, description = "The answer, whole or as it comes; or why there is none", content((AnswerOf<ChatAnswer> = "application/json"), (String = "text/event-stream")))),
+)]
 pub(super) async fn of_body(
     app: App,
     caller: RagflowCaller,

@@ -24,10 +24,17 @@ use super::fields::Fields;
 use super::marked::{Marked, marked};
 use super::metadata_condition;
 use super::model_names;
+use super::schemas::chats::{CompletionAnswer, CompletionRequest};
 use crate::app::App;
 use crate::http::sse;
 
 /// Answers the conversation of the body.
+#[utoipa::path(
+    post,
+    path = "/api/v1/openai/{chat}/chat/completions",
+    request_body = CompletionRequest,
+    responses((status = 200, description = "The answer, whole or as it comes; or why there is none", content((CompletionAnswer = "application/json"), (String = "text/event-stream")))),
+)]
 pub(super) async fn completions(
     app: App,
     caller: RagflowCaller,

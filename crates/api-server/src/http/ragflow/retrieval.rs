@@ -11,6 +11,8 @@ use super::caller::RagflowCaller;
 use super::chunk_shape::{by_document, found};
 use super::envelope::{Refusal, Reply, data};
 use super::fields::Fields;
+use super::schemas::Answer;
+use super::schemas::chunks::{self as schemas, RetrievalRequest};
 use super::{asking, datasets, metadata_condition, model_names, with_store};
 use crate::app::App;
 use crate::bundle::embedders;
@@ -31,6 +33,12 @@ struct Asked {
 }
 
 /// Finds chunks.
+#[utoipa::path(
+    post,
+    path = "/api/v1/retrieval",
+    request_body = RetrievalRequest,
+    responses((status = 200, description = "What was asked for", body = Answer<schemas::Retrieval>)),
+)]
 pub(super) async fn retrieve(
     app: App,
     caller: RagflowCaller,
