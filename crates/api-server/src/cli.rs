@@ -45,9 +45,9 @@ pub enum Command {
     Check(CheckArgs),
     /// Show what model calls consumed and cost
     Usage(UsageArgs),
-    /// Copy documents with everything made of them, dialogs and sessions into one file, also while a server runs
+    /// Copy the whole data directory into one file, also while a server runs
     Backup(BackupArgs),
-    /// Make the data directory's documents from a backup
+    /// Make the data directory from a backup
     Restore(RestoreArgs),
     /// Make, list and revoke the API keys that open a server with auth.mode = "keys", also while it runs
     Keys(KeysArgs),
@@ -292,7 +292,7 @@ pub struct RestoreArgs {
     /// The backup
     #[arg(value_name = "FILE")]
     pub file: PathBuf,
-    /// Replace the documents that are there
+    /// Replace everything that is there
     #[arg(long)]
     pub replace: bool,
 }

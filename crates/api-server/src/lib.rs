@@ -16,6 +16,7 @@
 
 pub mod app;
 mod attachments;
+mod backup;
 mod bundle;
 mod cache;
 mod caller;

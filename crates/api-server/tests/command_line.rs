@@ -298,26 +298,6 @@ fn help_names_the_commands() {
 }
 
 #[test]
-fn documents_are_backed_up_while_they_are_in_use_and_restored() {
-    let desk = Desk::new(&[("tea.md", TEA.as_bytes())]);
-    check(&desk, &["ingest", "docs"], 0, "1 added");
-    // As a running server has it.
-    let open = rag_store::EmbeddedStore::open(
-        desk.folder.path().join("colloquy-data"),
-        rag_store::StoreOptions::default(),
-    )
-    .unwrap();
-    check(&desk, &["backup", "saved.db"], 0, "the documents are in saved.db");
-    check(&desk, &["restore", "saved.db", "--replace"], 1, "in use");
-    drop(open);
-    check(&desk, &["restore", "saved.db"], 1, "holds a store already");
-    check(&desk, &["restore", "saved.db", "--data-dir", "other"], 0, "holds the documents");
-    let found = text(&desk.run(&["search", "--data-dir", "other", "green tea"]).stdout);
-    assert!(found.contains("docs/tea.md, Tea"), "{found}");
-    check(&desk, &["backup", "saved.db", "--data-dir", "nowhere"], 1, "holds no store");
-}
-
-#[test]
 fn keys_are_shown_once_listed_without_their_secret_and_revoked() {
     let desk = Desk::new(&[]);
     let made = text(&desk.run(&["keys", "create", "laptop", "--json"]).stdout);
