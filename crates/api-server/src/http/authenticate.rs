@@ -23,7 +23,8 @@ use crate::parts::Parts;
 
 /// What opens to everybody: whether the server lives, the ways in, and the files of the console, which hold no data. Everything
 /// else asks who it is, an address that does not exist included.
-const OPEN: &[&str] = &["/healthz", "/readyz", "/api/v2/auth/login", "/api/v2/auth/join"];
+const OPEN: &[&str] =
+    &["/healthz", "/readyz", "/api/v2/auth/login", "/api/v2/auth/join", "/api/v1/auth/login"];
 
 /// Where Anthropic's clients give their keys.
 const X_API_KEY: &str = "x-api-key";
@@ -88,10 +89,12 @@ impl FromRequestParts<Arc<Parts>> for App {
 /// `Authorization: Bearer SECRET`, else `x-api-key: KEY`, else the cookie of a browser.
 fn given(method: &Method, headers: &HeaderMap) -> Result<Credential, Refused> {
     let text = |name: &str| headers.get(name)?.to_str().ok();
-    let bearer = text(header::AUTHORIZATION.as_str()).and_then(|value| {
-        let (scheme, key) = value.split_once(' ')?;
-        scheme.eq_ignore_ascii_case("bearer").then(|| key.trim())
-    });
+    // Clients of RAGFlow send the bare secret, too.
+    let bearer =
+        text(header::AUTHORIZATION.as_str()).and_then(|value| match value.split_once(' ') {
+            Some((scheme, key)) => scheme.eq_ignore_ascii_case("bearer").then(|| key.trim()),
+            None => Some(value),
+        });
     if let Some(secret) = bearer.or_else(|| text(X_API_KEY)) {
         return Credential::parse(secret).ok_or(Refused::Unauthorized);
     }

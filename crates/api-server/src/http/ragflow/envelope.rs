@@ -53,6 +53,8 @@ impl Refusal {
     pub(super) const DATA: u16 = 102;
     /// Whoever asks may not do that.
     const PERMISSION: u16 = 108;
+    /// It is not known who asks.
+    pub(super) const AUTHENTICATION: u16 = 109;
 
     pub(super) fn new(code: u16, message: impl Into<String>) -> Self {
         Self { status: StatusCode::OK, code, message: message.into() }
