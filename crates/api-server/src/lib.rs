@@ -74,6 +74,10 @@ pub fn run(cli: Cli, environment: Environment, began: Instant) -> Result<ExitCod
         rag_parse::isolated::worker_main(std::io::stdin().lock(), std::io::stdout().lock())?;
         return Ok(ExitCode::SUCCESS);
     }
+    if let Command::Completions { shell } = command {
+        commands::completions(shell)?;
+        return Ok(ExitCode::SUCCESS);
+    }
     let common = command.common();
     let mut config = config::load(common.config.as_deref(), &environment)?;
     if let Some(data_dir) = common.data_dir {
@@ -119,7 +123,7 @@ async fn execute(
         Command::Restore(args) => commands::restore(args, &config),
         Command::Keys(args) => commands::keys(args, &config),
         Command::People(args) => commands::people(args, &config),
-        Command::ParseWorker => Ok(ExitCode::SUCCESS),
+        Command::Completions { .. } | Command::ParseWorker => Ok(ExitCode::SUCCESS),
     }
 }
 

@@ -1,9 +1,11 @@
 //! `backup` and `restore`
 
+use std::io::Write;
 use std::process::ExitCode;
 
 use anyhow::{Context, Result};
 use indicatif::ProgressBar;
+use serde_json::json;
 
 use crate::backup::{self, Progress};
 use crate::cli::{BackupArgs, RestoreArgs};
@@ -22,7 +24,13 @@ pub(crate) fn backup(args: BackupArgs, config: &Config) -> Result<ExitCode> {
     });
     bar.finish_and_clear();
     copied.with_context(|| format!("backing up into {}", args.file.display()))?;
-    eprintln!("the data directory is in {}, with {files} files", args.file.display());
+    if args.json {
+        let bytes = std::fs::metadata(&args.file)?.len();
+        let line = json!({ "file": args.file, "bytes": bytes, "files": files });
+        writeln!(std::io::stdout(), "{line}")?;
+    } else {
+        eprintln!("the data directory is in {}, with {files} files", args.file.display());
+    }
     Ok(ExitCode::SUCCESS)
 }
 
