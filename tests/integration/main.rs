@@ -17,6 +17,7 @@ mod local_model;
 mod mcp;
 mod openai;
 mod operations;
+mod providers;
 mod ragflow;
 mod recordings;
 mod reload;

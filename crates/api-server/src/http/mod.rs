@@ -19,6 +19,7 @@ mod operations;
 mod page;
 mod permission;
 mod problem;
+mod providers;
 mod ragflow;
 mod rerank;
 mod responses;
@@ -63,6 +64,7 @@ pub(crate) fn router(app: Arc<Parts>) -> Router {
         .layer(from_fn_with_state(app.clone(), admission::admit));
     let native = Router::new()
         .merge(accounts::routes())
+        .merge(providers::routes())
         .merge(knowledge::routes())
         .merge(conversations::routes())
         .route("/api/v2/search", post(search::passages))

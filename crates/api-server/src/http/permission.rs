@@ -64,10 +64,11 @@ impl Permission {
 }
 
 /// Where it is decided who may do what.
-const MANAGED: [&str; 5] = [
+const MANAGED: [&str; 6] = [
     "/api/v2/keys",
     "/api/v2/people",
     "/api/v2/invitations",
+    "/api/v2/providers",
     "/api/v1/system/tokens",
     "/api/v1/tenants/{tenant}",
 ];
