@@ -16,6 +16,7 @@
 
 pub mod app;
 mod attachments;
+mod backup;
 mod bundle;
 mod cache;
 mod caller;
@@ -80,6 +81,10 @@ pub fn run(cli: Cli, environment: Environment, began: Instant) -> Result<ExitCod
         std::io::stdout().lock().write_all(http::description().as_bytes())?;
         return Ok(ExitCode::SUCCESS);
     }
+    if let Command::Completions { shell } = command {
+        commands::completions(shell)?;
+        return Ok(ExitCode::SUCCESS);
+    }
     let common = command.common();
     let mut config = config::load(common.config.as_deref(), &environment)?;
     if let Some(data_dir) = common.data_dir {
@@ -125,7 +130,9 @@ async fn execute(
         Command::Restore(args) => commands::restore(args, &config),
         Command::Keys(args) => commands::keys(args, &config),
         Command::People(args) => commands::people(args, &config),
-        Command::Openapi | Command::ParseWorker => Ok(ExitCode::SUCCESS),
+        Command::Completions { .. } | Command::Openapi | Command::ParseWorker => {
+            Ok(ExitCode::SUCCESS)
+        }
     }
 }
 
