@@ -162,6 +162,7 @@ async fn everything_but_what_is_marked_open_asks_for_a_key() {
         check_shape(path, &answer);
     }
     let known = [
+        "POST /api/v1/auth/login",
         "POST /api/v2/auth/join",
         "POST /api/v2/auth/login",
         "GET /healthz",

@@ -16,6 +16,7 @@
 
 pub mod app;
 mod attachments;
+mod backup;
 mod bundle;
 mod cache;
 mod caller;
@@ -34,14 +35,18 @@ mod local_models;
 mod log;
 mod mcp;
 pub mod metrics;
+mod own_providers;
 mod parts;
 mod providers;
 mod readiness;
 mod records;
 mod search;
 mod server;
+mod setup;
 mod tables;
 mod telemetry;
+mod tls;
+mod trial;
 mod uploads;
 mod usage;
 mod web;
@@ -74,6 +79,10 @@ pub fn run(cli: Cli, environment: Environment, began: Instant) -> Result<ExitCod
     }
     if matches!(command, Command::Openapi) {
         std::io::stdout().lock().write_all(http::description().as_bytes())?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    if let Command::Completions { shell } = command {
+        commands::completions(shell)?;
         return Ok(ExitCode::SUCCESS);
     }
     let common = command.common();
@@ -121,7 +130,9 @@ async fn execute(
         Command::Restore(args) => commands::restore(args, &config),
         Command::Keys(args) => commands::keys(args, &config),
         Command::People(args) => commands::people(args, &config),
-        Command::Openapi | Command::ParseWorker => Ok(ExitCode::SUCCESS),
+        Command::Completions { .. } | Command::Openapi | Command::ParseWorker => {
+            Ok(ExitCode::SUCCESS)
+        }
     }
 }
 

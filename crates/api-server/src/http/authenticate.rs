@@ -89,10 +89,12 @@ impl FromRequestParts<Arc<Parts>> for App {
 /// `Authorization: Bearer SECRET`, else `x-api-key: KEY`, else the cookie of a browser.
 fn given(method: &Method, headers: &HeaderMap) -> Result<Credential, Refused> {
     let text = |name: &str| headers.get(name)?.to_str().ok();
-    let bearer = text(header::AUTHORIZATION.as_str()).and_then(|value| {
-        let (scheme, key) = value.split_once(' ')?;
-        scheme.eq_ignore_ascii_case("bearer").then(|| key.trim())
-    });
+    // Clients of RAGFlow send the bare secret, too.
+    let bearer =
+        text(header::AUTHORIZATION.as_str()).and_then(|value| match value.split_once(' ') {
+            Some((scheme, key)) => scheme.eq_ignore_ascii_case("bearer").then(|| key.trim()),
+            None => Some(value),
+        });
     if let Some(secret) = bearer.or_else(|| text(X_API_KEY)) {
         return Credential::parse(secret).ok_or(Refused::Unauthorized);
     }
@@ -105,11 +107,16 @@ fn given(method: &Method, headers: &HeaderMap) -> Result<Credential, Refused> {
     Ok(Credential::Session(session))
 }
 
-fn refusal(path: &str, refused: Refused) -> Response {
+/// The refusal in the dialect of the address.
+pub(super) fn refusal(path: &str, refused: Refused) -> Response {
     let mut response = Dialect::of(path).refuse(path, refused);
-    if refused == Refused::Unauthorized {
-        let scheme = HeaderValue::from_static("Bearer");
-        response.headers_mut().insert(header::WWW_AUTHENTICATE, scheme);
+    let header = match refused {
+        Refused::Unauthorized => Some((header::WWW_AUTHENTICATE, "Bearer")),
+        Refused::Busy => Some((header::RETRY_AFTER, "1")),
+        _ => None,
+    };
+    if let Some((name, value)) = header {
+        response.headers_mut().insert(name, HeaderValue::from_static(value));
     }
     response
 }

@@ -1,9 +1,10 @@
 //! [`Dialect`]: how an address tells its callers that it does nothing for them.
 
+use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 
 use super::Failure;
-use super::failure::AnthropicFailure;
+use super::failure::{AnthropicFailure, TOO_SLOW};
 use super::problem::Problem;
 use super::ragflow;
 
@@ -25,7 +26,10 @@ pub(super) enum Refused {
     OtherSite,
     NotFound,
     MethodNotAllowed,
+    /// There is no place for it.
     Busy,
+    /// Its body did not arrive in time.
+    TooSlow,
     Internal,
 }
 
@@ -62,6 +66,7 @@ fn failure(why: Refused) -> Failure {
         Refused::NotFound => Failure::not_found("there is nothing at this address"),
         Refused::MethodNotAllowed => Failure::method_not_allowed(),
         Refused::Busy => Failure::busy(),
+        Refused::TooSlow => Failure::unreadable_body(StatusCode::REQUEST_TIMEOUT, TOO_SLOW),
         Refused::Internal => Failure::internal(),
     }
 }
@@ -74,6 +79,7 @@ fn problem(why: Refused) -> Problem {
         Refused::NotFound => Problem::not_found("there is nothing at this address"),
         Refused::MethodNotAllowed => Problem::method_not_allowed(),
         Refused::Busy => Problem::busy("the server is busy; try again in a second"),
+        Refused::TooSlow => Problem::too_slow(),
         Refused::Internal => Problem::failed(),
     }
 }

@@ -12,6 +12,9 @@ use serde_json::{Value, json};
 /// What to do about a key that is missing, unknown, expired or revoked; which of these it is, is nobody's business.
 pub(super) const NO_KEY: &str = "this server asks for a valid API key: send it as `Authorization: Bearer KEY` or `x-api-key: KEY`";
 
+/// What to do about a body that did not arrive in time.
+pub(super) const TOO_SLOW: &str =
+    "the body took too long to arrive; send it faster, or a smaller one";
 /// What pages of other sites are told.
 pub(super) const OTHER_SITE: &str = "requests from pages of other sites are refused";
 

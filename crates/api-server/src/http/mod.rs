@@ -1,6 +1,7 @@
 //! The HTTP surfaces.
 
 mod accounts;
+mod admission;
 mod answer;
 mod authenticate;
 mod cache;
@@ -20,6 +21,7 @@ mod operations;
 mod page;
 mod permission;
 mod problem;
+mod providers;
 mod ragflow;
 mod rerank;
 mod responses;
@@ -30,6 +32,7 @@ mod trace;
 mod unsupported;
 mod usage;
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use axum::Router;
@@ -46,8 +49,9 @@ use dialect::{Dialect, Refused};
 use failure::Failure;
 use openapi::{Described, Surface, tagged};
 
+pub(crate) use admission::{PlaceLimits, Places};
 pub use connections::Shutdown;
-pub(crate) use connections::serve;
+pub(crate) use connections::{ConnectionLimits, Endpoint, serve};
 pub(crate) use schemas::native::WrittenFilter;
 
 /// Everything that is reachable. Clones share the application.
@@ -94,6 +98,7 @@ fn surfaces() -> [Surface; 4] {
         Described::new().routes(routes!(messages::create)).routes(routes!(messages::count_tokens));
     let usage = Described::new().routes(routes!(usage::sums)).routes(routes!(usage::records));
     let native = accounts::routes()
+        .merge(providers::routes())
         .merge(knowledge::routes())
         .merge(conversations::routes())
         .merge(tagged("Search", Described::new().routes(routes!(search::passages))))
@@ -124,7 +129,20 @@ fn served(dialect: Dialect, routes: Described, app: Arc<Parts>) -> Router<Arc<Pa
     }
     let broken = move |_| dialect.refuse("", Refused::Internal);
     routes
-        .layer(DefaultBodyLimit::max(app.config.server.max_body_bytes))
+        .layer(DefaultBodyLimit::max(app.current.load().config.server.max_body_bytes))
         .layer(CatchPanicLayer::custom(broken))
-        .layer(from_fn_with_state(app, observe::admit))
+        .layer(from_fn_with_state(app, admission::admit))
+}
+
+/// The same alone, for an address of its own, where nobody is asked for a key.
+pub(crate) fn operations_router(app: Arc<Parts>, address: SocketAddr) -> Router {
+    let nothing = "there is nothing at this address; it has /metrics, /healthz and /readyz";
+    let router =
+        operations().split_for_parts().0.fallback(async move || Failure::not_found(nothing));
+    // Whoever may reach another address is the operator's choice.
+    let router = match address.ip().is_loopback() {
+        true => router.layer(from_fn_with_state(app.clone(), observe::refuse_other_sites)),
+        false => router,
+    };
+    router.with_state(app)
 }

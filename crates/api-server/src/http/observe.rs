@@ -40,14 +40,6 @@ pub(super) async fn observe(
     hold(response, record)
 }
 
-/// Lets the request in, or refuses it at once. Its place is held until its answer has ended.
-pub(super) async fn admit(State(app): State<Arc<Parts>>, request: Request, next: Next) -> Response {
-    match app.in_flight.try_enter() {
-        Ok(permit) => hold(next.run(request).await, permit),
-        Err(_) => refuse(request.uri().path(), Refused::Busy),
-    }
-}
-
 fn refuse(path: &str, why: Refused) -> Response {
     Dialect::of(path).refuse(path, why)
 }

@@ -9,7 +9,7 @@ use llm_providers::openai::server::error_status;
 use rag_core::{StoreError, StoreErrorKind};
 use serde_json::json;
 
-use super::failure::{NO_KEY, NO_METHOD, OTHER_SITE};
+use super::failure::{NO_KEY, NO_METHOD, OTHER_SITE, TOO_SLOW};
 
 /// A status, and what is wrong in one line that says what to do.
 #[derive(Debug)]
@@ -96,6 +96,11 @@ impl Problem {
     /// There is no room for it now.
     pub(super) fn busy(detail: impl Into<String>) -> Self {
         Self { retry_after: Some(1), ..Self::new(StatusCode::SERVICE_UNAVAILABLE, detail) }
+    }
+
+    /// The body did not arrive in time.
+    pub(super) fn too_slow() -> Self {
+        Self::new(StatusCode::REQUEST_TIMEOUT, TOO_SLOW)
     }
 
     /// A model, or what leads to one, failed.

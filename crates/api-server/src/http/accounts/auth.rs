@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use accounts::{InvitationSecret, Membership, Person, Session, SessionSecret};
+use accounts::{InvitationSecret, Membership, Person, Session};
 use axum::Json;
 use axum::extract::State;
 use axum::extract::rejection::JsonRejection;
@@ -99,9 +99,7 @@ pub(super) async fn join(
 )]
 pub(super) async fn log_out(app: App, headers: HeaderMap) -> Result<Response, Problem> {
     let door = door(&app)?;
-    let bearer = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
-    let bearer = bearer.and_then(|value| SessionSecret::parse(value.split_once(' ')?.1.trim()));
-    if let Some(secret) = bearer.or_else(|| cookie::session(&headers)) {
+    if let Some(secret) = cookie::any_session(&headers) {
         with_store(&app, move |store| store.end_session(&secret)).await?;
         door.forget();
     }

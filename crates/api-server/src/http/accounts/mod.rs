@@ -33,6 +33,16 @@ pub(super) fn routes() -> Described {
     tagged("Accounts", routes)
 }
 
+/// Works with the accounts on a thread, also where nobody is asked who they are.
+pub(super) async fn on_accounts<T: Send + 'static>(
+    app: &App,
+    work: impl FnOnce(&AccountStore) -> Result<T, AccountsError> + Send + 'static,
+) -> Result<T, Problem> {
+    let store = app.accounts.clone();
+    let done = app.callers.run(move || work(&store)).await.map_err(DoorError::from);
+    done.and_then(|done| Ok(done?)).map_err(refused)
+}
+
 /// The accounts of a server that has some.
 fn door(parts: &Parts) -> Result<&Door, Problem> {
     parts.door.as_ref().ok_or_else(|| {
@@ -49,7 +59,7 @@ async fn with_store<T: Send + 'static>(
     door(app)?.with_store(work).await.map_err(refused)
 }
 
-fn refused(error: DoorError) -> Problem {
+pub(super) fn refused(error: DoorError) -> Problem {
     match error {
         DoorError::Threads(_) => Problem::busy("the server is busy; try again in a second"),
         DoorError::Wait(wait) => Problem::too_many(error.to_string(), wait.as_secs().max(1)),
@@ -57,17 +67,19 @@ fn refused(error: DoorError) -> Problem {
             AccountsError::Invalid(detail) => Problem::invalid(detail),
             AccountsError::WrongPassword => Problem::wrong_password(error.to_string()),
             AccountsError::NoInvitation => Problem::not_found(error.to_string()),
-            AccountsError::LastAdmin => Problem::conflict(error.to_string()),
+            AccountsError::LastAdmin | AccountsError::Sealed(_) => {
+                Problem::conflict(error.to_string())
+            }
             error => Problem::internal(&error.into()),
         },
     }
 }
 
-fn body<T>(given: Result<Json<T>, JsonRejection>) -> Result<T, Problem> {
+pub(super) fn body<T>(given: Result<Json<T>, JsonRejection>) -> Result<T, Problem> {
     given.map(|Json(body)| body).map_err(|rejection| Problem::invalid(rejection.body_text()))
 }
 
-fn missing(what: &str, id: &str) -> Problem {
+pub(super) fn missing(what: &str, id: &str) -> Problem {
     let id: String = id.chars().take(80).collect();
     Problem::not_found(format!("there is no {what} `{id}`"))
 }

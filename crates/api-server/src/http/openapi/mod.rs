@@ -23,8 +23,14 @@ use crate::parts::Parts;
 pub(super) use viewer::{is_page, pages};
 
 /// Documented addresses that open to everybody: they hold no data, or are the ways in.
-pub(super) const OPEN: &[&str] =
-    &["/healthz", "/readyz", "/openapi.json", "/api/v2/auth/login", "/api/v2/auth/join"];
+pub(super) const OPEN: &[&str] = &[
+    "/healthz",
+    "/readyz",
+    "/openapi.json",
+    "/api/v2/auth/login",
+    "/api/v2/auth/join",
+    "/api/v1/auth/login",
+];
 
 /// Handlers with their description.
 pub(super) type Described = OpenApiRouter<Arc<Parts>>;

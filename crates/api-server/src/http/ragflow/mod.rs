@@ -1,6 +1,7 @@
 //! `/api/v1`: RAGFlow's HTTP API, translated to our own services. Nothing below knows of it. `docs/ragflow.md` lists what is
 //! spoken, and what is not.
 
+mod accounts;
 mod asking;
 mod caller;
 mod chat_datasets;
@@ -83,6 +84,7 @@ pub(super) fn refused(path: &str, why: Refused) -> Response {
         Refused::NotFound => Refusal::no_address(path),
         Refused::MethodNotAllowed => Refusal::no_method(),
         Refused::Busy => Refusal::busy(),
+        Refused::TooSlow => Refusal::too_slow(),
         Refused::Internal => Refusal::failed(),
     };
     refusal.into_response()
@@ -165,6 +167,13 @@ fn session_routes() -> Described {
 
 fn system_routes() -> Described {
     Described::new()
+        .routes(routes!(accounts::log_in))
+        .routes(routes!(accounts::log_out))
+        .routes(routes!(accounts::me))
+        .routes(routes!(accounts::tenants))
+        .routes(routes!(accounts::members))
+        .routes(routes!(accounts::tokens, accounts::new_token))
+        .routes(routes!(accounts::revoke_token))
         .routes(routes!(system::ping))
         .routes(routes!(system::version))
         .routes(routes!(system::health))
