@@ -77,8 +77,29 @@ check("embeddings: near is nearer than far", similarity(a, b) > similarity(a, c)
 same = client.embeddings.create(model="local/static", input="hot tea", encoding_format="float").data[0].embedding
 check("float and base64 are the same", max(abs(x - y) for x, y in zip(a, same)) < 1e-6)
 
+spoken = "Tea was first drunk in China."
+with client.audio.speech.with_streaming_response.create(
+    model="fake/voice", voice="alloy", input="Where is tea from?", response_format="mp3"
+) as speech:
+    check("speech is of its type", speech.headers["content-type"] == "audio/mpeg")
+    check("speech comes as it is", b"".join(speech.iter_bytes()).decode() == spoken)
+
+sound = ("talk.mp3", b"not really sound", "audio/mpeg")
+heard = client.audio.transcriptions.create(model="fake/ear", file=sound, language="en")
+check("a transcript", heard.text == spoken)
+subtitles = client.audio.transcriptions.create(model="fake/ear", file=sound, response_format="srt")
+check("subtitles", subtitles.startswith("1\n00:00:00,000 --> 00:00:01,000\nTea\n"))
+heard = client.audio.transcriptions.create(model="fake/ear", file=sound, response_format="verbose_json")
+check("segments with times", heard.text == spoken and heard.segments[1].start == 1 and heard.duration == 6)
+events = list(client.audio.transcriptions.create(model="fake/ear", file=sound, stream=True))
+check("a streamed transcript", events[-1].type == "transcript.text.done" and events[-1].text == spoken)
+translated = client.audio.translations.create(model="fake/ear", file=sound)
+check("a translation", translated.text == spoken)
+
 for what, call, status in [
     ("an unknown model", lambda: client.chat.completions.create(model="nobody/nothing", messages=question), 404),
+    ("an unknown voice model", lambda: client.audio.speech.create(model="no/voice", voice="v", input="Hi"), 404),
+    ("no sound", lambda: client.audio.transcriptions.create(model="fake/ear", file=("a.mp3", b"")), 400),
     ("no messages", lambda: client.chat.completions.create(model="dialog/default", messages=[]), 400),
 ]:
     try:

@@ -1,5 +1,6 @@
 //! The real application on a free port, talked to over TCP.
 
+mod audio;
 mod cache;
 mod client;
 mod conversations;

@@ -19,8 +19,10 @@ mod ragflow;
 mod rerank;
 mod responses;
 mod search;
+mod speech;
 mod sse;
 mod trace;
+mod transcription;
 mod unsupported;
 mod usage;
 
@@ -46,6 +48,9 @@ pub(crate) fn router(app: Arc<Parts>) -> Router {
         .route("/v1/responses", post(responses::create))
         .route("/v1/embeddings", post(embeddings::create))
         .route("/v1/rerank", post(rerank::create))
+        .route("/v1/audio/speech", post(speech::create))
+        .route("/v1/audio/transcriptions", post(transcription::transcribe))
+        .route("/v1/audio/translations", post(transcription::translate))
         .route("/v1/models", get(models::list))
         .route("/v1/models/{*id}", get(models::one))
         .layer(DefaultBodyLimit::max(limit))
