@@ -18,6 +18,7 @@ mod openai;
 mod operations;
 mod ragflow;
 mod recordings;
+mod responses;
 mod routes;
 mod shutdown;
 mod site;

@@ -30,6 +30,7 @@ use crate::metrics::Metrics;
 use crate::providers::{Means, Provider, providers};
 use crate::readiness::Readiness;
 use crate::records::{Calls, Told};
+use crate::responses::Responses;
 use crate::tables::tables;
 use crate::usage::Usage;
 use crate::web::WebEngines;
@@ -67,6 +68,8 @@ pub struct Parts {
     pub shutdown: Shutdown,
     /// Records of what model calls consumed, if they are kept.
     pub(crate) usage: Option<Usage>,
+    /// Answers that callers may go on from.
+    pub(crate) responses: Responses,
     /// How much tenants and keys may use.
     pub(crate) quotas: Quotas,
     /// Answers that are kept, if there are.
@@ -121,6 +124,7 @@ impl Parts {
         let mcp = McpServers::new(&config.mcp, environment)?;
         let web = WebEngines::new(&config.web, environment)?;
         let usage = Usage::open(&config.usage, &config.server.data_dir).await?;
+        let responses = Responses::open(&config.responses, &config.server.data_dir).await?;
         let calls = Arc::new(Calls {
             metrics: metrics.clone(),
             queue: usage.as_ref().map(|usage| usage.queue().clone()),
@@ -170,6 +174,7 @@ impl Parts {
             in_flight,
             shutdown,
             usage,
+            responses,
             quotas,
             cache,
             keys,
@@ -205,6 +210,7 @@ impl Parts {
                 tracing::warn!(%error, "a pool of threads did not end");
             }
         }
+        self.responses.close().await;
         if let Some(usage) = &self.usage {
             usage.close().await;
         }

@@ -10,6 +10,7 @@ mod load;
 mod local_model;
 mod mcp;
 mod models;
+mod responses;
 mod secret;
 mod sessions;
 mod telemetry;
@@ -33,6 +34,7 @@ pub use load::{ConfigError, Environment, load};
 pub use local_model::LocalModelConfig;
 pub use mcp::McpConfig;
 pub use models::{KnownModel, ModelsConfig};
+pub use responses::ResponsesConfig;
 pub use secret::SecretRef;
 pub use sessions::{SessionsConfig, WhenBusyConfig};
 pub use telemetry::TelemetryConfig;
@@ -67,6 +69,8 @@ pub struct Config {
     pub dialog: DialogConfig,
     /// Conversations that are kept.
     pub sessions: SessionsConfig,
+    /// Answers of `/v1/responses` that callers may go on from.
+    pub responses: ResponsesConfig,
     /// How much tenants and API keys may use.
     pub limits: LimitsConfig,
     /// Answers that are kept and given again.
