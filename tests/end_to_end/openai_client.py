@@ -70,6 +70,33 @@ with client.responses.stream(model="dialog/default", input=question) as stream:
     final = stream.get_final_response()
 check("a streamed response, too", text == message.content == final.output_text)
 
+first = client.responses.create(model="fake/chat", input="Which tea?", instructions="Be brief.")
+second = client.responses.create(model="fake/chat", input="And why?", previous_response_id=first.id)
+check("a response goes on from another", second.previous_response_id == first.id and second.store)
+with client.responses.stream(model="fake/chat", input="Go on.", previous_response_id=second.id) as stream:
+    third = stream.until_done().get_final_response()
+check("a streamed one, too", third.status == "completed")
+kept = client.responses.retrieve(third.id)
+check("it can be read later", kept.output_text == third.output_text and kept.previous_response_id == second.id)
+items = list(client.responses.input_items.list(third.id, order="asc", limit=2))
+texts = [item.content[0].text for item in items]
+answer = first.output_text
+check(f"what it answered: {texts}", texts == ["Which tea?", answer, "And why?", answer, "Go on."])
+client.responses.delete(first.id)
+for what, call, code in [
+    ("a deleted response", lambda: client.responses.retrieve(first.id), "not_found"),
+    (
+        "what went on from it",
+        lambda: client.responses.create(model="fake/chat", input="Hm?", previous_response_id=second.id),
+        "previous_response_not_found",
+    ),
+]:
+    try:
+        call()
+        check(f"{what} is gone", False)
+    except openai.APIStatusError as error:
+        check(f"{what}: {error.status_code} {error.code}", error.code == code)
+
 vectors = client.embeddings.create(model="local/static", input=["hot tea", "a hot cup of tea", "tax law"])
 similarity = lambda a, b: sum(x * y for x, y in zip(a, b))
 a, b, c = (item.embedding for item in vectors.data)

@@ -14,6 +14,7 @@ mod knowledge;
 mod limits;
 mod local_model;
 mod mcp;
+mod mcp_server;
 mod openai;
 mod operations;
 mod ragflow;

@@ -1,5 +1,5 @@
 //! The end-to-end check: the release binary as a user runs it, asked with the official Python clients `openai`,
-//! `anthropic` and `ragflow-sdk`.
+//! `anthropic`, `mcp` and `ragflow-sdk`.
 
 use std::fs;
 use std::io::{BufRead, BufReader};
@@ -13,7 +13,8 @@ use testkit::{Behaviour, FakeUpstream};
 use crate::run;
 
 /// The clients that are checked against. Newer ones are tried when these are raised.
-const CLIENTS: [&str; 3] = ["openai>=2,<4", "anthropic>=1,<3", "ragflow-sdk>=0.22,<0.23"];
+const CLIENTS: [&str; 4] =
+    ["openai>=2,<4", "anthropic>=1,<3", "mcp>=1.10,<3", "ragflow-sdk>=0.22,<0.23"];
 
 /// What the made-up provider answers, speaks and hears.
 const ANSWER: &str = "Tea was first drunk in China.";
@@ -52,6 +53,8 @@ fn check(upstream: &FakeUpstream) -> Result<()> {
     run::command(Command::new(&python).arg("tests/end_to_end/openai_client.py").arg(&first.url))?;
     let anthropic = ["tests/end_to_end/anthropic_client.py", &first.url];
     run::command(Command::new(&python).args(anthropic))?;
+    let mcp = ["tests/end_to_end/mcp_client.py", &first.url];
+    run::command(Command::new(&python).args(mcp))?;
     let ragflow = ["tests/end_to_end/ragflow_client.py", &first.url];
     run::command(Command::new(&python).args(ragflow))?;
     first.stop()?;

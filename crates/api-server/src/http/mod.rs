@@ -9,6 +9,7 @@ mod conversations;
 mod embeddings;
 mod failure;
 mod knowledge;
+mod mcp;
 mod messages;
 mod models;
 mod observe;
@@ -31,7 +32,7 @@ use std::sync::Arc;
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::middleware::{from_fn, from_fn_with_state};
-use axum::routing::{get, post};
+use axum::routing::{any, get, post};
 use tower_http::catch_panic::CatchPanicLayer;
 
 use crate::parts::Parts;
@@ -71,6 +72,9 @@ pub(crate) fn router(app: Arc<Parts>) -> Router {
         .layer(DefaultBodyLimit::max(limit))
         .layer(from_fn_with_state(app.clone(), observe::admit));
     let ragflow = ragflow::routes(limit).layer(from_fn_with_state(app.clone(), observe::admit));
+    let mcp = Router::new()
+        .route("/mcp", any(mcp::serve))
+        .layer(from_fn_with_state(app.clone(), observe::admit));
     let operations = Router::new()
         .route("/healthz", get(operations::alive))
         .route("/readyz", get(operations::ready))
@@ -85,6 +89,7 @@ pub(crate) fn router(app: Arc<Parts>) -> Router {
         .merge(anthropic)
         .merge(native)
         .merge(ragflow)
+        .merge(mcp)
         .merge(operations)
         .merge(pages)
         .fallback(async || Failure::not_found("there is nothing at this address"))
