@@ -1,8 +1,10 @@
 //! The real application on a free port, talked to over TCP.
 
+mod accounts;
 mod audio;
 mod cache;
 mod client;
+mod connections;
 mod conversations;
 mod dialects;
 mod dialog;
@@ -19,8 +21,10 @@ mod openai;
 mod operations;
 mod ragflow;
 mod recordings;
+mod reload;
 mod responses;
 mod routes;
 mod shutdown;
 mod site;
+mod tls;
 mod usage;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use accounts::{KeyRequest, KeyStore};
+use accounts::{AccountStore, KeyRequest, KeyScope};
 use api_server::config::AuthMode;
 use llm_core::{ToolHandler, ToolInput};
 use llm_mcp::{Endpoint, HttpEndpoint, McpOptions, McpServer, McpTool};
@@ -186,29 +186,37 @@ async fn a_key_sees_its_tenants_documents_only_from_any_address() {
     })
     .await;
     let data_dir = &site.server.app().config.server.data_dir;
-    let keys = KeyStore::open(&data_dir.join("accounts.sqlite")).unwrap();
+    let keys = AccountStore::open(&data_dir.join("accounts.sqlite")).unwrap();
     let bearer = |tenant: &str| {
         let request = KeyRequest::new(tenant.parse().unwrap(), "test");
-        format!("Bearer {}", keys.create(&request).unwrap().1.expose())
+        format!("Bearer {}", keys.create_key(&request).unwrap().1.expose())
     };
     let (ours, theirs) = (bearer("local"), bearer("theirs"));
+    let scope = KeyScope { datasets: Some(vec!["other".into()]), ..KeyScope::default() };
+    let part = KeyRequest { scope, ..KeyRequest::new("local".parse().unwrap(), "part") };
+    let part = format!("Bearer {}", keys.create_key(&part).unwrap().1.expose());
     let list = call("list_datasets", json!({}));
     assert_eq!(send(&site.client, &list, &[]).await.status, 401);
-    for (key, texts) in [(&ours, "default: 2 documents"), (&theirs, "There are no datasets.")] {
+    let none = "There are no datasets.";
+    for (key, texts) in [(&ours, "default: 2 documents"), (&theirs, none), (&part, none)] {
         let headers = [("authorization", key.as_str()), ("host", "docs.example:9380")];
         let told = messages(&send(&site.client, &list, &headers).await).pop().unwrap();
         let text = told["result"]["content"][0]["text"].as_str().unwrap();
         assert!(text.starts_with(texts), "{told}");
     }
-    let headers = [("authorization", theirs.as_str())];
     for (tool, arguments) in [
         ("read_document", json!({ "dataset": "default", "document": "docs/tea.md" })),
         ("search", json!({ "query": "tea", "datasets": ["default"] })),
         ("ask", json!({ "question": QUESTION, "dialog": "default" })),
+        ("ask", json!({ "question": QUESTION, "datasets": ["default"] })),
+        ("ask", json!({ "question": QUESTION })),
     ] {
-        let answer = send(&site.client, &call(tool, arguments), &headers).await;
-        let told = messages(&answer).pop().unwrap();
-        assert_eq!(told["result"]["isError"], true, "{tool}: {told}");
+        for key in [&theirs, &part] {
+            let headers = [("authorization", key.as_str())];
+            let answer = send(&site.client, &call(tool, arguments.clone()), &headers).await;
+            let told = messages(&answer).pop().unwrap();
+            assert_eq!(told["result"]["isError"], true, "{tool}: {told}");
+        }
     }
     site.stop().await;
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use accounts::{KeyRequest, KeyStore};
+use accounts::{AccountStore, KeyRequest, KeyScope};
 use api_server::config::AuthMode;
 use futures::StreamExt;
 use reqwest::Method;
@@ -235,12 +235,12 @@ async fn dialogs_are_gone_on_with_too() {
     site.stop().await;
 }
 
-/// The same client with a key of this tenant.
-fn client_of(site: &Site, tenant: &str) -> Client {
+/// The same client with a key of this tenant, which opens so much.
+fn client_of(site: &Site, tenant: &str, scope: KeyScope) -> Client {
     let data_dir = &site.server.app().config.server.data_dir;
-    let keys = KeyStore::open(&data_dir.join("accounts.sqlite")).unwrap();
-    let request = KeyRequest::new(tenant.parse().unwrap(), "test");
-    let (_, secret) = keys.create(&request).unwrap();
+    let keys = AccountStore::open(&data_dir.join("accounts.sqlite")).unwrap();
+    let request = KeyRequest { scope, ..KeyRequest::new(tenant.parse().unwrap(), "test") };
+    let (_, secret) = keys.create_key(&request).unwrap();
     let headers =
         [(reqwest::header::AUTHORIZATION, format!("Bearer {}", secret.expose()).parse().unwrap())];
     let http = reqwest::Client::builder().no_proxy().default_headers(headers.into_iter().collect());
@@ -250,7 +250,8 @@ fn client_of(site: &Site, tenant: &str) -> Client {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_response_is_its_tenants_only() {
     let site = Site::start_with(&[], |config| config.auth.mode = AuthMode::Keys).await;
-    let (ours, theirs) = (client_of(&site, "ours"), client_of(&site, "theirs"));
+    let client = |tenant| client_of(&site, tenant, KeyScope::default());
+    let (ours, theirs) = (client("ours"), client("theirs"));
     let first = ours.post(PATH, &asked("Which tea?")).await.json();
     for path in [address(&first), format!("{}/input_items", address(&first))] {
         assert_eq!(ours.get(&path).await.status, 200);
@@ -262,5 +263,21 @@ async fn a_response_is_its_tenants_only() {
     let answer = theirs.send(Method::DELETE, &address(&first), &Value::Null).await;
     assert_eq!(answer.status, 404);
     assert_eq!(ours.post(PATH, &then(&first, "And?")).await.status, 200);
+    site.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_key_for_some_models_sees_what_it_asked_for_itself() {
+    let site = Site::start_with(&[], |config| config.auth.mode = AuthMode::Keys).await;
+    let scope = KeyScope { models: Some(vec!["fake/*".into()]), ..KeyScope::default() };
+    let all = client_of(&site, "ours", KeyScope::default());
+    let some = client_of(&site, "ours", scope);
+    let (hidden, own) = (all.post(PATH, &asked("A")).await, some.post(PATH, &asked("B")).await);
+    let (hidden, own) = (hidden.json(), own.json());
+    assert_eq!(some.get(&address(&hidden)).await.status, 404);
+    assert_eq!(refused(&some.post(PATH, &then(&hidden, "C")).await).0, 400);
+    assert_eq!(some.send(Method::DELETE, &address(&hidden), &Value::Null).await.status, 404);
+    assert_eq!(some.post(PATH, &then(&own, "C")).await.status, 200);
+    assert_eq!(all.get(&address(&own)).await.status, 200);
     site.stop().await;
 }

@@ -12,6 +12,7 @@ use rag_core::{EmbeddingIdentity, TenantId};
 use crate::caller::Caller;
 use crate::config::{Config, Environment};
 use crate::parts::Parts;
+use crate::setup::Setup;
 
 /// The application as one caller sees it: the [`Parts`] that all share, and models that are asked, and paid for, on this
 /// caller's behalf. Clones are cheap.
@@ -22,6 +23,10 @@ use crate::parts::Parts;
 pub struct App {
     parts: Arc<Parts>,
     caller: Caller,
+    /// What this request began with.
+    pub(crate) setup: Arc<Setup>,
+    /// The configuration that it was set up by.
+    pub config: Arc<Config>,
     /// All models, on the caller's behalf.
     pub bundle: Bundle,
 }
@@ -46,16 +51,29 @@ impl App {
 
     /// The application for this caller.
     pub(crate) fn of(parts: Arc<Parts>, caller: Caller) -> Self {
-        let mut bundle = parts.models_of_all.clone().for_tenant(caller.tenant.as_str());
-        if let Some(key) = &caller.key {
-            bundle = bundle.for_key(key.as_str());
-        }
-        Self { parts, caller, bundle }
+        let setup = parts.current.load_full();
+        let bundle = caller.bundle(&setup.models_of_all);
+        Self { parts, caller, config: setup.config.clone(), setup, bundle }
     }
 
     /// What all callers share.
     pub(crate) fn parts(&self) -> &Arc<Parts> {
         &self.parts
+    }
+
+    /// On whose behalf this is.
+    pub(crate) fn caller(&self) -> &Caller {
+        &self.caller
+    }
+
+    /// Whether the caller may ask for this model, or `dialog/NAME`, by name.
+    pub(crate) fn may_ask(&self, model: &str) -> bool {
+        self.caller.scope().is_none_or(|scope| scope.allows_model(model))
+    }
+
+    /// Whether the caller may search the tenant's dataset of this name.
+    pub(crate) fn may_search(&self, dataset: &str) -> bool {
+        self.caller.scope().is_none_or(|scope| scope.allows_dataset(dataset))
     }
 
     /// Whose data the caller sees.
@@ -79,7 +97,7 @@ impl App {
     ) -> Result<Arc<dyn ChatModel>, ModelError> {
         let name = match name {
             Some(name) => name,
-            None => self.default_chat_name().await?,
+            None => self.setup.default_chat_name().await?,
         };
         bundle.chat_model(name)
     }

@@ -26,9 +26,9 @@ pub mod config;
 mod conversations;
 mod detour;
 mod dialogs;
+mod door;
 mod http;
 mod ingest;
-mod key_ring;
 mod limits;
 mod local_models;
 mod log;
@@ -41,8 +41,10 @@ mod records;
 mod responses;
 mod search;
 mod server;
+mod setup;
 mod tables;
 mod telemetry;
+mod tls;
 mod uploads;
 mod usage;
 mod web;
@@ -116,6 +118,7 @@ async fn execute(
         Command::Backup(args) => commands::backup(args, &config),
         Command::Restore(args) => commands::restore(args, &config),
         Command::Keys(args) => commands::keys(args, &config),
+        Command::People(args) => commands::people(args, &config),
         Command::ParseWorker => Ok(ExitCode::SUCCESS),
     }
 }

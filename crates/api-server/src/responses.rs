@@ -9,7 +9,7 @@ use anyhow::{Context, Result};
 use jiff::Timestamp;
 use llm_bundle::{PoolError, SyncPool};
 use rag_core::TenantId;
-use response_store::{ResponseStore, ResponseStoreError, StoredResponse};
+use response_store::{ResponseStore, ResponseStoreError, StoredResponse, Whose};
 
 use crate::config::ResponsesConfig;
 
@@ -68,31 +68,27 @@ impl Responses {
         .await
     }
 
-    /// The tenant's response of this id.
+    /// The response of this id.
     pub(crate) async fn find(
         &self,
-        tenant: TenantId,
+        whose: Whose,
         id: String,
     ) -> Result<Option<StoredResponse>, ResponsesError> {
-        self.on_thread(move |store| store.find(&tenant, &id)).await
+        self.on_thread(move |store| store.find(&whose, &id)).await
     }
 
     /// The response and all that it goes on from, the first one first.
     pub(crate) async fn conversation(
         &self,
-        tenant: TenantId,
+        whose: Whose,
         id: String,
     ) -> Result<Option<Vec<StoredResponse>>, ResponsesError> {
-        self.on_thread(move |store| store.conversation(&tenant, &id)).await
+        self.on_thread(move |store| store.conversation(&whose, &id)).await
     }
 
-    /// Removes the tenant's response of this id; whether there was one.
-    pub(crate) async fn delete(
-        &self,
-        tenant: TenantId,
-        id: String,
-    ) -> Result<bool, ResponsesError> {
-        self.on_thread(move |store| store.delete(&tenant, &id)).await
+    /// Removes the response of this id; whether there was one.
+    pub(crate) async fn delete(&self, whose: Whose, id: String) -> Result<bool, ResponsesError> {
+        self.on_thread(move |store| store.delete(&whose, &id)).await
     }
 
     /// Finishes what is being written.

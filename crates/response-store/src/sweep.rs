@@ -97,11 +97,12 @@ fn give_back(connection: &Connection) -> rusqlite::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::store::StoredResponse;
+    use crate::store::{StoredResponse, Whose};
 
     fn keep(store: &ResponseStore, tenant: &str, id: &str, previous: Option<&str>) {
         let response = StoredResponse {
             id: id.into(),
+            made_by: None,
             previous: previous.map(str::to_owned),
             input: "12345".into(),
             body: "67890".into(),
@@ -110,8 +111,8 @@ mod tests {
     }
 
     fn kept(store: &ResponseStore, tenant: &str) -> String {
-        let tenant: TenantId = tenant.parse().unwrap();
-        let is_there = |id: &&str| store.find(&tenant, id).unwrap().is_some();
+        let whose = Whose::from(tenant.parse::<TenantId>().unwrap());
+        let is_there = |id: &&str| store.find(&whose, id).unwrap().is_some();
         ["a", "b", "c", "d"].into_iter().filter(is_there).collect()
     }
 

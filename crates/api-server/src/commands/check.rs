@@ -12,8 +12,8 @@ use serde_json::json;
 use crate::app::App;
 use crate::cli::CheckArgs;
 use crate::config::{Config, Environment};
-use crate::parts::first_chat_model;
 use crate::providers::Provider;
+use crate::setup::first_chat_model;
 
 /// Who has not answered by then is out of reach.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -37,8 +37,8 @@ pub(crate) async fn check(
     if !args.json {
         println!("the configuration can be read");
     }
-    let mut answers =
-        stream::iter(app.providers.iter().map(|provider| ask(&app, provider))).buffered(AT_ONCE);
+    let mut answers = stream::iter(app.setup.providers.iter().map(|provider| ask(&app, provider)))
+        .buffered(AT_ONCE);
     let (mut asked, mut failed) = (0, 0);
     while let Some(answer) = answers.next().await {
         asked += 1;

@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use dialog_service::{Citation, DialogEvent, Recorder, TurnFailure, TurnRecord};
+use dialog_service::{Citation, DialogEvent, Recorder, Turn, TurnFailure, TurnRecord};
 use futures::StreamExt;
 use llm_core::{ChatRequest, Message};
 use rmcp::model::{ProgressNotificationParam, ProgressToken};
@@ -14,7 +14,7 @@ use super::documents::all_datasets;
 use super::reply::{Failure, Reply};
 use crate::app::App;
 use crate::conversations::MOST_QUESTION;
-use crate::dialogs::{self, Choice, DialogSettings, Found};
+use crate::dialogs::{self, Choice, DialogSettings};
 
 /// The question, and what to answer it from.
 #[derive(Debug, Deserialize)]
@@ -38,11 +38,7 @@ pub(super) async fn ask(
     if asked.question.trim().is_empty() || asked.question.len() > MOST_QUESTION {
         return Err(Failure::new(format!("`question` has 1 to {MOST_QUESTION} bytes")));
     }
-    let found = dialog(app, asked.dialog, asked.datasets).await?;
-    let request =
-        ChatRequest { messages: vec![Message::user(&asked.question)], ..ChatRequest::default() };
-    let choice = Choice { model: asked.model, ..Choice::default() };
-    let mut turn = dialogs::turn_of(app, &app.bundle, found, request, choice).await?;
+    let mut turn = turn(app, asked).await?;
     turn.stop = app.shutdown.cut.child_token();
     let mut recorder = Recorder::new(&turn.attachments);
     let mut progress = Progress::of(context);
@@ -61,22 +57,17 @@ pub(super) async fn ask(
     Ok(reply(recorder.answer(), recorder.record()))
 }
 
-/// The dialog of that name, or one over these datasets, or over all.
-async fn dialog(
-    app: &App,
-    name: Option<String>,
-    datasets: Option<Vec<String>>,
-) -> Result<Found, Failure> {
-    let datasets = match (name, datasets) {
+/// A turn of the dialog of that name, or of one over these datasets, or over all.
+async fn turn(app: &App, asked: Asked) -> Result<Turn, Failure> {
+    let request =
+        ChatRequest { messages: vec![Message::user(&asked.question)], ..ChatRequest::default() };
+    let choice = Choice { model: asked.model, ..Choice::default() };
+    let datasets = match (asked.dialog, asked.datasets) {
         (Some(_), Some(_)) => {
             return Err(Failure::new("give a `dialog` or `datasets`, not both"));
         }
         (Some(name), None) => {
-            let missing = || {
-                let shown: String = name.chars().take(80).collect();
-                Failure::new(format!("there is no dialog `{shown}`"))
-            };
-            return dialogs::find(app, &name).await?.ok_or_else(missing);
+            return Ok(dialogs::turn(app.clone(), &app.bundle, name, request, choice).await?);
         }
         (None, Some(datasets)) => datasets,
         (None, None) => all_datasets(app).await?.into_iter().map(|dataset| dataset.name).collect(),
@@ -86,7 +77,8 @@ async fn dialog(
     }
     let settings = DialogSettings { datasets, ..DialogSettings::default() };
     settings.check().map_err(Failure::new)?;
-    Ok(dialogs::unnamed(app, settings).await?)
+    let found = dialogs::unnamed(app, settings).await?;
+    Ok(dialogs::turn_of(app, &app.bundle, found, request, choice).await?)
 }
 
 fn reply(answer: &str, record: &TurnRecord) -> Reply {

@@ -34,10 +34,10 @@ pub(super) struct Asked {
 /// # Errors
 /// The store's.
 pub(super) async fn list(app: &App, _: Nothing) -> Result<Reply, Failure> {
-    let tenant = app.tenant();
+    let all = all_datasets(app).await?;
     let listed = with_store(app, move |store| {
         let with_totals = |dataset: Dataset| Ok((store.dataset_totals(&dataset.id)?, dataset));
-        store.datasets(&tenant)?.into_iter().map(with_totals).collect::<Result<Vec<_>, _>>()
+        all.into_iter().map(with_totals).collect::<Result<Vec<_>, _>>()
     });
     let mut text = String::new();
     let mut datasets = Vec::new();
@@ -64,6 +64,9 @@ pub(super) async fn read(app: &App, asked: Asked) -> Result<Reply, Failure> {
     let (offset, limit) = (asked.offset.unwrap_or(0), asked.limit.unwrap_or(20));
     if !(1..=MOST).contains(&limit) {
         return Err(Failure::new(format!("`limit` lies between 1 and {MOST}")));
+    }
+    if !app.may_search(&asked.dataset) {
+        return Err(missing(&asked));
     }
     let (tenant, dataset, document) = (app.tenant(), asked.dataset.clone(), asked.document.clone());
     let found = with_store(app, move |store| {
@@ -125,13 +128,15 @@ fn missing(asked: &Asked) -> Failure {
     Failure::new(format!("there is no document `{document}` in a dataset `{dataset}`"))
 }
 
-/// All of the caller's datasets.
+/// All datasets that the caller may search.
 ///
 /// # Errors
 /// The store's.
 pub(super) async fn all_datasets(app: &App) -> Result<Vec<Dataset>, Failure> {
     let tenant = app.tenant();
-    with_store(app, move |store| store.datasets(&tenant)).await
+    let mut datasets = with_store(app, move |store| store.datasets(&tenant)).await?;
+    datasets.retain(|dataset| app.may_search(&dataset.name));
+    Ok(datasets)
 }
 
 /// The name of the dataset with this id.

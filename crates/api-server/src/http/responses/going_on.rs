@@ -6,7 +6,7 @@ use llm_providers::openai::responses::IncomingResponse;
 use response_store::{ResponseStoreError, StoredResponse};
 use serde_json::Value;
 
-use super::{Failure, PREVIOUS, failed};
+use super::{Failure, PREVIOUS, failed, whose};
 use crate::app::App;
 use crate::responses::ResponsesError;
 
@@ -33,7 +33,7 @@ pub(super) async fn conversation(
     app: &App,
     id: &str,
 ) -> Result<Option<Vec<StoredResponse>>, Failure> {
-    let found = app.responses.conversation(app.tenant(), id.to_owned()).await;
+    let found = app.responses.conversation(whose(app), id.to_owned()).await;
     found.map_err(|error| match error {
         ResponsesError::Store(error @ ResponseStoreError::TooLarge { .. }) => {
             let message = format!("the conversation is too long to be gone on from: {error}");

@@ -27,8 +27,10 @@ impl Keeping {
         let Self { app, id, previous, input } = self;
         let body = Arc::new(body);
         let written = body.clone();
+        let made_by = app.caller().key_id();
         let response = move || StoredResponse {
             id,
+            made_by,
             previous,
             input: Value::Array(input).to_string(),
             body: written.to_string(),

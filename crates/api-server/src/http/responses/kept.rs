@@ -12,7 +12,7 @@ use response_store::StoredResponse;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::{Failure, failed, going_on};
+use super::{Failure, failed, going_on, whose};
 use crate::app::App;
 
 /// Items of a page.
@@ -57,7 +57,7 @@ pub(in super::super) async fn retrieve(
         let problem = "is not supported: responses are whole when they are kept";
         return Err(RequestError::at("stream", problem).into());
     }
-    let response = app.responses.find(app.tenant(), id.clone()).await.map_err(failed)?;
+    let response = app.responses.find(whose(&app), id.clone()).await.map_err(failed)?;
     let StoredResponse { body, .. } = response.ok_or_else(|| missing(&id))?;
     Ok(([(header::CONTENT_TYPE, "application/json")], body).into_response())
 }
@@ -67,7 +67,7 @@ pub(in super::super) async fn delete(
     app: App,
     Path(id): Path<String>,
 ) -> Result<Json<Value>, Failure> {
-    match app.responses.delete(app.tenant(), id.clone()).await.map_err(failed)? {
+    match app.responses.delete(whose(&app), id.clone()).await.map_err(failed)? {
         true => Ok(Json(json!({ "id": id, "object": "response", "deleted": true }))),
         false => Err(missing(&id)),
     }

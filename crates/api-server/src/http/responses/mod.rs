@@ -17,6 +17,7 @@ use llm_providers::openai::responses::server::{
     EventWriter, ResponseHead, ServerEvent, input_items, response_body,
 };
 use llm_providers::openai::responses::{IncomingResponse, parse_request_value};
+use response_store::Whose;
 use serde_json::Value;
 use uuid::Uuid;
 
@@ -111,6 +112,13 @@ async fn kept(keeping: Option<Keeping>, body: Value) -> Value {
         Some(keeping) => keeping.keep(body).await,
         None => body,
     }
+}
+
+/// The responses that the caller sees: all of the tenant's or, with a key that opens some models or datasets only, those
+/// that it asked for itself.
+fn whose(app: &App) -> Whose {
+    let caller = app.caller();
+    Whose { tenant: app.tenant(), made_by: caller.key_id().filter(|_| caller.is_scoped()) }
 }
 
 /// A failure of the store that the caller cannot help.
