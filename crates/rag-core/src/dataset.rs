@@ -52,6 +52,7 @@ pub struct DatasetSettings {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(transparent)]
+#[cfg_attr(feature = "openapi", schema(value_type = Option<Vec<String>>))]
 pub struct AllowedProviders(Option<BTreeSet<String>>);
 
 impl AllowedProviders {

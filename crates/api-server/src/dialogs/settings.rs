@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 
 use dialog_service::{Dialog, DialogError, Filtering, Prompts, Research};
 use rag_core::MetadataFilter;
-use serde::{Deserialize, Serialize};
+use serde::de::{DeserializeOwned, Error};
+use serde::{Deserialize, Deserializer, Serialize};
+use serde_json::{Map, Value};
 
 use crate::http::WrittenFilter;
 use crate::search::written_filter;
@@ -73,7 +75,7 @@ pub(crate) struct DialogSettings {
     #[serde(skip_serializing_if = "is_false")]
     pub(crate) graph: bool,
     /// How far to dig: the model says what is still missing, which is searched for, too.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(deserialize_with = "object", skip_serializing_if = "Option::is_none")]
     pub(crate) research: Option<ResearchSettings>,
     /// Whether to give questions that may come next.
     #[serde(skip_serializing_if = "is_false")]
@@ -188,6 +190,13 @@ impl From<ResearchSettings> for Research {
             questions: given.questions.unwrap_or(usual.questions),
         }
     }
+}
+
+/// An object, and not the list of its values that would be taken for one, too.
+fn object<'de, D: Deserializer<'de>, T: DeserializeOwned>(from: D) -> Result<Option<T>, D::Error> {
+    let object = Option::<Map<String, Value>>::deserialize(from)?;
+    let read = object.map(|object| serde_json::from_value(Value::Object(object)));
+    read.transpose().map_err(D::Error::custom)
 }
 
 #[allow(clippy::trivially_copy_pass_by_ref)]
@@ -318,7 +327,7 @@ impl DialogSettings {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::{Value, json};
+    use serde_json::json;
 
     use super::*;
 
@@ -332,6 +341,7 @@ mod tests {
     fn what_is_wrong_is_said() {
         for (settings, reason) in [
             (json!({ "datset": [] }), "unknown field `datset`"),
+            (json!({ "research": [null, null] }), "expected a map"),
             (json!({ "top": 0 }), "`top` lies between 1 and 256"),
             (json!({ "threshold": 1.5 }), "`threshold` lies between 0 and 1"),
             (json!({ "filter": "year >" }), "`filter`: "),

@@ -14,6 +14,7 @@ use uuid::Uuid;
 
 use super::answer::{Call, created, parsed, read, stopping};
 use super::schemas::chat::{CallHeaders, ChatCompletion, ChatCompletionRequest};
+use super::schemas::events::AnswerEvent;
 use super::schemas::refusals::ModelFailures;
 use super::{Failure, sse};
 use crate::app::App;
@@ -24,7 +25,7 @@ use crate::app::App;
     path = "/v1/chat/completions",
     params(CallHeaders),
     request_body = ChatCompletionRequest,
-    responses((status = 200, description = "The answer, whole or as it comes", content((ChatCompletion = "application/json"), (String = "text/event-stream"))), ModelFailures),
+    responses((status = 200, description = "The answer, whole or as it comes", content((ChatCompletion = "application/json"), (AnswerEvent = "text/event-stream"))), ModelFailures),
 )]
 pub(super) async fn completions(
     app: App,

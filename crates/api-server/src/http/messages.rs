@@ -18,6 +18,7 @@ use uuid::Uuid;
 use super::answer::{self, Call, parsed, read, written};
 use super::failure::AnthropicFailure;
 use super::schemas::chat::CallHeaders;
+use super::schemas::events::AnswerEvent;
 use super::schemas::messages::{CountTokensRequest, MessageAnswer, MessageRequest, TokenCount};
 use super::schemas::refusals::MessageFailures;
 use super::sse::{self, NamedEvent};
@@ -29,7 +30,7 @@ use crate::app::App;
     path = "/v1/messages",
     params(CallHeaders),
     request_body = MessageRequest,
-    responses((status = 200, description = "The answer, whole or as it comes", content((MessageAnswer = "application/json"), (String = "text/event-stream"))), MessageFailures),
+    responses((status = 200, description = "The answer, whole or as it comes", content((MessageAnswer = "application/json"), (AnswerEvent = "text/event-stream"))), MessageFailures),
 )]
 pub(super) async fn create(
     app: App,

@@ -6,6 +6,7 @@ use axum::response::{IntoResponse, Response};
 use dialog_service::TurnFailure;
 use llm_core::{ModelError, Retry, RetryHint};
 use llm_providers::openai::server::error_status;
+use rag_core::{StoreError, StoreErrorKind};
 use serde_json::json;
 
 use super::failure::{NO_KEY, NO_METHOD, OTHER_SITE, TOO_SLOW};
@@ -63,6 +64,18 @@ impl Problem {
     pub(super) fn internal(error: &anyhow::Error) -> Self {
         tracing::error!(error = crate::error_line(error), "a request failed");
         Self::failed()
+    }
+
+    /// The store refused or failed.
+    pub(super) fn store(error: StoreError) -> Self {
+        match error.kind() {
+            StoreErrorKind::NotFound => Self::not_found(error.to_string()),
+            StoreErrorKind::Occupied | StoreErrorKind::EmbeddingMismatch => {
+                Self::conflict(error.to_string())
+            }
+            StoreErrorKind::InvalidFilter => Self::invalid(error.to_string()),
+            _ => Self::internal(&error.into()),
+        }
     }
 
     /// The same, when the log has it already.

@@ -20,6 +20,7 @@ const MOST_DOCUMENTS: usize = 10_000;
 /// What to order, and for what.
 #[derive(Debug, Deserialize, utoipa::ToSchema)]
 #[schema(as = RerankRequest, example = json!({
+    "model": "local/lexical",
     "query": "How hot is water for green tea?",
     "documents": ["Water for green tea has 80 degrees.", "Coffee takes 94."]
 }))]

@@ -10,7 +10,6 @@ use llm_providers::openai::server::{
     IncomingTranscription, SoundFile, TranscriptFormat, has_what_it_takes,
     parse_transcription_form, transcript_body, transcript_events,
 };
-use serde_json::Value;
 use utoipa::ToSchema;
 
 use super::cache::Caching;

@@ -8,7 +8,7 @@ use axum::extract::rejection::BytesRejection;
 use axum::http::HeaderValue;
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
-use dialog_service::{DialogEvent, LiveTurn};
+use dialog_service::LiveTurn;
 use futures::StreamExt;
 use rag_core::TurnId;
 
@@ -17,6 +17,7 @@ use super::super::problem::Problem;
 use super::{events, missing, refused, with_store};
 use crate::app::App;
 use crate::conversations::{AskError, Question, ask as begin, shown};
+use crate::http::schemas::events::TurnEvent;
 use crate::http::schemas::native;
 use crate::http::schemas::refusals::{Conflict, Failures, Invalid};
 
@@ -25,7 +26,7 @@ use crate::http::schemas::refusals::{Conflict, Failures, Invalid};
     post,
     path = "/api/v2/dialogs/{name}/turns",
     request_body = Question,
-    responses((status = 200, description = "`DialogEvent`s as they come, or what came of them", content((native::Turn = "application/json"), (DialogEvent = "text/event-stream"))), Invalid, Conflict, Failures),
+    responses((status = 200, description = "`DialogEvent`s as they come, or what came of them", content((native::Turn = "application/json"), (TurnEvent = "text/event-stream"))), Invalid, Conflict, Failures),
 )]
 pub(super) async fn ask(
     app: App,

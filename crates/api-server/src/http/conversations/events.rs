@@ -14,6 +14,7 @@ use super::super::problem::Problem;
 use super::super::sse::{self, NamedEvent};
 use super::{id, missing, with_store};
 use crate::app::App;
+use crate::http::schemas::events::TurnEvent;
 use crate::http::schemas::refusals::{Gone, Invalid, Missing};
 
 /// The header by which a reader says what it has seen.
@@ -24,7 +25,7 @@ const LAST_EVENT: &str = "last-event-id";
     get,
     path = "/api/v2/turns/{id}/events",
     params(("Last-Event-ID" = Option<u64>, Header, description = "The `id` of the last event that was seen")),
-    responses((status = 200, description = "`DialogEvent`s as they come", body = DialogEvent, content_type = "text/event-stream"), Invalid, Missing, Gone),
+    responses((status = 200, description = "`DialogEvent`s as they come", body = TurnEvent, content_type = "text/event-stream"), Invalid, Missing, Gone),
 )]
 pub(super) async fn of_turn(
     app: App,

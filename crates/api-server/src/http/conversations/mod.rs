@@ -44,7 +44,7 @@ async fn with_store<T: Send + 'static>(
     let store = app.store.clone();
     let done = app.callers.run(move || work(&*store)).await;
     let done = done.map_err(|error| Problem::internal(&error.into()))?;
-    done.map_err(|error| Problem::internal(&error.into()))
+    done.map_err(Problem::store)
 }
 
 /// An id of a path: what cannot be one names nothing.

@@ -20,6 +20,7 @@ use crate::app::App;
 use crate::attachments::{self, AttachmentError, GivenFile};
 use crate::conversations::MOST_QUESTION;
 use crate::dialogs::{Choice, DialogSettings, turn_of, unnamed};
+use crate::http::schemas::events::TurnEvent;
 use crate::http::schemas::native;
 use crate::http::schemas::refusals::{Conflict, Failures, Invalid};
 
@@ -50,7 +51,7 @@ struct Asked {
     post,
     path = "/api/v2/ask",
     request_body = Asked,
-    responses((status = 200, description = "`DialogEvent`s as they come, or what came of them", content((native::AnswerOnce = "application/json"), (DialogEvent = "text/event-stream"))), Invalid, Conflict, Failures),
+    responses((status = 200, description = "`DialogEvent`s as they come, or what came of them", content((native::AnswerOnce = "application/json"), (TurnEvent = "text/event-stream"))), Invalid, Conflict, Failures),
 )]
 pub(super) async fn ask(
     app: App,

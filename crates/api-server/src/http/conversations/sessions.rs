@@ -8,6 +8,7 @@ use bytes::Bytes;
 use rag_core::{Session, SessionId, SessionPage};
 use serde::Deserialize;
 use serde_json::{Value, json};
+use utoipa::ToSchema;
 
 use super::super::problem::Problem;
 use super::{body, id, missing, query, with_store};
@@ -62,6 +63,8 @@ pub(super) async fn create(
 #[into_params(parameter_in = Query)]
 pub(super) struct Asked {
     dialog: Option<String>,
+    /// The `next` of the page before.
+    #[param(pattern = "^[0-9]{1,18}-[A-Za-z0-9_-]{1,64}$")]
     after: Option<String>,
     #[param(minimum = 1, maximum = 500, default = 50)]
     limit: Option<usize>,
@@ -112,11 +115,21 @@ pub(super) async fn one(app: App, Path(asked): Path<String>) -> Result<Json<Sess
     found.map(Json).ok_or_else(|| missing("session", &asked))
 }
 
+/// The other title of a session.
+#[derive(ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(as = SessionRenaming, example = json!({ "title": "Tea" }))]
+#[allow(dead_code, reason = "it only describes")]
+struct Renamed {
+    #[schema(pattern = r"\S")]
+    title: String,
+}
+
 /// Gives a session another title.
 #[utoipa::path(
     patch,
     path = "/api/v2/sessions/{id}",
-    request_body = Titled,
+    request_body = Renamed,
     responses((status = 200, description = "What was asked for", body = Session), Invalid, Missing),
 )]
 pub(super) async fn rename(

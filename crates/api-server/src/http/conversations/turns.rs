@@ -82,6 +82,7 @@ pub(super) async fn one(app: App, Path(asked): Path<String>) -> Result<Json<Valu
 #[schema(as = Judgement, example = json!({ "feedback": { "helpful": true } }))]
 pub(super) struct Judged {
     #[serde(deserialize_with = "present")]
+    #[schema(required)]
     feedback: Option<Feedback>,
 }
 

@@ -17,6 +17,9 @@ use crate::http::schemas::native;
 use crate::http::schemas::refusals::{Conflict, Failures, Invalid, Missing};
 use crate::uploads;
 
+/// The most that a dataset adds to the scores of its chunks, in hundredths.
+const MOST_RANK: u8 = 100;
+
 /// The longest name.
 const MOST_NAME: usize = 128;
 
@@ -81,6 +84,7 @@ pub(crate) async fn create(
     let Json(New { name, settings }) =
         new.map_err(|rejection| Problem::invalid(rejection.body_text()))?;
     check_name(&name)?;
+    check_rank(&settings)?;
     check_tags(&app, &settings).await?;
     let embedding = embedding(&app).await?;
     let tenant = app.tenant();
@@ -152,9 +156,17 @@ pub(crate) async fn change(
 ) -> Result<Json<Dataset>, Problem> {
     let Json(change) = change.map_err(|rejection| Problem::invalid(rejection.body_text()))?;
     let dataset = find(&app, name.clone()).await?;
+    check_rank(&change.settings)?;
     check_tags(&app, &change.settings).await?;
     with_store(&app, move |store| store.update_dataset(&dataset.id, &change.settings)).await?;
     find(&app, name).await.map(Json)
+}
+
+fn check_rank(settings: &DatasetSettings) -> Result<(), Problem> {
+    match settings.page_rank {
+        0..=MOST_RANK => Ok(()),
+        _ => Err(Problem::invalid(format!("`page_rank` lies between 0 and {MOST_RANK}"))),
+    }
 }
 
 /// Tags come from the tenant's own datasets.

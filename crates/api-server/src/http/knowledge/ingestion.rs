@@ -13,6 +13,7 @@ use tokio::sync::watch;
 use super::super::sse;
 use super::with_store;
 use crate::app::App;
+use crate::http::schemas::events::IngestionEvent;
 
 /// Totals since the server was started. They are those of the whole server; what is worked on is named to its tenant only.
 #[utoipa::path(
@@ -30,7 +31,7 @@ pub(crate) async fn progress(app: App) -> Json<Progress> {
 #[utoipa::path(
     get,
     path = "/api/v2/ingest/events",
-    responses((status = 200, description = "`IngestEvent`s, and totals, as they come", body = IngestEvent, content_type = "text/event-stream")),
+    responses((status = 200, description = "`IngestEvent`s, and totals, as they come", body = IngestionEvent, content_type = "text/event-stream")),
 )]
 pub(crate) async fn events(app: App) -> Response {
     let steps = own(Seen::new(app.clone()), app.pipeline.events_by_dataset());

@@ -39,5 +39,5 @@ async fn with_store<T: Send + 'static>(
     let store = app.store.clone();
     let done = app.callers.run(move || work(&store)).await;
     let done = done.map_err(|error| Problem::internal(&error.into()))?;
-    done.map_err(|error| Problem::internal(&error.into()))
+    done.map_err(Problem::store)
 }

@@ -1,11 +1,13 @@
 //! What every operation of a surface has in common, added to what its handler says.
 
+use dialog_service::DialogEvent;
+use rag_ingest::IngestEvent;
 use serde_json::{Map, Value, json};
-use utoipa::PartialSchema;
+use utoipa::ToSchema;
 use utoipa::openapi::OpenApi;
 
 use super::OPEN;
-use super::polish::polish;
+use super::polish::{open_up, polish};
 use super::share::{drop_unused, share_refusals};
 use crate::http::dialect::Dialect;
 use crate::http::schemas::refusals::{AnthropicError, OpenAiError, Problem, RagflowRefusal};
@@ -71,25 +73,52 @@ pub(super) fn finish(document: &OpenApi) -> Value {
         "bearer": { "type": "http", "scheme": "bearer", "description": "`Authorization: Bearer KEY`" },
         "apiKey": { "type": "apiKey", "in": "header", "name": "x-api-key" },
     });
-    for (name, schema) in [
-        ("OpenAiError", json!(OpenAiError::schema())),
-        ("AnthropicError", json!(AnthropicError::schema())),
-        ("Problem", json!(Problem::schema())),
-        ("RagflowRefusal", json!(RagflowRefusal::schema())),
-    ] {
-        components["schemas"][name] = schema;
+    add::<OpenAiError>(components);
+    add::<AnthropicError>(components);
+    add::<Problem>(components);
+    add::<RagflowRefusal>(components);
+    add::<DialogEvent>(components);
+    add::<IngestEvent>(components);
+    for (event, data) in [("TurnEvent", "DialogEvent"), ("IngestionEvent", "IngestEvent")] {
+        let text = &mut components["schemas"][event]["properties"]["data"];
+        text["contentMediaType"] = json!("application/json");
+        text["contentSchema"] = json!({ "$ref": format!("#/components/schemas/{data}") });
     }
+    open_up(&mut components["schemas"]);
     share_refusals(&mut document);
     drop_unused(&mut document);
     polish(&mut document);
     document
 }
 
+/// Adds a type that no handler names, and those that it leads to.
+fn add<T: ToSchema>(components: &mut Value) {
+    let mut schemas = vec![(T::name().into_owned(), T::schema())];
+    T::schemas(&mut schemas);
+    for (name, schema) in schemas {
+        components["schemas"][name] = json!(schema);
+    }
+}
+
 fn complete(path: &str, method: &str, operation: &mut Value) {
     operation["operationId"] = json!(operation_id(path, method));
     let mut parameters = path_parameters(path);
-    if let Some(own) = operation["parameters"].as_array() {
+    if let Some(own) = operation.get_mut("parameters").and_then(Value::as_array_mut) {
+        for parameter in own.iter_mut() {
+            never_null(&mut parameter["schema"]);
+        }
         parameters.extend(own.iter().filter(|own| own["in"] != "path").cloned());
+    }
+    let dialect = Dialect::of(path);
+    if let Some(content) =
+        operation.pointer_mut("/requestBody/content").and_then(Value::as_object_mut)
+    {
+        let may_be_left_out =
+            content.values_mut().any(|content| never_null(&mut content["schema"]));
+        operation["requestBody"]["required"] = json!(!may_be_left_out);
+        if dialect == Dialect::Ragflow {
+            operation["responses"]["413"] = refusal(dialect, "The body is too large");
+        }
     }
     operation["parameters"] = json!(parameters);
     if parameters.is_empty()
@@ -101,7 +130,6 @@ fn complete(path: &str, method: &str, operation: &mut Value) {
     if is_open {
         operation["security"] = json!([]);
     }
-    let dialect = Dialect::of(path);
     for (status, why) in COMMON {
         let is_there = operation["responses"].get(status).is_some();
         if !is_there && !(is_open && status != "403" && status != "500") {
@@ -111,6 +139,34 @@ fn complete(path: &str, method: &str, operation: &mut Value) {
     if let Some(responses) = operation["responses"].as_object_mut() {
         responses.sort_keys();
     }
+}
+
+/// Takes null out of what a value may be, and tells whether it was there: what is left out is not sent as a word.
+fn never_null(schema: &mut Value) -> bool {
+    let list = |name| {
+        move |schema: &mut Value| {
+            schema.get_mut(name).and_then(Value::as_array_mut).map(std::mem::take)
+        }
+    };
+    if let Some(mut kinds) = list("type")(schema) {
+        let before = kinds.len();
+        kinds.retain(|kind| kind != "null");
+        let is_fewer = kinds.len() < before;
+        schema["type"] = match kinds.len() {
+            1 => kinds.remove(0),
+            _ => Value::Array(kinds),
+        };
+        return is_fewer;
+    }
+    let Some(mut parts) = list("oneOf")(schema) else { return false };
+    let before = parts.len();
+    parts.retain(|part| part["type"] != "null");
+    let is_fewer = parts.len() < before;
+    match parts.len() {
+        1 => *schema = parts.remove(0),
+        _ => schema["oneOf"] = Value::Array(parts),
+    }
+    is_fewer
 }
 
 /// What can come of any request, whatever the handler does.

@@ -9,6 +9,7 @@ pub(super) fn polish(value: &mut Value) {
         Value::Array(items) => items.iter_mut().for_each(polish),
         Value::Object(object) => {
             bound(object);
+            complete_tuple(object);
             for (name, value) in object.iter_mut() {
                 match value {
                     Value::String(text) if name == "description" => *text = plain(text),
@@ -23,9 +24,8 @@ pub(super) fn polish(value: &mut Value) {
     }
 }
 
-/// Whole numbers are those of a type that ends somewhere, and none that readers of JSON confuse with its neighbours.
+/// Whole numbers are those of a type that ends somewhere.
 fn bound(schema: &mut Map<String, Value>) {
-    const EXACT: i64 = (1 << 53) - 1;
     let kind = schema.get("type");
     let is_whole = kind.is_some_and(|kind| {
         kind == "integer" || kind.as_array().is_some_and(|kinds| kinds.contains(&json!("integer")))
@@ -34,14 +34,69 @@ fn bound(schema: &mut Map<String, Value>) {
         return;
     }
     let is_narrow = schema.get("format").is_some_and(|format| format == "int32");
-    if !schema.contains_key("minimum") {
-        schema
-            .insert("minimum".into(), json!(if is_narrow { i64::from(i32::MIN) } else { -EXACT }));
-    }
-    if !schema.contains_key("maximum") {
-        schema.insert("maximum".into(), json!(if is_narrow { i64::from(u32::MAX) } else { EXACT }));
-    }
+    let has_sign = !schema.contains_key("minimum");
+    let (least, most) = match (is_narrow, has_sign) {
+        (true, true) => (json!(i32::MIN), json!(i32::MAX)),
+        (true, false) => (json!(0), json!(u32::MAX)),
+        (false, true) => (json!(i64::MIN), json!(i64::MAX)),
+        (false, false) => (json!(0), json!(u64::MAX)),
+    };
+    schema.entry("minimum").or_insert(least);
+    schema.entry("maximum").or_insert(most);
     schema.shift_remove("format");
+}
+
+/// A tuple has all of its items.
+fn complete_tuple(schema: &mut Map<String, Value>) {
+    if let Some(count) = schema.get("prefixItems").and_then(Value::as_array).map(Vec::len) {
+        schema.insert("minItems".into(), json!(count));
+        schema.insert("maxItems".into(), json!(count));
+    }
+}
+
+/// Types of which providers have more than are described: they go on as they are.
+const OPEN: [&str; 8] = [
+    "Block",
+    "ChatTool",
+    "ContentPart",
+    "InputItem",
+    "InputPart",
+    "ResponseFormat",
+    "ResponseTool",
+    "TextFormat",
+];
+
+/// Lets [`OPEN`] types be others than those that are described.
+pub(super) fn open_up(schemas: &mut Value) {
+    for name in OPEN {
+        let Some(Value::Array(mut known)) =
+            schemas[name]["oneOf"].as_array_mut().map(|known| Value::Array(std::mem::take(known)))
+        else {
+            continue;
+        };
+        let words: Vec<Value> = known.iter().flat_map(|part| words(part, schemas)).collect();
+        known.push(json!({
+            "type": "object",
+            "description": "What one provider has; it goes on as it is.",
+            "required": ["type"],
+            "properties": { "type": { "type": "string", "not": { "enum": words } } },
+        }));
+        if let Some(schema) = schemas[name].as_object_mut() {
+            schema.insert("oneOf".into(), Value::Array(known));
+        }
+    }
+}
+
+/// The values that `type` may have in this schema.
+fn words(schema: &Value, schemas: &Value) -> Vec<Value> {
+    let resolved = |schema: &Value| {
+        let name = schema["$ref"].as_str().and_then(|text| text.rsplit('/').next());
+        name.map_or_else(|| schema.clone(), |name| schemas[name].clone())
+    };
+    let parts = resolved(schema);
+    let parts = parts["allOf"].as_array().cloned().unwrap_or_else(|| vec![parts.clone()]);
+    let kinds = parts.iter().map(|part| resolved(&resolved(part)["properties"]["type"]));
+    kinds.flat_map(|kind| kind["enum"].as_array().cloned().unwrap_or_default()).collect()
 }
 
 /// Text as it reads without Rust: ``[`Name`](path)`` is `Name`, and a paragraph is one line.

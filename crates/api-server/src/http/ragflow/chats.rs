@@ -5,7 +5,6 @@ use std::collections::HashMap;
 use axum::Json;
 use axum::extract::{Path, Query};
 use axum::http::{HeaderMap, header};
-use bytes::Bytes;
 use rag_core::{ConversationStore, Dataset, MetadataStore, SessionPage};
 use serde_json::{Value, json};
 use uuid::Uuid;
@@ -13,7 +12,7 @@ use uuid::Uuid;
 use super::caller::RagflowCaller;
 use super::chat_shape::{Chat, ChatNote};
 use super::envelope::{Refusal, Reply, counted, data};
-use super::fields::{Fields, Meant};
+use super::fields::{Body, Fields, Meant};
 use super::paging::{Page, Params, order};
 use super::schemas::chats::{self as schemas, ChatChange, ChatQuery, Chats};
 use super::schemas::{Answer, Counted, Keywords, Meant as MeantChats, Paging};
@@ -38,7 +37,7 @@ pub(super) async fn create(
     app: App,
     caller: RagflowCaller,
     headers: HeaderMap,
-    body: Bytes,
+    Body(body): Body,
 ) -> Reply {
     let mut fields = Fields::read(&app, &headers, body).await?;
     let name = fields.text("name", 0..=usize::MAX).filter(|name| !name.is_empty());
@@ -135,7 +134,7 @@ pub(super) async fn update(
     caller: RagflowCaller,
     Path(id): Path<String>,
     headers: HeaderMap,
-    body: Bytes,
+    Body(body): Body,
 ) -> Reply {
     let mut fields = Fields::read(&app, &headers, body).await?;
     let (mut chat, datasets) = find(&app, &caller, &id).await?;
@@ -184,7 +183,7 @@ pub(super) async fn delete(
     app: App,
     caller: RagflowCaller,
     headers: HeaderMap,
-    body: Bytes,
+    Body(body): Body,
 ) -> Reply {
     let mut fields = Fields::read(&app, &headers, body).await?;
     let meant = Meant::read(&mut fields, "ids")?;

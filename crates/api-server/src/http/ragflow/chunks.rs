@@ -4,7 +4,6 @@ use std::collections::HashMap;
 
 use axum::extract::{Path, Query};
 use axum::http::HeaderMap;
-use bytes::Bytes;
 use rag_core::{Chunk, ChunkId, ChunkKind, Document, MetadataStore, Tag};
 use serde_json::{Value, json};
 use uuid::Uuid;
@@ -13,7 +12,7 @@ use super::caller::RagflowCaller;
 use super::chunk_shape::listed;
 use super::document_shape;
 use super::envelope::{Refusal, Reply, counted, data, done};
-use super::fields::{Fields, Meant};
+use super::fields::{Body, Fields, Meant};
 use super::paging::{Page, Params};
 use super::schemas::chunks::{
     self as schemas, Availability, ChunkChange, ChunkIds, ChunkQuery, Chunks, NewChunk,
@@ -89,7 +88,7 @@ pub(super) async fn add(
     caller: RagflowCaller,
     Path((dataset, document)): Path<(String, String)>,
     headers: HeaderMap,
-    body: Bytes,
+    Body(body): Body,
 ) -> Reply {
     let mut fields = Fields::read(&app, &headers, body).await?;
     let (dataset, document) = documents::find_in(&app, &caller, &dataset, &document).await?;
@@ -118,7 +117,7 @@ pub(super) async fn update(
     caller: RagflowCaller,
     Path((dataset, document, chunk)): Path<(String, String, String)>,
     headers: HeaderMap,
-    body: Bytes,
+    Body(body): Body,
 ) -> Reply {
     let mut fields = Fields::read(&app, &headers, body).await?;
     let (dataset, document) = documents::find_in(&app, &caller, &dataset, &document).await?;
@@ -144,7 +143,7 @@ pub(super) async fn update_availability(
     caller: RagflowCaller,
     Path((dataset, document)): Path<(String, String)>,
     headers: HeaderMap,
-    body: Bytes,
+    Body(body): Body,
 ) -> Reply {
     let mut fields = Fields::read(&app, &headers, body).await?;
     let ids = fields.texts("chunk_ids").unwrap_or_default();
@@ -181,7 +180,7 @@ pub(super) async fn delete(
     caller: RagflowCaller,
     Path((dataset, document)): Path<(String, String)>,
     headers: HeaderMap,
-    body: Bytes,
+    Body(body): Body,
 ) -> Reply {
     let mut fields = Fields::read(&app, &headers, body).await?;
     let meant = Meant::read(&mut fields, "chunk_ids")?;

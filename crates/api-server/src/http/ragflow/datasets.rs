@@ -5,7 +5,6 @@ use std::collections::HashMap;
 use axum::Json;
 use axum::extract::{Path, Query};
 use axum::http::HeaderMap;
-use bytes::Bytes;
 use rag_core::{
     ChunkIndex, Dataset, DatasetSettings, EmbeddingIdentity, MetadataStore, StoreError, TenantId,
 };
@@ -14,7 +13,7 @@ use serde_json::{Value, json};
 use super::caller::RagflowCaller;
 use super::dataset_shape::{Counted, DatasetNote};
 use super::envelope::{Refusal, Reply, counted, data};
-use super::fields::{Fields, Meant};
+use super::fields::{Body, Fields, Meant};
 use super::names::with_number;
 use super::paging::{Page, Params, order};
 use super::schemas::datasets as schemas;
@@ -39,7 +38,7 @@ pub(super) async fn create(
     app: App,
     caller: RagflowCaller,
     headers: HeaderMap,
-    body: Bytes,
+    Body(body): Body,
 ) -> Reply {
     let mut fields = Fields::read(&app, &headers, body).await?;
     if !fields.has("name") {
@@ -119,7 +118,7 @@ pub(super) async fn update(
     caller: RagflowCaller,
     Path(id): Path<String>,
     headers: HeaderMap,
-    body: Bytes,
+    Body(body): Body,
 ) -> Reply {
     let mut fields = Fields::read(&app, &headers, body).await?;
     if fields.is_empty() {
@@ -162,7 +161,7 @@ pub(super) async fn delete(
     app: App,
     caller: RagflowCaller,
     headers: HeaderMap,
-    body: Bytes,
+    Body(body): Body,
 ) -> Reply {
     let mut fields = Fields::read(&app, &headers, body).await?;
     let meant = Meant::read(&mut fields, "ids")?;

@@ -5,7 +5,6 @@ use std::collections::HashMap;
 use axum::extract::{Path, Query};
 use axum::http::{HeaderMap, HeaderValue, header};
 use axum::response::{IntoResponse, Response};
-use bytes::Bytes;
 use rag_core::{
     ChunkIndex, Dataset, Document, DocumentChange, DocumentId, DocumentSource, Metadata,
     MetadataFilter, MetadataStore,
@@ -16,7 +15,7 @@ use serde_json::{Value, json};
 use super::caller::RagflowCaller;
 use super::document_shape::{ending, kind, run, shown};
 use super::envelope::{Refusal, Reply, counted, data};
-use super::fields::{Fields, Meant};
+use super::fields::{Body, Fields, Meant};
 use super::names::split;
 use super::paging::{Page, Params, Timed, order};
 use super::schemas::documents::{self as schemas, DocumentQuery, StatusChange};
@@ -122,7 +121,7 @@ pub(super) async fn update(
     caller: RagflowCaller,
     Path((dataset, document)): Path<(String, String)>,
     headers: HeaderMap,
-    body: Bytes,
+    Body(body): Body,
 ) -> Reply {
     let mut fields = Fields::read(&app, &headers, body).await?;
     let (dataset, document) = find_in(&app, &caller, &dataset, &document).await?;
@@ -192,7 +191,7 @@ pub(super) async fn update_status(
     caller: RagflowCaller,
     Path(dataset): Path<String>,
     headers: HeaderMap,
-    body: Bytes,
+    Body(body): Body,
 ) -> Reply {
     let mut fields = Fields::read(&app, &headers, body).await?;
     let ids = fields.texts("doc_ids").or_else(|| fields.texts("document_ids"));
@@ -224,7 +223,7 @@ pub(super) async fn delete(
     caller: RagflowCaller,
     Path(dataset): Path<String>,
     headers: HeaderMap,
-    body: Bytes,
+    Body(body): Body,
 ) -> Reply {
     let mut fields = Fields::read(&app, &headers, body).await?;
     let meant = Meant::read(&mut fields, "ids")?;

@@ -107,6 +107,14 @@ impl Refusal {
         Self::new(Self::PERMISSION, reason)
     }
 
+    /// The body is too large, or did not arrive.
+    pub(super) fn unreadable(status: StatusCode, message: String) -> Self {
+        match status {
+            StatusCode::PAYLOAD_TOO_LARGE => Self { status, ..Self::new(413, message) },
+            _ => Self::argument(message),
+        }
+    }
+
     /// Too much is going on.
     pub(super) fn busy() -> Self {
         let message = "the server is busy; try again in a second";

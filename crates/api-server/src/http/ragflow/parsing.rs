@@ -7,7 +7,7 @@ use rag_core::{Dataset, Document, DocumentStatus};
 
 use super::caller::RagflowCaller;
 use super::envelope::{Refusal, Reply, counted};
-use super::fields::Fields;
+use super::fields::{Body, Fields};
 use super::schemas::documents::DocumentIds;
 use super::schemas::{Answer, Counted};
 use super::{datasets, documents};
@@ -25,7 +25,7 @@ pub(super) async fn parse(
     caller: RagflowCaller,
     Path(dataset): Path<String>,
     headers: HeaderMap,
-    body: Bytes,
+    Body(body): Body,
 ) -> Reply {
     let (_, named, mut errors) = named(&app, &caller, &dataset, &headers, body).await?;
     let mut queued = 0;
@@ -55,7 +55,7 @@ pub(super) async fn stop(
     caller: RagflowCaller,
     Path(dataset): Path<String>,
     headers: HeaderMap,
-    body: Bytes,
+    Body(body): Body,
 ) -> Reply {
     let (_, named, mut errors) = named(&app, &caller, &dataset, &headers, body).await?;
     let mut stopped = 0;
@@ -81,9 +81,9 @@ pub(super) async fn stop_older(
     caller: RagflowCaller,
     dataset: Path<String>,
     headers: HeaderMap,
-    body: Bytes,
+    Body(body): Body,
 ) -> Reply {
-    stop(app, caller, dataset, headers, body).await
+    stop(app, caller, dataset, headers, Body(body)).await
 }
 
 async fn named(

@@ -1,11 +1,10 @@
 //! Questions that could be asked next.
 
 use axum::http::HeaderMap;
-use bytes::Bytes;
 use llm_core::{ChatRequest, ChatResponse, Message};
 
 use super::envelope::{Refusal, Reply, data};
-use super::fields::Fields;
+use super::fields::{Body, Fields};
 use super::schemas::ListAnswer;
 use super::schemas::chats::RelatedRequest;
 use crate::app::App;
@@ -25,7 +24,7 @@ they might want to ask next, in the language of the question, one a line, withou
     request_body = RelatedRequest,
     responses((status = 200, description = "What was asked for", body = ListAnswer<String>)),
 )]
-pub(super) async fn questions(app: App, headers: HeaderMap, body: Bytes) -> Reply {
+pub(super) async fn questions(app: App, headers: HeaderMap, Body(body): Body) -> Reply {
     let mut fields = Fields::read(&app, &headers, body).await?;
     let question = fields.text("question", 1..=MOST_QUESTION);
     fields.finish()?;

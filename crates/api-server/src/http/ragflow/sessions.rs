@@ -4,7 +4,6 @@ use std::collections::HashMap;
 
 use axum::extract::{Path, Query};
 use axum::http::HeaderMap;
-use bytes::Bytes;
 use dialog_service::TurnRecord;
 use rag_core::{ConversationStore, Feedback, SavedTurn, Session, SessionId, SessionPage, TurnId};
 use serde_json::{Value, json};
@@ -13,7 +12,7 @@ use super::caller::RagflowCaller;
 use super::chat_shape::Chat;
 use super::chunk_shape::reference;
 use super::envelope::{Refusal, Reply, counted, data};
-use super::fields::{Fields, Meant};
+use super::fields::{Body, Fields, Meant};
 use super::marked::marked;
 use super::paging::{Page, Params, Timed, date, order};
 use super::schemas::sessions::{self as schemas, Judgement, SessionName, SessionQuery};
@@ -58,7 +57,7 @@ pub(super) async fn create(
     caller: RagflowCaller,
     Path(chat): Path<String>,
     headers: HeaderMap,
-    body: Bytes,
+    Body(body): Body,
 ) -> Reply {
     let mut fields = Fields::read(&app, &headers, body).await?;
     let (chat, _) = chats::find(&app, &caller, &chat).await?;
@@ -157,7 +156,7 @@ pub(super) async fn update(
     caller: RagflowCaller,
     Path((chat, session)): Path<(String, String)>,
     headers: HeaderMap,
-    body: Bytes,
+    Body(body): Body,
 ) -> Reply {
     let mut fields = Fields::read(&app, &headers, body).await?;
     let (chat, _) = chats::find(&app, &caller, &chat).await?;
@@ -191,7 +190,7 @@ pub(super) async fn delete(
     caller: RagflowCaller,
     Path(chat): Path<String>,
     headers: HeaderMap,
-    body: Bytes,
+    Body(body): Body,
 ) -> Reply {
     let mut fields = Fields::read(&app, &headers, body).await?;
     let meant = Meant::read(&mut fields, "ids")?;
@@ -238,7 +237,7 @@ pub(super) async fn judge(
     caller: RagflowCaller,
     Path((chat, session, message)): Path<(String, String, String)>,
     headers: HeaderMap,
-    body: Bytes,
+    Body(body): Body,
 ) -> Reply {
     let mut fields = Fields::read(&app, &headers, body).await?;
     let helpful = fields.flag("thumbup");

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use axum::extract::multipart::Field;
+use axum::extract::multipart::{Field, MultipartRejection};
 use axum::extract::{Multipart, Path as Address};
 use rag_core::{Dataset, DatasetId, Document, DocumentId, MetadataStore};
 use rag_parse::ParseLimits;
@@ -38,9 +38,10 @@ pub(super) async fn upload(
     app: App,
     caller: RagflowCaller,
     Address(dataset): Address<String>,
-    mut form: Multipart,
+    form: Result<Multipart, MultipartRejection>,
 ) -> Reply {
     let dataset = datasets::find(&app, &caller, &dataset).await?;
+    let mut form = form.map_err(|error| Refusal::argument(error.body_text()))?;
     let mut documents = Vec::new();
     while let Some(field) = form.next_field().await.map_err(unreadable)? {
         if field.name() != Some("file") {

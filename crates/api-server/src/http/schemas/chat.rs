@@ -197,7 +197,7 @@ enum ChatTool {
 
 #[derive(ToSchema)]
 struct FunctionTool {
-    r#type: FunctionMark,
+    r#type: Option<FunctionMark>,
     function: Function,
 }
 
@@ -213,7 +213,6 @@ struct Function {
     name: String,
     description: Option<String>,
     /// A JSON schema.
-    #[schema(value_type = Option<Object>)]
     parameters: Option<Value>,
     strict: Option<bool>,
 }
@@ -274,10 +273,9 @@ enum ResponseFormat {
 
 #[derive(ToSchema)]
 struct NamedSchema {
-    name: String,
+    name: Option<String>,
     description: Option<String>,
     /// A JSON schema.
-    #[schema(value_type = Option<Object>)]
     schema: Option<Value>,
     strict: Option<bool>,
 }

@@ -75,11 +75,12 @@ enum Block {
         text: String,
     },
     Image {
-        source: MediaSource,
+        /// `base64`, `url`, `file`; others go on to the provider.
+        source: Option<Value>,
     },
     Document {
-        source: MediaSource,
-        title: Option<String>,
+        source: Option<Value>,
+        title: Option<Value>,
     },
     Thinking {
         thinking: String,
@@ -113,16 +114,7 @@ enum ResultContent {
 #[serde(tag = "type", rename_all = "snake_case")]
 enum ResultBlock {
     Text { text: String },
-    Image { source: MediaSource },
-}
-
-#[derive(ToSchema)]
-#[serde(tag = "type", rename_all = "snake_case")]
-enum MediaSource {
-    Base64 { media_type: String, data: String },
-    Text { media_type: String, data: String },
-    Url { url: String },
-    File { file_id: String },
+    Image { source: Option<Value> },
 }
 
 #[derive(ToSchema)]
@@ -130,18 +122,18 @@ struct MessageTool {
     name: String,
     description: Option<String>,
     /// A JSON schema.
-    #[schema(value_type = Object)]
     input_schema: Value,
     strict: Option<bool>,
 }
 
+/// Whether the model must or may ask for tools, and which.
 #[derive(ToSchema)]
-#[serde(tag = "type", rename_all = "snake_case")]
-enum MessageToolChoice {
-    Auto { disable_parallel_tool_use: Option<bool> },
-    Any { disable_parallel_tool_use: Option<bool> },
-    Tool { name: String, disable_parallel_tool_use: Option<bool> },
-    None,
+struct MessageToolChoice {
+    /// `auto`, `any`, `none`, `tool`; others go on to the provider.
+    r#type: String,
+    /// Of the tool, where `type` is `tool`.
+    name: Option<Value>,
+    disable_parallel_tool_use: Option<bool>,
 }
 
 #[derive(ToSchema)]

@@ -8,6 +8,7 @@ use utoipa::openapi::{RefOr, Schema};
 use utoipa::{PartialSchema, ToSchema};
 
 pub(super) mod chat;
+pub(super) mod events;
 pub(super) mod messages;
 pub(super) mod models;
 pub(super) mod native;

@@ -139,14 +139,17 @@ pub(crate) enum WrittenFilter {
 #[into_params(parameter_in = Query)]
 pub(crate) struct SumsAsked {
     /// A day or a time of RFC 3339: calls that began then or later.
-    #[param(example = "2026-11-22")]
-    from: Option<String>,
+    #[param(inline)]
+    from: Option<Moment>,
     /// A day or a time of RFC 3339: calls that began before then.
-    #[param(example = "2026-11-23T10:00:00Z")]
-    to: Option<String>,
+    #[param(inline)]
+    to: Option<Moment>,
     /// Any of `tenant`, `key`, `route`, `provider`, `model`, `operation`, `outcome`, `error`, `priority`, `day`, `hour`,
     /// with commas.
-    #[param(example = "day,model")]
+    #[param(
+        example = "day,model",
+        pattern = "^((tenant|key|route|provider|model|operation|outcome|error|priority|day|hour)(,(tenant|key|route|provider|model|operation|outcome|error|priority|day|hour))*)?$"
+    )]
     group_by: Option<String>,
     /// Only calls with the key of this id.
     key: Option<String>,
@@ -165,11 +168,11 @@ pub(crate) struct SumsAsked {
 #[into_params(parameter_in = Query)]
 pub(crate) struct RecordsAsked {
     /// A day or a time of RFC 3339: calls that began then or later.
-    #[param(example = "2026-11-22")]
-    from: Option<String>,
+    #[param(inline)]
+    from: Option<Moment>,
     /// A day or a time of RFC 3339: calls that began before then.
-    #[param(example = "2026-11-23T10:00:00Z")]
-    to: Option<String>,
+    #[param(inline)]
+    to: Option<Moment>,
     /// The `next` of the page before.
     after: Option<i64>,
     #[param(minimum = 1, maximum = 1000, default = 100)]
@@ -184,6 +187,16 @@ pub(crate) struct RecordsAsked {
     operation: Option<String>,
     /// Only calls that ended so.
     outcome: Option<String>,
+}
+
+/// A day, or a time of RFC 3339.
+#[derive(ToSchema)]
+#[serde(untagged)]
+enum Moment {
+    #[schema(format = Date)]
+    Day(String),
+    #[schema(format = DateTime)]
+    Time(String),
 }
 
 /// What calls consumed.

@@ -1,7 +1,5 @@
 //! Bodies of `/v1/responses`. Fields, items and parts that are not named here are taken, too, and go on to the provider.
 
-use std::collections::BTreeMap;
-
 use serde_json::Value;
 use utoipa::ToSchema;
 
@@ -23,10 +21,11 @@ pub(crate) struct ResponseRequest {
     top_p: Option<f64>,
     max_output_tokens: Option<u32>,
     top_logprobs: Option<u32>,
-    include: Option<Vec<String>>,
+    include: Option<Vec<Value>>,
     reasoning: Option<ResponseReasoning>,
     text: Option<TextOptions>,
-    metadata: Option<BTreeMap<String, String>>,
+    /// Is told again in the answer.
+    metadata: Option<Value>,
     service_tier: Option<String>,
     user: Option<String>,
 }
@@ -88,7 +87,6 @@ struct ResponseFunction {
     name: String,
     description: Option<String>,
     /// A JSON schema.
-    #[schema(value_type = Option<Object>)]
     parameters: Option<Value>,
     strict: Option<bool>,
 }
@@ -126,7 +124,7 @@ struct ResponseReasoning {
 #[derive(ToSchema)]
 struct TextOptions {
     format: Option<TextFormat>,
-    verbosity: Option<String>,
+    verbosity: Option<Value>,
 }
 
 #[derive(ToSchema)]
@@ -137,7 +135,6 @@ enum TextFormat {
     JsonSchema {
         name: String,
         description: Option<String>,
-        #[schema(value_type = Option<Object>)]
         schema: Option<Value>,
         strict: Option<bool>,
     },

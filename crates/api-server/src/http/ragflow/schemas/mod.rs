@@ -53,6 +53,7 @@ pub(super) struct List<T> {
 /// It was done; or why not.
 #[derive(ToSchema)]
 #[serde(untagged)]
+#[schema(as = RagflowDone)]
 pub(super) enum Done {
     Done(Nothing),
     Refusal(RagflowRefusal),
