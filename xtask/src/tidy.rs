@@ -54,6 +54,7 @@ const RULES: &[Rule] = &[
         never: &["tokio", "reqwest", "hyper", "rusqlite", "tantivy"],
     },
     Rule { name: "accounts", may: &["rag-core"], never: HTTP },
+    Rule { name: "response-store", may: &["rag-core"], never: HTTP },
     Rule { name: "rag-store", may: &["rag-core"], never: HTTP },
     Rule { name: "llm-mcp", may: &["llm-core"], never: &["tower", "axum", "rusqlite", "tantivy"] },
     Rule {
@@ -99,6 +100,7 @@ const RULES: &[Rule] = &[
             "rag-parse",
             "rag-store",
             "accounts",
+            "response-store",
             "llm-mcp",
             "llm-bundle",
             "llm-redis",

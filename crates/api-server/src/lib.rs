@@ -40,6 +40,7 @@ mod parts;
 mod providers;
 mod readiness;
 mod records;
+mod responses;
 mod search;
 mod server;
 mod setup;

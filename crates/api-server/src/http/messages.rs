@@ -5,6 +5,7 @@ use axum::extract::rejection::BytesRejection;
 use axum::http::HeaderMap;
 use axum::response::Response;
 use bytes::Bytes;
+use futures::future::BoxFuture;
 use llm_core::{ChatEvent, ModelError, Operation};
 use llm_providers::anthropic::server::{
     EventWriter, ReplyHead, WireEvent, count_tokens_body, message_body,
@@ -74,8 +75,8 @@ impl answer::EventWriter for Writer {
         self.0.events(event).into_iter().map(named).collect()
     }
 
-    fn end(self) -> Vec<NamedEvent> {
-        self.0.end().into_iter().map(named).collect()
+    fn end(self) -> BoxFuture<'static, Vec<NamedEvent>> {
+        Box::pin(std::future::ready(self.0.end().into_iter().map(named).collect()))
     }
 
     fn fail(self, error: &ModelError) -> Vec<NamedEvent> {

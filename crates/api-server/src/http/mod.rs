@@ -13,6 +13,7 @@ mod dialect;
 mod embeddings;
 mod failure;
 mod knowledge;
+mod mcp;
 mod messages;
 mod models;
 mod observe;
@@ -27,8 +28,10 @@ mod rerank;
 mod responses;
 mod schemas;
 mod search;
+mod speech;
 mod sse;
 mod trace;
+mod transcription;
 mod unsupported;
 mod usage;
 
@@ -40,7 +43,7 @@ use axum::extract::DefaultBodyLimit;
 use axum::http::Uri;
 use axum::middleware::{from_fn, from_fn_with_state};
 use axum::response::Response;
-use axum::routing::get;
+use axum::routing::{any, get};
 use tower_http::catch_panic::CatchPanicLayer;
 use utoipa_axum::routes;
 
@@ -62,7 +65,10 @@ pub(crate) fn router(app: Arc<Parts>) -> Router {
         .route("/assets/{*file}", get(page::hashed))
         .layer(from_fn(page::security_headers))
         .merge(openapi::pages());
-    let mut all = Router::new().merge(operations().split_for_parts().0).merge(pages);
+    let mcp = Router::new()
+        .route("/mcp", any(mcp::serve))
+        .layer(from_fn_with_state(app.clone(), admission::admit));
+    let mut all = Router::new().merge(operations().split_for_parts().0).merge(pages).merge(mcp);
     for Surface { dialect, routes } in surfaces() {
         all = all.merge(served(dialect, routes, app.clone()));
     }
@@ -90,8 +96,13 @@ fn surfaces() -> [Surface; 4] {
     let openai = Described::new()
         .routes(routes!(chat::completions))
         .routes(routes!(responses::create))
+        .routes(routes!(responses::kept::retrieve, responses::kept::delete))
+        .routes(routes!(responses::kept::input))
         .routes(routes!(embeddings::create))
         .routes(routes!(rerank::create))
+        .routes(routes!(speech::create))
+        .routes(routes!(transcription::transcribe))
+        .routes(routes!(transcription::translate))
         .routes(routes!(models::list))
         .routes(routes!(models::one));
     let anthropic =
