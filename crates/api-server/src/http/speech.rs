@@ -35,8 +35,17 @@ struct SpeechBody {
     instructions: Option<String>,
     response_format: Option<String>,
     speed: Option<f64>,
-    /// `audio`, or `sse` for events.
-    stream_format: Option<String>,
+    #[schema(inline)]
+    stream_format: Option<StreamFormat>,
+}
+
+/// Bytes, or events.
+#[derive(ToSchema)]
+#[schema(rename_all = "lowercase")]
+#[allow(dead_code)]
+enum StreamFormat {
+    Audio,
+    Sse,
 }
 
 /// Speaks.

@@ -33,9 +33,22 @@ struct TranscriptionForm {
     model: String,
     language: Option<String>,
     prompt: Option<String>,
-    response_format: Option<String>,
+    #[schema(inline)]
+    response_format: Option<TranscriptionFormat>,
     temperature: Option<f64>,
     stream: Option<bool>,
+}
+
+/// How it is written down.
+#[derive(ToSchema)]
+#[schema(rename_all = "snake_case")]
+#[allow(dead_code)]
+enum TranscriptionFormat {
+    Json,
+    Text,
+    Srt,
+    Vtt,
+    VerboseJson,
 }
 
 /// Writes what is said, in the language that it is said in.

@@ -16,7 +16,7 @@ use crate::http::schemas::refusals::{AnthropicError, OpenAiError, Problem, Ragfl
 const METHODS: [&str; 5] = ["get", "post", "put", "patch", "delete"];
 
 /// Groups of operations, in the order in which they are shown.
-const TAGS: [(&str, &str); 18] = [
+const TAGS: [(&str, &str); 19] = [
     ("Models", "Any model, or a dialog as `dialog/NAME`, in OpenAI's dialect"),
     ("Messages", "The same in Anthropic's dialect"),
     ("Dialogs", "Dialogs, and questions to them"),
@@ -27,6 +27,7 @@ const TAGS: [(&str, &str); 18] = [
     ("Search", "Retrieval alone"),
     ("Usage", "What model calls consumed"),
     ("Accounts", "Who may use the server"),
+    ("Providers", "Providers of models, of the server and of the tenant"),
     ("RAGFlow: datasets", "Datasets in RAGFlow's dialect"),
     ("RAGFlow: documents", "Documents in RAGFlow's dialect"),
     ("RAGFlow: chunks", "Chunks and retrieval in RAGFlow's dialect"),
@@ -133,7 +134,8 @@ fn complete(path: &str, method: &str, operation: &mut Value) {
     }
     for (status, why) in COMMON {
         let is_there = operation["responses"].get(status).is_some();
-        if !is_there && !(is_open && status != "403" && status != "500") {
+        let may_come = !is_open || matches!(status, "403" | "500");
+        if may_come && !is_there {
             operation["responses"][status] = refusal(dialect, why);
         }
     }

@@ -55,7 +55,7 @@ fn complete_tuple(schema: &mut Map<String, Value>) {
 }
 
 /// Types of which providers have more than are described: they go on as they are.
-const OPEN: [&str; 8] = [
+const OPEN: [&str; 9] = [
     "Block",
     "ChatTool",
     "ContentPart",
@@ -63,6 +63,7 @@ const OPEN: [&str; 8] = [
     "InputPart",
     "ResponseFormat",
     "ResponseTool",
+    "ResultBlock",
     "TextFormat",
 ];
 

@@ -11,6 +11,7 @@ use llm_providers::openai::responses::server::listed_items;
 use response_store::StoredResponse;
 use serde::Deserialize;
 use serde_json::{Value, json};
+use utoipa::{IntoParams, ToSchema};
 
 use super::super::schemas::refusals::ModelFailures;
 use super::super::schemas::responses::ModelResponse;
@@ -21,22 +22,29 @@ use crate::app::App;
 const MOST_ITEMS: usize = 100;
 
 /// How a response is read.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, IntoParams)]
 #[serde(default)]
+#[into_params(parameter_in = Query)]
 pub(in super::super) struct Reading {
+    /// Only `false`: responses are whole when they are kept.
+    #[param(pattern = "^false$")]
     stream: Option<String>,
 }
 
 /// Which items are listed.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, IntoParams)]
 #[serde(default)]
+#[into_params(parameter_in = Query)]
 pub(in super::super) struct Page {
+    #[param(minimum = 1, maximum = 100)]
     limit: usize,
+    #[param(inline)]
     order: Order,
+    /// The id of the item before the first.
     after: Option<String>,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 enum Order {
     Asc,
@@ -53,13 +61,15 @@ impl Default for Page {
 #[utoipa::path(
     get,
     path = "/v1/responses/{id}",
+    params(Reading),
     responses((status = 200, description = "What was asked for", body = ModelResponse), ModelFailures),
 )]
 pub(in super::super) async fn retrieve(
     app: App,
     Path(id): Path<String>,
-    Query(reading): Query<Reading>,
+    reading: Result<Query<Reading>, QueryRejection>,
 ) -> Result<Response, Failure> {
+    let Query(reading) = reading.map_err(|rejection| Failure::invalid(&rejection.body_text()))?;
     if reading.stream.is_some_and(|stream| stream == "true") {
         let problem = "is not supported: responses are whole when they are kept";
         return Err(RequestError::at("stream", problem).into());
@@ -89,11 +99,7 @@ pub(in super::super) async fn delete(
 #[utoipa::path(
     get,
     path = "/v1/responses/{id}/input_items",
-    params(
-        ("after" = Option<String>, Query, description = "The id of the item before the first"),
-        ("limit" = Option<u32>, Query, description = "The most items"),
-        ("order" = Option<String>, Query, description = "`asc` or `desc`"),
-    ),
+    params(Page),
     responses((status = 200, description = "What was asked for", body = Value), ModelFailures),
 )]
 pub(in super::super) async fn input(

@@ -92,7 +92,6 @@ enum Block {
     ToolUse {
         id: String,
         name: String,
-        #[schema(value_type = Object)]
         input: Value,
     },
     ToolResult {

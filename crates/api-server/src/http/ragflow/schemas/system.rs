@@ -67,6 +67,7 @@ pub(in super::super) struct Status {
     redis: Value,
     #[schema(value_type = Object)]
     task_executor_heartbeats: Value,
-    #[schema(value_type = Object)]
-    totals: Value,
+    /// Of all tenants; only to who owns them all.
+    #[schema(required, value_type = Option<Object>)]
+    totals: Option<Value>,
 }
