@@ -60,6 +60,7 @@ pub(crate) fn router(app: Arc<Parts>) -> Router {
         .merge(conversations::routes())
         .route("/api/v2/search", post(search::passages))
         .route("/api/v2/usage", get(usage::sums))
+        .route("/api/v2/usage/latency", get(usage::latency))
         .route("/api/v2/usage/records", get(usage::records))
         .layer(DefaultBodyLimit::max(limit))
         .layer(from_fn_with_state(app.clone(), observe::admit));

@@ -101,28 +101,8 @@ fn check_name(name: &str) -> Result<(), Problem> {
     }
 }
 
-/// What of a dataset can be changed.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct Change {
-    settings: DatasetSettings,
-}
-
-/// Changes how documents are cut, enriched and ranked from now on.
-pub(crate) async fn change(
-    app: App,
-    Path(name): Path<String>,
-    change: Result<Json<Change>, JsonRejection>,
-) -> Result<Json<Dataset>, Problem> {
-    let Json(change) = change.map_err(|rejection| Problem::invalid(rejection.body_text()))?;
-    let dataset = find(&app, name.clone()).await?;
-    check_tags(&app, &change.settings).await?;
-    with_store(&app, move |store| store.update_dataset(&dataset.id, &change.settings)).await?;
-    find(&app, name).await.map(Json)
-}
-
 /// Tags come from the tenant's own datasets.
-async fn check_tags(app: &App, settings: &DatasetSettings) -> Result<(), Problem> {
+pub(super) async fn check_tags(app: &App, settings: &DatasetSettings) -> Result<(), Problem> {
     let tenant = app.tenant();
     let own = with_store(app, move |store| store.datasets(&tenant)).await?;
     let mut wanted = settings.enrichment.tag_datasets.iter();

@@ -1,14 +1,18 @@
 //! `/api/v2/datasets`, `/api/v2/documents` and `/api/v2/ingest`: what is known, and how far ingestion is.
 
+mod chunks;
+mod dataset_change;
 mod datasets;
+mod document_change;
 mod documents;
+mod file;
 mod ingestion;
 mod uploads;
 
 use std::sync::Arc;
 
 use axum::Router;
-use axum::routing::{get, post};
+use axum::routing::{get, patch, post};
 use rag_core::StoreError;
 use rag_store::EmbeddedStore;
 
@@ -21,19 +25,32 @@ pub(super) fn routes() -> Router<Arc<Parts>> {
         .route("/api/v2/datasets", get(datasets::list).post(datasets::create))
         .route(
             "/api/v2/datasets/{name}",
-            get(datasets::one).patch(datasets::change).delete(datasets::delete),
+            get(datasets::one).patch(dataset_change::change).delete(datasets::delete),
         )
         .route("/api/v2/datasets/{name}/documents", get(documents::list).post(uploads::upload))
         .route("/api/v2/datasets/{name}/fields", get(datasets::fields))
-        .route(
-            "/api/v2/documents/{id}",
-            get(documents::one).patch(documents::change).delete(documents::delete),
-        )
-        .route("/api/v2/documents/{id}/chunks", get(documents::chunks))
-        .route("/api/v2/documents/{id}/cancel", post(documents::cancel))
-        .route("/api/v2/documents/{id}/retry", post(documents::retry))
+        .merge(of_document("/api/v2/documents/{id}"))
+        .merge(of_document("/api/v2/datasets/{name}/documents/{id}"))
         .route("/api/v2/ingest", get(ingestion::progress))
         .route("/api/v2/ingest/events", get(ingestion::events))
+}
+
+/// What there is of a document, at one of its two addresses.
+fn of_document(address: &str) -> Router<Arc<Parts>> {
+    let below = |rest: &str| format!("{address}/{rest}");
+    Router::new()
+        .route(
+            address,
+            get(documents::one).patch(document_change::change).delete(documents::delete),
+        )
+        .route(&below("file"), get(file::download))
+        .route(
+            &below("chunks"),
+            get(chunks::list).post(chunks::add).patch(chunks::switch).delete(chunks::delete_named),
+        )
+        .route(&below("chunks/{chunk}"), patch(chunks::change).delete(chunks::delete))
+        .route(&below("cancel"), post(documents::cancel))
+        .route(&below("retry"), post(documents::retry))
 }
 
 /// Runs work of the store on a thread of the callers.
@@ -41,8 +58,15 @@ async fn with_store<T: Send + 'static>(
     app: &App,
     work: impl FnOnce(&EmbeddedStore) -> Result<T, StoreError> + Send + 'static,
 ) -> Result<T, Problem> {
+    on_store(app, work).await?.map_err(|error| Problem::internal(&error.into()))
+}
+
+/// The same for work whose failures mean something to the caller.
+async fn on_store<T: Send + 'static>(
+    app: &App,
+    work: impl FnOnce(&EmbeddedStore) -> Result<T, StoreError> + Send + 'static,
+) -> Result<Result<T, StoreError>, Problem> {
     let store = app.store.clone();
     let done = app.callers.run(move || work(&store)).await;
-    let done = done.map_err(|error| Problem::internal(&error.into()))?;
     done.map_err(|error| Problem::internal(&error.into()))
 }
