@@ -7,6 +7,7 @@ mod dialects;
 mod dialog;
 mod dialogs;
 mod disconnect;
+mod documents;
 mod doors;
 mod keys;
 mod knowledge;

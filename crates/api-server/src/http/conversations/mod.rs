@@ -3,6 +3,7 @@
 mod asking;
 mod dialogs;
 mod events;
+mod latest;
 mod once;
 mod sessions;
 mod turns;
@@ -37,6 +38,7 @@ pub(super) fn routes() -> Router<Arc<Parts>> {
             get(sessions::one).patch(sessions::rename).delete(sessions::delete),
         )
         .route("/api/v2/sessions/{id}/turns", get(turns::list))
+        .route("/api/v2/turns", get(latest::list))
         .route("/api/v2/turns/{id}", get(turns::one).patch(turns::judge).delete(turns::stop))
         .route("/api/v2/turns/{id}/events", get(events::of_turn))
 }
