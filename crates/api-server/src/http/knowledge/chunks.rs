@@ -8,6 +8,7 @@ use axum::extract::{Path, Query};
 use axum::http::StatusCode;
 use rag_core::{Chunk, ChunkId, ChunkKind, Dataset, Document, MetadataStore, Tag};
 use rag_ingest::IngestError;
+use rag_store::EmbeddedStore;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use uuid::Uuid;
@@ -47,19 +48,20 @@ pub(crate) struct Range {
     limit: Option<usize>,
 }
 
-/// A document's chunks in order.
+/// A document's chunks in order, and the number of the next one, if there is.
 pub(crate) async fn list(
     app: App,
     Path(asked): Path<Address>,
     range: Result<Query<Range>, QueryRejection>,
 ) -> Result<Json<Value>, Problem> {
     let Query(range) = range.map_err(|rejection| Problem::invalid(rejection.body_text()))?;
-    let limit = limit(range.limit)? as u32;
+    let limit = limit(range.limit)?;
     let (_, document) = find(&app, &asked).await?;
-    let numbers = range.from..range.from.saturating_add(limit);
-    let chunks =
-        with_store(&app, move |store| store.document_chunks(&document.id, numbers)).await?;
-    Ok(Json(json!({ "chunks": chunks })))
+    let page = move |store: &EmbeddedStore| store.chunk_page(&document.id, range.from, limit + 1);
+    let mut chunks = with_store(&app, page).await?;
+    let next = chunks.get(limit).map(|chunk| chunk.ordinal);
+    chunks.truncate(limit);
+    Ok(Json(json!({ "chunks": chunks, "next": next })))
 }
 
 /// What an owner says of a chunk; what is left out stays.
