@@ -1,6 +1,6 @@
 //! Servers that ask for an API key.
 
-use accounts::{ApiKey, KeyRequest, KeySecret, KeyStore};
+use accounts::{AccountStore, ApiKey, KeyRequest, KeySecret};
 use api_server::Server;
 use api_server::config::AuthMode;
 use rag_core::TenantId;
@@ -22,13 +22,13 @@ async fn site() -> Site {
 }
 
 /// As a command beside the server does.
-fn keys(site: &Site) -> KeyStore {
+fn keys(site: &Site) -> AccountStore {
     let data_dir = &site.server.app().config.server.data_dir;
-    KeyStore::open(&data_dir.join("accounts.sqlite")).unwrap()
+    AccountStore::open(&data_dir.join("accounts.sqlite")).unwrap()
 }
 
 fn new_key(site: &Site) -> (ApiKey, KeySecret) {
-    keys(site).create(&KeyRequest::new(TenantId::local(), "test")).unwrap()
+    keys(site).create_key(&KeyRequest::new(TenantId::local(), "test")).unwrap()
 }
 
 async fn ask(site: &Site, method: Method, path: &str, headers: &[(&str, &str)]) -> Answer {
@@ -115,7 +115,7 @@ async fn a_key_opens_every_door_and_is_believed_in_either_header() {
 async fn a_revoked_key_opens_nothing() {
     let site = site().await;
     let (key, secret) = new_key(&site);
-    assert!(keys(&site).revoke(&TenantId::local(), &key.id).unwrap());
+    assert!(keys(&site).revoke_key(&TenantId::local(), &key.id).unwrap());
     let answer = ask(&site, Method::GET, "/v1/models", &[("x-api-key", secret.expose())]).await;
     assert_eq!(answer.status, 401);
 }

@@ -1,7 +1,9 @@
 //! The real application on a free port, talked to over TCP.
 
+mod accounts;
 mod cache;
 mod client;
+mod connections;
 mod conversations;
 mod dialects;
 mod dialog;
@@ -16,9 +18,12 @@ mod local_model;
 mod mcp;
 mod openai;
 mod operations;
+mod providers;
 mod ragflow;
 mod recordings;
+mod reload;
 mod routes;
 mod shutdown;
 mod site;
+mod tls;
 mod usage;

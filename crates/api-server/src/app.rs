@@ -11,7 +11,9 @@ use rag_core::{EmbeddingIdentity, TenantId};
 
 use crate::caller::Caller;
 use crate::config::{Config, Environment};
+use crate::own_providers::TenantModels;
 use crate::parts::Parts;
+use crate::setup::Setup;
 
 /// The application as one caller sees it: the [`Parts`] that all share, and models that are asked, and paid for, on this
 /// caller's behalf. Clones are cheap.
@@ -22,6 +24,12 @@ use crate::parts::Parts;
 pub struct App {
     parts: Arc<Parts>,
     caller: Caller,
+    /// What this request began with.
+    pub(crate) setup: Arc<Setup>,
+    /// The configuration that it was set up by.
+    pub config: Arc<Config>,
+    /// What the tenant brings.
+    pub(crate) own: Option<Arc<TenantModels>>,
     /// All models, on the caller's behalf.
     pub bundle: Bundle,
 }
@@ -46,16 +54,30 @@ impl App {
 
     /// The application for this caller.
     pub(crate) fn of(parts: Arc<Parts>, caller: Caller) -> Self {
-        let mut bundle = parts.models_of_all.clone().for_tenant(caller.tenant.as_str());
-        if let Some(key) = &caller.key {
-            bundle = bundle.for_key(key.as_str());
-        }
-        Self { parts, caller, bundle }
+        let setup = parts.current.load_full();
+        let own = setup.models_of(&caller.tenant);
+        let bundle = caller.bundle(own.as_ref().map_or(&setup.models_of_all, |own| &own.bundle));
+        Self { parts, caller, config: setup.config.clone(), setup, own, bundle }
     }
 
     /// What all callers share.
     pub(crate) fn parts(&self) -> &Arc<Parts> {
         &self.parts
+    }
+
+    /// On whose behalf this is.
+    pub(crate) fn caller(&self) -> &Caller {
+        &self.caller
+    }
+
+    /// Whether the caller may ask for this model, or `dialog/NAME`, by name.
+    pub(crate) fn may_ask(&self, model: &str) -> bool {
+        self.caller.scope().is_none_or(|scope| scope.allows_model(model))
+    }
+
+    /// Whether the caller may search the tenant's dataset of this name.
+    pub(crate) fn may_search(&self, dataset: &str) -> bool {
+        self.caller.scope().is_none_or(|scope| scope.allows_dataset(dataset))
     }
 
     /// Whose data the caller sees.
@@ -77,9 +99,11 @@ impl App {
         bundle: &Bundle,
         name: Option<&str>,
     ) -> Result<Arc<dyn ChatModel>, ModelError> {
-        let name = match name {
+        let own = self.own.as_ref().and_then(|own| own.default_chat());
+        let configured = self.config.defaults.chat.as_deref();
+        let name = match name.or(configured).or(own.as_deref()) {
             Some(name) => name,
-            None => self.default_chat_name().await?,
+            None => self.setup.default_chat_name().await?,
         };
         bundle.chat_model(name)
     }

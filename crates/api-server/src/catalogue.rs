@@ -18,7 +18,7 @@ pub(crate) struct Entry {
     pub(crate) info: Option<ModelInfo>,
 }
 
-/// Dialogs first, then models, each by name.
+/// What the caller may ask: dialogs first, then models, each by name.
 pub(crate) async fn entries(app: &App) -> Result<Vec<Entry>, ModelError> {
     let dialogs = dialogs::list(app).await?.into_iter().map(|dialog| Entry {
         id: format!("{}{}", dialogs::PREFIX, dialog.name),
@@ -35,5 +35,5 @@ pub(crate) async fn entries(app: &App) -> Result<Vec<Entry>, ModelError> {
         kind: model.kind.as_str(),
         info: model.info,
     });
-    Ok(dialogs.chain(models).collect())
+    Ok(dialogs.chain(models).filter(|entry| app.may_ask(&entry.id)).collect())
 }

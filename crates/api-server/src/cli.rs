@@ -1,9 +1,12 @@
 //! The command line.
 
+mod accounts;
+
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+pub use accounts::{KeysArgs, KeysCommand, NewKeyArgs, PeopleArgs, PeopleCommand};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use llm_usage::Dimension;
 use rag_core::{ChunkMethod, MetadataFilter};
@@ -48,6 +51,8 @@ pub enum Command {
     Restore(RestoreArgs),
     /// Make, list and revoke the API keys that open a server with auth.mode = "keys", also while it runs
     Keys(KeysArgs),
+    /// Invites, lists and removes people, who log in with a password
+    People(PeopleArgs),
     /// Reads files for a parent process over a pipe
     #[command(hide = true)]
     ParseWorker,
@@ -292,44 +297,6 @@ pub struct RestoreArgs {
     pub replace: bool,
 }
 
-/// `keys`
-#[derive(Args, Clone, Debug)]
-pub struct KeysArgs {
-    #[allow(missing_docs)]
-    #[command(flatten)]
-    pub common: CommonArgs,
-    /// What to do with them
-    #[command(subcommand)]
-    pub command: KeysCommand,
-}
-
-/// What to do with API keys.
-#[derive(Clone, Debug, Subcommand)]
-pub enum KeysCommand {
-    /// Make a key, and print it: it is never shown again
-    Create {
-        /// What to call it
-        name: String,
-        /// Days after which it opens nothing any more; left out: it does not expire
-        #[arg(long, value_name = "DAYS")]
-        expires_days: Option<u32>,
-        /// One JSON object
-        #[arg(long)]
-        json: bool,
-    },
-    /// List the keys, without what is secret of them
-    List {
-        /// One JSON object a line
-        #[arg(long)]
-        json: bool,
-    },
-    /// Revoke a key for good
-    Revoke {
-        /// Its id
-        id: String,
-    },
-}
-
 impl Cli {
     /// The command, `serve` where none was named.
     pub fn command(self) -> Command {
@@ -363,6 +330,7 @@ impl Command {
             Command::Backup(args) => args.common.clone(),
             Command::Restore(args) => args.common.clone(),
             Command::Keys(args) => args.common.clone(),
+            Command::People(args) => args.common.clone(),
             Command::ParseWorker => CommonArgs::default(),
         }
     }

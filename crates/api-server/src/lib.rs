@@ -27,22 +27,26 @@ pub mod config;
 mod conversations;
 mod detour;
 mod dialogs;
+mod door;
 mod http;
 mod ingest;
-mod key_ring;
 mod limits;
 mod local_models;
 mod log;
 mod mcp;
 pub mod metrics;
+mod own_providers;
 mod parts;
 mod providers;
 mod readiness;
 mod records;
 mod search;
 mod server;
+mod setup;
 mod tables;
 mod telemetry;
+mod tls;
+mod trial;
 mod uploads;
 mod usage;
 mod web;
@@ -116,6 +120,7 @@ async fn execute(
         Command::Backup(args) => commands::backup(args, &config),
         Command::Restore(args) => commands::restore(args, &config),
         Command::Keys(args) => commands::keys(args, &config),
+        Command::People(args) => commands::people(args, &config),
         Command::ParseWorker => Ok(ExitCode::SUCCESS),
     }
 }

@@ -124,7 +124,8 @@ pub(crate) async fn search(
         vector_weight: spec.vector_weight.or(settings.vector_weight),
         threshold: spec.threshold.unwrap_or(settings.threshold),
         rerank,
-        embedders: Some(embedders(bundle.clone())),
+        // Datasets are bound to their models: nobody chooses these.
+        embedders: Some(embedders(bundle.clone().with_all_models())),
         diversity: spec.diversity,
         neighbours: spec.neighbours,
         parents: spec.parents,
@@ -166,19 +167,24 @@ fn check(spec: &SearchSpec) -> Result<(), SearchError> {
 /// The tenant's datasets of these names.
 async fn datasets(app: &App, names: Vec<String>) -> Result<Vec<Dataset>, SearchError> {
     let (store, tenant) = (app.store.clone(), app.tenant());
+    if let Some(name) = names.iter().find(|name| !app.may_search(name)) {
+        return Err(no_dataset(name));
+    }
     let find = move || {
         names
             .into_iter()
             .map(|name| match store.dataset(&tenant, &name) {
                 Ok(Some(dataset)) => Ok(dataset),
-                Ok(None) => Err(SearchError::NotFound(format!(
-                    "there is no dataset `{name}`; ingesting makes it"
-                ))),
+                Ok(None) => Err(no_dataset(&name)),
                 Err(error) => Err(SearchError::Failed(error.into())),
             })
             .collect()
     };
     app.callers.run(find).await.map_err(|error| SearchError::Failed(error.into()))?
+}
+
+fn no_dataset(name: &str) -> SearchError {
+    SearchError::NotFound(format!("there is no dataset `{name}`; ingesting makes it"))
 }
 
 /// The bundle's rerank model of that name, for threads, to order passages of these datasets: it is one of a provider that

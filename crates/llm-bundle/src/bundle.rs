@@ -13,11 +13,12 @@ use llm_core::{
 use service_guards::Priority;
 
 use crate::cache::CacheUse;
-use crate::call::{CallContext, Trail};
+use crate::call::{CallContext, ModelScope, Trail};
 use crate::embedder::Embedder;
 use crate::guarded::Guarded;
 use crate::modality::{Asking, Registered};
 use crate::on_behalf::OnBehalf;
+use crate::quota::Limits;
 use crate::registry::Registry;
 use crate::reranker::Reranker;
 use crate::tools::{ToolChat, ToolSet};
@@ -85,6 +86,25 @@ impl Bundle {
     /// The same with an API key, by its id, which its records will name and whose limits hold.
     pub fn for_key(mut self, key: impl Into<Arc<str>>) -> Self {
         self.context.key = Some(key.into());
+        self
+    }
+
+    /// The same with these limits of the key, in place of those that keys have in the [`Quotas`](crate::Quotas).
+    pub fn with_key_limits(mut self, limits: Arc<Limits>) -> Self {
+        self.context.key_limits = Some(limits);
+        self
+    }
+
+    /// The same for a caller who may ask only for models of these names, or names of routes; others are to it as if they
+    /// did not exist.
+    pub fn only_models(mut self, scope: ModelScope) -> Self {
+        self.context.models = Some(scope);
+        self
+    }
+
+    /// The same for names that the caller did not choose: any model.
+    pub fn with_all_models(mut self) -> Self {
+        self.context.models = None;
         self
     }
 
@@ -275,6 +295,11 @@ impl Bundle {
             })?,
             name => name,
         };
+        if self.context.models.as_ref().is_some_and(|scope| !scope.allows(name)) {
+            let message = "this key may not ask for that model; GET /v1/models lists those it may";
+            let error = ModelError::new(ErrorKind::Permission, M::OPERATION, message);
+            return Err(error.with_param("model"));
+        }
         self.registry.resolve(name)
     }
 }

@@ -1,6 +1,7 @@
 //! [`Call`]: a model as a tower service.
 
 use std::collections::BTreeSet;
+use std::fmt;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::task::{Context, Poll};
@@ -16,6 +17,7 @@ use crate::cache::{CacheStatus, CacheUse};
 use crate::caller::on_behalf_of;
 use crate::modality::{Asking, Modality, ModelReply};
 use crate::payee::Payee;
+use crate::quota::Limits;
 use crate::tally::{add, sum};
 
 /// What a call carries besides its request.
@@ -25,6 +27,8 @@ pub struct CallContext {
     pub tenant: Option<Arc<str>>,
     /// The id of the API key that it is made with; never the key itself.
     pub key: Option<Arc<str>>,
+    /// How much the key may use, where it has limits of its own.
+    pub key_limits: Option<Arc<Limits>>,
     /// Whether somebody waits for it.
     pub priority: Priority,
     /// Where to note where the call has been, for a caller who wants to know.
@@ -33,6 +37,8 @@ pub struct CallContext {
     pub cache: CacheUse,
     /// The providers that may see it, by name; `None`: all. Models of the provider `local` always may.
     pub providers: Option<Arc<BTreeSet<String>>>,
+    /// The models that may be asked for by name; `None`: all.
+    pub models: Option<ModelScope>,
 }
 
 impl CallContext {
@@ -40,6 +46,28 @@ impl CallContext {
     pub(crate) fn allows(&self, provider: &str) -> bool {
         let names = self.providers.as_ref();
         names.is_none_or(|names| provider == LOCAL || names.contains(provider))
+    }
+}
+
+/// Tells of each name of a model whether it may be asked for.
+#[derive(Clone)]
+pub struct ModelScope(Arc<dyn Fn(&str) -> bool + Send + Sync>);
+
+impl ModelScope {
+    /// Those for which `allows` is true.
+    pub fn new(allows: impl Fn(&str) -> bool + Send + Sync + 'static) -> Self {
+        Self(Arc::new(allows))
+    }
+
+    /// Whether the model of this name may be asked for.
+    pub fn allows(&self, name: &str) -> bool {
+        (self.0)(name)
+    }
+}
+
+impl fmt::Debug for ModelScope {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("ModelScope")
     }
 }
 

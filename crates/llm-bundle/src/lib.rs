@@ -102,7 +102,7 @@ pub use cache::{
     CacheStore, CacheUse, CacheableEvent, CacheableRequest, Cached, Completeness, KeyWriter,
     Meaning, MemoryCache, SemanticOptions,
 };
-pub use call::{Asked, Call, CallContext, Spent, Trail};
+pub use call::{Asked, Call, CallContext, ModelScope, Spent, Trail};
 pub use content::{Capture, Page, Redact};
 pub use embedder::Embedder;
 pub use genai::{operation_name, provider_name};

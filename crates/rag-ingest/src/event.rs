@@ -1,6 +1,6 @@
 //! What a pipeline tells about itself while it works.
 
-use rag_core::{DocumentId, IngestStage};
+use rag_core::{DatasetId, DocumentId, IngestStage};
 use serde::{Deserialize, Serialize};
 
 /// One step of ingestion. Events of one document are in order; those of several interleave.
@@ -102,6 +102,9 @@ pub struct Progress {
     pub bytes: u64,
     /// The document begun last.
     pub current: Option<String>,
+    /// Its dataset; not shown to everybody who is shown totals.
+    #[serde(skip)]
+    pub current_dataset: Option<DatasetId>,
     /// Chunks that became searchable in a second, over the last half minute of work.
     pub chunks_per_second: f64,
     /// Bytes of files worked off in a second, likewise.

@@ -33,7 +33,10 @@ impl HeldJob {
         if !shared.busy.swap(true, Ordering::AcqRel) {
             shared.begin_rate();
         }
-        shared.progress.send_modify(|progress| progress.current = Some(job.job.name.clone()));
+        shared.progress.send_modify(|progress| {
+            progress.current = Some(job.job.name.clone());
+            progress.current_dataset = Some(job.job.dataset.clone());
+        });
         let cancelled = Arc::new(Notify::new());
         if let Ok(mut held) = shared.held.lock() {
             held.insert(job.id, (job.document.clone(), cancelled.clone()));
@@ -69,23 +72,17 @@ impl HeldJob {
             *current = stage;
         }
         self.done.store(0, Ordering::Release);
-        self.shared.tell(IngestEvent::Stage {
-            document: self.job.document.clone(),
-            name: self.job.job.name.clone(),
-            stage,
-        });
+        let (document, name) = (self.job.document.clone(), self.job.job.name.clone());
+        let event = IngestEvent::Stage { document, name, stage };
+        self.shared.tell_of(&self.job.job.dataset, event);
     }
 
     /// So many more of the step's parts (pictures, chunks) are done, `of` all.
     pub(crate) fn advanced(&self, more: u64, of: u64) {
         let done = self.done.fetch_add(more, Ordering::AcqRel) + more;
-        self.shared.tell(IngestEvent::Advanced {
-            document: self.job.document.clone(),
-            name: self.job.job.name.clone(),
-            stage: self.stage(),
-            done,
-            of,
-        });
+        let (document, name) = (self.job.document.clone(), self.job.job.name.clone());
+        let event = IngestEvent::Advanced { document, name, stage: self.stage(), done, of };
+        self.shared.tell_of(&self.job.job.dataset, event);
     }
 
     /// The job is ended in the store, or is no longer ours.

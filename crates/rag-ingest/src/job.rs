@@ -124,7 +124,8 @@ fn done(shared: &Shared, job: &ClaimedJob, finished: Finished) -> Settled {
         progress.bytes += job.job.bytes;
     });
     let (document, name) = (job.document.clone(), job.job.name.clone());
-    shared.tell(IngestEvent::Done { document, name, chunks, pages, warnings });
+    let event = IngestEvent::Done { document, name, chunks, pages, warnings };
+    shared.tell_of(&job.job.dataset, event);
     Settled::Done { chunks }
 }
 
@@ -135,6 +136,7 @@ async fn fail(
 ) -> Result<Settled, IngestError> {
     let job = held.job().clone();
     let (name, bytes) = (job.job.name.clone(), job.job.bytes);
+    let dataset = job.job.dataset.clone();
     let for_store = reason.clone();
     let failed = shared.with_store(move |store| store.fail(&job, &for_store)).await?;
     held.settle();
@@ -147,6 +149,7 @@ async fn fail(
         progress.failed += 1;
         progress.bytes += bytes;
     });
-    shared.tell(IngestEvent::Failed { name: name.clone(), reason: reason.clone() });
+    let event = IngestEvent::Failed { name: name.clone(), reason: reason.clone() };
+    shared.tell_of(&dataset, event);
     Ok(Settled::Failed { name, reason })
 }

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use futures::Stream;
+use futures::{Stream, StreamExt};
 use llm_bundle::{PoolError, Priority, SyncPool};
 use llm_core::{ChatModel, EmbeddingModel, ErrorKind, ModelError, Operation, VisionModel};
 use rag_core::{
@@ -174,7 +174,8 @@ pub(crate) struct Shared {
     pub(crate) parts: PipelineParts,
     pub(crate) options: PipelineOptions,
     pub(crate) budget: Budget,
-    pub(crate) events: broadcast::Sender<IngestEvent>,
+    /// What happens, and to a document of which dataset.
+    pub(crate) events: broadcast::Sender<(Option<DatasetId>, IngestEvent)>,
     pub(crate) progress: watch::Sender<Progress>,
     /// How fast it goes.
     pub(crate) rate: Mutex<Rate>,
@@ -224,6 +225,14 @@ impl Pipeline {
     /// What happens from now on. A listener that falls 4,096 events behind misses the oldest; totals that cannot be
     /// missed are in [`progress`](Self::progress).
     pub fn events(&self) -> impl Stream<Item = IngestEvent> + Send + use<> {
+        self.events_by_dataset().map(|(_, event)| event)
+    }
+
+    /// The same, each with the dataset of the document that it is about, if it is about one: for listeners who may not know
+    /// of all datasets.
+    pub fn events_by_dataset(
+        &self,
+    ) -> impl Stream<Item = (Option<DatasetId>, IngestEvent)> + Send + use<> {
         futures::stream::unfold(self.shared.events.subscribe(), |mut receiver| async {
             loop {
                 match receiver.recv().await {
@@ -377,7 +386,12 @@ impl Shared {
 
     pub(crate) fn tell(&self, event: IngestEvent) {
         // Nobody may be listening.
-        drop(self.events.send(event));
+        drop(self.events.send((None, event)));
+    }
+
+    /// The same of a document in this dataset.
+    pub(crate) fn tell_of(&self, dataset: &DatasetId, event: IngestEvent) {
+        drop(self.events.send((Some(dataset.clone()), event)));
     }
 
     /// Changes the totals, and with them the rates.

@@ -90,7 +90,8 @@ pub(crate) async fn submit(
     };
     for SkippedFile { path, reason } in &scan.skipped {
         let name = path.display().to_string();
-        shared.tell(IngestEvent::Failed { name: name.clone(), reason: reason.clone() });
+        let failed = IngestEvent::Failed { name: name.clone(), reason: reason.clone() };
+        shared.tell_of(dataset, failed);
         submission.failed.push((name, reason.clone()));
     }
 
@@ -107,7 +108,8 @@ pub(crate) async fn submit(
             shared.queued(outcome.queued, outcome.queued_bytes);
         }
         for (name, reason) in outcome.failed {
-            shared.tell(IngestEvent::Failed { name: name.clone(), reason: reason.clone() });
+            let failed = IngestEvent::Failed { name: name.clone(), reason: reason.clone() };
+            shared.tell_of(dataset, failed);
             submission.failed.push((name, reason));
         }
     }
@@ -252,10 +254,10 @@ fn is_ready(known: Option<&Document>, file: &FoundFile, content: ContentHash) ->
 }
 
 async fn remove(shared: &Shared, documents: Vec<Document>) -> Result<(), IngestError> {
-    for Document { id: document, name, .. } in documents {
+    for Document { id: document, dataset, name, .. } in documents {
         let id = document.clone();
         if shared.with_store(move |store| store.delete_document(&id)).await?? {
-            shared.tell(IngestEvent::Removed { document, name });
+            shared.tell_of(&dataset, IngestEvent::Removed { document, name });
         }
     }
     Ok(())

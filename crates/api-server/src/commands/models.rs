@@ -19,7 +19,7 @@ pub(crate) async fn models(
 ) -> Result<ExitCode> {
     let app = App::open(config, &environment).await?;
     let key_of = |owner: &str| {
-        let provider = app.providers.iter().find(|provider| provider.name == owner);
+        let provider = app.setup.providers.iter().find(|provider| provider.name == owner);
         provider.map_or("", |provider| provider.key_source.as_str())
     };
     for entry in entries(&app).await? {
@@ -43,7 +43,7 @@ pub(crate) async fn models(
         let price = price(prices.as_ref());
         println!("{:<40} {:<13} context {context:<8} {price:<16} {key}", entry.id, entry.kind);
     }
-    for provider in app.providers.iter().filter(|provider| provider.default_model.is_none()) {
+    for provider in app.setup.providers.iter().filter(|provider| provider.default_model.is_none()) {
         let name = &provider.name;
         if !args.json {
             println!(

@@ -57,11 +57,28 @@ pub(crate) async fn turn(
     request: ChatRequest,
     choice: Choice,
 ) -> Result<Turn, ModelError> {
+    let bundle = of_dialog(&app, bundle, &name, &choice)?;
     let found = find(&app, &name).await?.ok_or_else(|| {
         let message = format!("there is no dialog `{name}`; GET /v1/models lists them");
         ModelError::new(ErrorKind::NotFound, Operation::Chat, message).with_param("model")
     })?;
-    turn_of(&app, bundle, found, request, choice).await
+    turn_of(&app, &bundle, found, request, choice).await
+}
+
+/// The bundle for the models of a dialog that the caller names: those that it is set up with, and the one of the choice if
+/// the caller may ask for it.
+fn of_dialog(
+    app: &App,
+    bundle: &Bundle,
+    name: &str,
+    choice: &Choice,
+) -> Result<Bundle, ModelError> {
+    let dialog = format!("{PREFIX}{name}");
+    if [Some(&dialog), choice.model.as_ref()].into_iter().flatten().all(|name| app.may_ask(name)) {
+        return Ok(bundle.clone().with_all_models());
+    }
+    let message = "this key may not ask that dialog or model; GET /v1/models lists those it may";
+    Err(ModelError::new(ErrorKind::Permission, Operation::Chat, message).with_param("model"))
 }
 
 /// The same of a dialog that was found.
@@ -78,7 +95,8 @@ pub(crate) async fn turn_of(
     let trail = bundle.trail().cloned().unwrap_or_default();
     let allowed = AllowedProviders::of_all(&datasets);
     let bundle = bundle.clone().with_trail(trail.clone());
-    let embedders = embedders(bundle.clone());
+    // Datasets are bound to their models: nobody chooses these.
+    let embedders = embedders(bundle.clone().with_all_models());
     let bundle = only(bundle, &allowed);
     let model = choice.model.as_deref().or(settings.model.as_deref());
     let model = app.chat_model_of(&bundle, model).await?;
@@ -89,9 +107,9 @@ pub(crate) async fn turn_of(
     let rerank = rerank.filter(|name| !name.trim().is_empty());
     let rerank = rerank.map(|name| reranker(&bundle, &datasets, name)).transpose()?;
     request.max_output_tokens = request.max_output_tokens.or(settings.max_output_tokens);
-    let sources = app.web.of_dialog(&settings.web)?;
+    let sources = app.setup.web.of_dialog(&settings.web)?;
     let speech = settings.speech.clone().map(|settings| speech(&bundle, settings));
-    let tools = app.mcp.of_dialog(&settings.tools).await?;
+    let tools = app.setup.mcp.of_dialog(&settings.tools).await?;
     let sampling = &mut request.sampling;
     sampling.temperature = sampling.temperature.or(settings.temperature);
     sampling.top_p = sampling.top_p.or(settings.top_p);

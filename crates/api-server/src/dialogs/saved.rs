@@ -75,7 +75,12 @@ pub(crate) async fn find(app: &App, name: &str) -> Result<Option<Found>, ModelEr
         };
         resolved(&store, &tenant, read(&saved)?).map(Some)
     });
-    found.await?
+    found.await?.map(|found| found.filter(|found| may_search(app, found)))
+}
+
+/// Whether the caller may search all of a dialog's datasets.
+fn may_search(app: &App, found: &Found) -> bool {
+    found.datasets.iter().all(|dataset| app.may_search(&dataset.name))
 }
 
 /// A dialog of these settings that is kept nowhere.
@@ -84,6 +89,9 @@ pub(crate) async fn find(app: &App, name: &str) -> Result<Option<Found>, ModelEr
 /// As [`find`].
 pub(crate) async fn unnamed(app: &App, settings: DialogSettings) -> Result<Found, ModelError> {
     let (store, tenant) = (app.store.clone(), app.tenant());
+    if let Some(name) = settings.datasets.iter().find(|name| !app.may_search(name)) {
+        return Err(no_dataset(name));
+    }
     let found = app.on_thread(Operation::Chat, move || resolved(&store, &tenant, settings));
     found.await?
 }

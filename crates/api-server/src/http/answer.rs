@@ -140,7 +140,7 @@ async fn ask_whole(
 
 /// The tools of MCP servers that the request means, taken out of it.
 async fn tools(app: &App, request: &mut ChatRequest) -> Result<Option<ToolSet>, ModelError> {
-    let tools = app.mcp.take(request).await?;
+    let tools = app.setup.mcp.take(request).await?;
     if tools.is_some() && dialogs::named(request).is_some() {
         let message = "a dialog takes no tools of MCP servers; ask a model";
         let error = ModelError::new(ErrorKind::InvalidRequest, Operation::Chat, message);

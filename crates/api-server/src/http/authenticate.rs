@@ -1,39 +1,42 @@
-//! Asks for a key, where the server is set up so.
+//! Finds out whose request it is, and whether they may do that.
 
 use std::sync::Arc;
 
-use accounts::KeySecret;
-use axum::extract::{FromRequestParts, Request, State};
+use axum::extract::{FromRequestParts, MatchedPath, Request, State};
 use axum::http::request;
-use axum::http::{HeaderMap, HeaderValue, header};
+use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 
 use super::Failure;
-use super::failure::AnthropicFailure;
+use super::cookie;
+use super::failure::{AnthropicFailure, TOO_SLOW};
+use super::observe::is_own_origin;
 use super::page;
+use super::permission::Permission;
 use super::problem::Problem;
 use super::ragflow;
 use crate::app::App;
 use crate::caller::Caller;
-use crate::key_ring::KeyRing;
+use crate::door::{Credential, Door};
 use crate::parts::Parts;
 
-/// What opens without a key: whether the server lives, and the files of the console, which hold no data. Everything else
-/// asks for one, an address that does not exist included.
-const OPEN: &[&str] = &["/healthz", "/readyz"];
+/// What opens to everybody: whether the server lives, the ways in, and the files of the console, which hold no data. Everything
+/// else asks who it is, an address that does not exist included.
+const OPEN: &[&str] =
+    &["/healthz", "/readyz", "/api/v2/auth/login", "/api/v2/auth/join", "/api/v1/auth/login"];
 
 /// Where Anthropic's clients give their keys.
 const X_API_KEY: &str = "x-api-key";
 
-/// Lets the request in if it needs no key or brings one that opens the server, and refuses it in the dialect of the
-/// address otherwise.
+/// Lets the request in on behalf of whoever it is, or refuses it in the dialect of its address.
 pub(super) async fn authenticate(
     State(app): State<Arc<Parts>>,
+    route: Option<MatchedPath>,
     mut request: Request,
     next: Next,
 ) -> Response {
-    let Some(keys) = &app.keys else {
+    let Some(door) = &app.door else {
         request.extensions_mut().insert(Caller::local());
         return next.run(request).await;
     };
@@ -41,26 +44,32 @@ pub(super) async fn authenticate(
     if OPEN.contains(&path) || page::is_there(path) {
         return next.run(request).await;
     }
-    match caller(keys, request.headers()).await {
+    let needed = Permission::of(request.method(), route.as_ref().map_or("", MatchedPath::as_str));
+    let credential = given(request.method(), request.headers());
+    match let_in(door, needed, credential).await {
         Ok(caller) => {
             request.extensions_mut().insert(caller);
             next.run(request).await
         }
-        Err(refused) => refusal(path, refused),
+        Err(refused) => refusal(request.uri().path(), refused),
     }
 }
 
-/// Whose request this is.
-async fn caller(keys: &KeyRing, headers: &HeaderMap) -> Result<Caller, Refused> {
-    let secret = given(headers).ok_or(Refused::Unauthorized)?;
-    match keys.find(secret).await {
-        Ok(Some(key)) => Ok(Caller::with_key(&key)),
-        Ok(None) => Err(Refused::Unauthorized),
+/// Whose request this is, if they may do that.
+async fn let_in(
+    door: &Door,
+    needed: Permission,
+    credential: Result<Credential, Refused>,
+) -> Result<Caller, Refused> {
+    let caller = match door.find(credential?).await {
+        Ok(caller) => caller.ok_or(Refused::Unauthorized)?,
         Err(error) => {
-            tracing::warn!(error = crate::causes_line(&error), "a key was not looked up");
-            Err(Refused::Busy)
+            tracing::warn!(error = crate::causes_line(&error), "it was not looked up who asks");
+            return Err(Refused::Busy);
         }
-    }
+    };
+    needed.check(&caller).map_err(Refused::Forbidden)?;
+    Ok(caller)
 }
 
 impl FromRequestParts<Arc<Parts>> for App {
@@ -77,27 +86,49 @@ impl FromRequestParts<Arc<Parts>> for App {
     }
 }
 
-/// `Authorization: Bearer KEY`, else `x-api-key: KEY`.
-fn given(headers: &HeaderMap) -> Option<KeySecret> {
+/// `Authorization: Bearer SECRET`, else `x-api-key: KEY`, else the cookie of a browser.
+fn given(method: &Method, headers: &HeaderMap) -> Result<Credential, Refused> {
     let text = |name: &str| headers.get(name)?.to_str().ok();
-    let bearer = text(header::AUTHORIZATION.as_str()).and_then(|value| {
-        let (scheme, key) = value.split_once(' ')?;
-        scheme.eq_ignore_ascii_case("bearer").then(|| key.trim())
-    });
-    KeySecret::parse(bearer.or_else(|| text(X_API_KEY))?)
+    // Clients of RAGFlow send the bare secret, too.
+    let bearer =
+        text(header::AUTHORIZATION.as_str()).and_then(|value| match value.split_once(' ') {
+            Some((scheme, key)) => scheme.eq_ignore_ascii_case("bearer").then(|| key.trim()),
+            None => Some(value),
+        });
+    if let Some(secret) = bearer.or_else(|| text(X_API_KEY)) {
+        return Credential::parse(secret).ok_or(Refused::Unauthorized);
+    }
+    let session = cookie::session(headers).ok_or(Refused::Unauthorized)?;
+    // A browser sends its cookies along with what pages of other sites ask for.
+    let reads = matches!(*method, Method::GET | Method::HEAD);
+    if !reads && !is_own_origin(headers) {
+        return Err(Refused::Forbidden("requests from pages of other sites are refused"));
+    }
+    Ok(Credential::Session(session))
 }
 
-#[derive(Clone, Copy)]
-enum Refused {
+/// Why a request is not let in.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Refused {
     Unauthorized,
+    /// Why.
+    Forbidden(&'static str),
+    /// There is no place for it.
     Busy,
+    /// Its body did not arrive in time.
+    TooSlow,
 }
 
-fn refusal(path: &str, refused: Refused) -> Response {
+/// The refusal in the dialect of the address.
+pub(super) fn refusal(path: &str, refused: Refused) -> Response {
     let mut response = in_dialect(path, refused);
-    if matches!(refused, Refused::Unauthorized) {
-        let scheme = HeaderValue::from_static("Bearer");
-        response.headers_mut().insert(header::WWW_AUTHENTICATE, scheme);
+    let header = match refused {
+        Refused::Unauthorized => Some((header::WWW_AUTHENTICATE, "Bearer")),
+        Refused::Busy => Some((header::RETRY_AFTER, "1")),
+        Refused::Forbidden(_) | Refused::TooSlow => None,
+    };
+    if let Some((name, value)) = header {
+        response.headers_mut().insert(name, HeaderValue::from_static(value));
     }
     response
 }
@@ -106,20 +137,25 @@ fn in_dialect(path: &str, refused: Refused) -> Response {
     if path.starts_with("/api/v1/") {
         return match refused {
             Refused::Unauthorized => ragflow::unauthorized(),
+            Refused::Forbidden(reason) => ragflow::forbidden(reason),
             Refused::Busy => ragflow::busy(),
+            Refused::TooSlow => ragflow::too_slow(),
         };
     }
     if path.starts_with("/api/") {
         return match refused {
-            Refused::Unauthorized => Problem::unauthorized().into_response(),
-            Refused::Busy => {
-                Problem::busy("the server is busy; try again in a second").into_response()
-            }
-        };
+            Refused::Unauthorized => Problem::unauthorized(),
+            Refused::Forbidden(reason) => Problem::forbidden(reason),
+            Refused::Busy => Problem::busy("the server is busy; try again in a second"),
+            Refused::TooSlow => Problem::too_slow(),
+        }
+        .into_response();
     }
     let failure = match refused {
         Refused::Unauthorized => Failure::unauthorized(),
+        Refused::Forbidden(reason) => Failure::forbidden(reason),
         Refused::Busy => Failure::busy(),
+        Refused::TooSlow => Failure::unreadable_body(StatusCode::REQUEST_TIMEOUT, TOO_SLOW),
     };
     if path == "/v1/messages" || path.starts_with("/v1/messages/") {
         AnthropicFailure::from(failure).into_response()

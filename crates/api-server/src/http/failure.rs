@@ -12,6 +12,10 @@ use serde_json::{Value, json};
 /// What to do about a key that is missing, unknown, expired or revoked; which of these it is, is nobody's business.
 pub(super) const NO_KEY: &str = "this server asks for a valid API key: send it as `Authorization: Bearer KEY` or `x-api-key: KEY`";
 
+/// What to do about a body that did not arrive in time.
+pub(super) const TOO_SLOW: &str =
+    "the body took too long to arrive; send it faster, or a smaller one";
+
 /// A status, a body of the OpenAI dialect, and when to come back.
 #[derive(Debug)]
 pub(super) struct Failure {
@@ -36,6 +40,12 @@ impl Failure {
     pub(super) fn other_site() -> Self {
         let message = "requests from pages of other sites are refused";
         Self::own(StatusCode::FORBIDDEN, "invalid_request_error", None, message)
+    }
+
+    /// Whoever asks may not do that.
+    pub(super) fn forbidden(message: &str) -> Self {
+        let kind = "invalid_request_error";
+        Self::own(StatusCode::FORBIDDEN, kind, Some("permission_denied"), message)
     }
 
     /// The request says something that it cannot say.
@@ -104,6 +114,7 @@ impl From<Failure> for AnthropicFailure {
         let message = failure.body.pointer("/error/message").cloned().unwrap_or_default();
         let kind = match failure.status {
             StatusCode::UNAUTHORIZED => "authentication_error",
+            StatusCode::FORBIDDEN => "permission_error",
             StatusCode::SERVICE_UNAVAILABLE => "overloaded_error",
             status if status.is_client_error() => "invalid_request_error",
             _ => "api_error",

@@ -12,7 +12,6 @@ use service_guards::{HeldBody, Hold};
 use uuid::Uuid;
 
 use super::Failure;
-use super::failure::AnthropicFailure;
 use crate::parts::Parts;
 
 const REQUEST_ID: &str = "x-request-id";
@@ -41,26 +40,6 @@ pub(super) async fn observe(
     hold(response, record)
 }
 
-/// Lets the request in, or refuses it at once. Its place is held until its answer has ended.
-pub(super) async fn admit(State(app): State<Arc<Parts>>, request: Request, next: Next) -> Response {
-    match app.in_flight.try_enter() {
-        Ok(permit) => hold(next.run(request).await, permit),
-        Err(_) => Failure::busy().into_response(),
-    }
-}
-
-/// The same, refused in the Anthropic dialect.
-pub(super) async fn admit_anthropic(
-    State(app): State<Arc<Parts>>,
-    request: Request,
-    next: Next,
-) -> Response {
-    match app.in_flight.try_enter() {
-        Ok(permit) => hold(next.run(request).await, permit),
-        Err(_) => AnthropicFailure::from(Failure::busy()).into_response(),
-    }
-}
-
 /// Refuses what a page of another site sends: without keys, being on this machine is all that lets a request in, and a
 /// browser on this machine runs other people's pages. Also refuses host names that are not this machine's, which is
 /// how a page makes its own name point here. Where a key is asked, that lets requests in, and no browser adds it by itself.
@@ -69,7 +48,7 @@ pub(super) async fn refuse_other_sites(
     request: Request,
     next: Next,
 ) -> Response {
-    if app.keys.is_some() {
+    if app.door.is_some() {
         return next.run(request).await;
     }
     let headers = request.headers();
@@ -78,16 +57,26 @@ pub(super) async fn refuse_other_sites(
         .and_then(|host| host.to_str().ok())
         .or_else(|| request.uri().authority().map(|authority| authority.as_str()));
     let own_host = host.is_none_or(is_this_machine);
-    let own_origin = headers.get(header::ORIGIN).is_none_or(|origin| {
-        let origin = origin.to_str().ok().and_then(|origin| origin.parse::<Uri>().ok());
-        let authority = origin.as_ref().and_then(Uri::authority).map(|it| it.as_str());
-        authority.is_some_and(is_this_machine)
-    });
+    let own_origin = headers
+        .get(header::ORIGIN)
+        .is_none_or(|origin| authority_of(origin).is_some_and(|it| is_this_machine(&it)));
     if own_host && own_origin {
         next.run(request).await
     } else {
         Failure::other_site().into_response()
     }
+}
+
+/// Whether a page of this server sent the request: browsers name the page's origin with all that changes something.
+pub(super) fn is_own_origin(headers: &HeaderMap) -> bool {
+    let origin = headers.get(header::ORIGIN).and_then(authority_of);
+    let host = headers.get(header::HOST).and_then(|host| host.to_str().ok());
+    origin.is_some_and(|origin| host.is_some_and(|host| origin.eq_ignore_ascii_case(host)))
+}
+
+fn authority_of(origin: &HeaderValue) -> Option<String> {
+    let origin: Uri = origin.to_str().ok()?.parse().ok()?;
+    origin.authority().map(|authority| authority.as_str().to_owned())
 }
 
 fn is_this_machine(authority: &str) -> bool {

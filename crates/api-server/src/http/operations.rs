@@ -32,11 +32,12 @@ pub(super) async fn metrics(State(app): State<Arc<Parts>>) -> Response {
         let status = usage.queue().status();
         app.metrics.usage(status.unwritten, status.failures);
     }
-    if let Some(cache) = &app.cache {
+    let setup = app.current.load();
+    if let Some(cache) = &setup.cache {
         app.metrics.cache(cache.bytes(), cache.is_failing());
     }
-    app.metrics.targets(&app.models_of_all.registry().targets_status());
-    app.metrics.limits_shared(app.quotas.store().is_shared());
+    app.metrics.targets(&setup.models_of_all.registry().targets_status());
+    app.metrics.limits_shared(setup.quotas.store().is_shared());
     let format = "application/openmetrics-text; version=1.0.0; charset=utf-8";
     ([(header::CONTENT_TYPE, format)], app.metrics.render()).into_response()
 }

@@ -8,7 +8,7 @@ use llm_core::{ModelError, Retry, RetryHint};
 use llm_providers::openai::server::error_status;
 use serde_json::json;
 
-use super::failure::NO_KEY;
+use super::failure::{NO_KEY, TOO_SLOW};
 
 /// A status, and what is wrong in one line that says what to do.
 #[derive(Debug)]
@@ -27,6 +27,21 @@ impl Problem {
     /// The request brings no key that opens the server.
     pub(super) fn unauthorized() -> Self {
         Self::new(StatusCode::UNAUTHORIZED, NO_KEY)
+    }
+
+    /// The password is not that of the address.
+    pub(super) fn wrong_password(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::UNAUTHORIZED, detail)
+    }
+
+    /// Whoever asks may not do that.
+    pub(super) fn forbidden(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::FORBIDDEN, detail)
+    }
+
+    /// Too much was asked; it can be asked again in so many seconds.
+    pub(super) fn too_many(detail: impl Into<String>, seconds: u64) -> Self {
+        Self { retry_after: Some(seconds), ..Self::new(StatusCode::TOO_MANY_REQUESTS, detail) }
     }
 
     /// There is no such thing here.
@@ -53,6 +68,11 @@ impl Problem {
     /// There is no room for it now.
     pub(super) fn busy(detail: impl Into<String>) -> Self {
         Self { retry_after: Some(1), ..Self::new(StatusCode::SERVICE_UNAVAILABLE, detail) }
+    }
+
+    /// The body did not arrive in time.
+    pub(super) fn too_slow() -> Self {
+        Self::new(StatusCode::REQUEST_TIMEOUT, TOO_SLOW)
     }
 
     /// A model, or what leads to one, failed.

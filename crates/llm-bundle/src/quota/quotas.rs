@@ -59,23 +59,16 @@ struct Rules {
 
 impl Rules {
     /// Whose limits hold for a call.
-    fn of(&self, context: &CallContext) -> impl Iterator<Item = (Scope, &Limits)> {
+    fn of<'a>(&'a self, context: &'a CallContext) -> impl Iterator<Item = (Scope, &'a Limits)> {
         let tenant = context.tenant.as_ref().map(|id| {
             (Scope::tenant(id.clone()), self.tenants.get(&**id).unwrap_or(&self.every_tenant))
         });
-        let key = context
-            .key
-            .as_ref()
-            .map(|id| (Scope::key(id.clone()), self.keys.get(&**id).unwrap_or(&self.every_key)));
+        let key = context.key.as_ref().map(|id| {
+            let own = context.key_limits.as_deref().or_else(|| self.keys.get(&**id));
+            (Scope::key(id.clone()), own.unwrap_or(&self.every_key))
+        });
         let always = self.always.iter().map(|(scope, limits)| (scope.clone(), limits));
         tenant.into_iter().chain(key).chain(always).filter(|(_, limits)| limits.is_limited())
-    }
-
-    fn limit_nothing(&self) -> bool {
-        let named = self.tenants.values().chain(self.keys.values());
-        let always = self.always.iter().map(|(_, limits)| limits);
-        let mut all = [&self.every_tenant, &self.every_key].into_iter().chain(named).chain(always);
-        !all.any(Limits::is_limited)
     }
 }
 
@@ -192,11 +185,6 @@ impl Quotas {
     /// Starts setting them up.
     pub fn builder() -> QuotasBuilder {
         QuotasBuilder::default()
-    }
-
-    /// Whether they can be left out.
-    pub fn limit_nothing(&self) -> bool {
-        self.inner.rules.limit_nothing()
     }
 
     /// Other limits, of this scope and for all calls, which are counted in the same place and refused in the same way.

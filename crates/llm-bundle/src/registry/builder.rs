@@ -168,7 +168,6 @@ impl RegistryBuilder {
     /// The registry.
     pub fn build(mut self) -> Registry {
         self.inner.quotas_of = self.inner.provider_quotas();
-        self.inner.quotas.take_if(|quotas| quotas.limit_nothing());
         Registry { inner: Arc::new(self.inner) }
     }
 }

@@ -52,11 +52,11 @@ pub(super) fn check(app: &App, settings: &DialogSettings) -> Result<(), Problem>
     if let Some(model) = settings.rerank.as_ref().filter(|name| !name.trim().is_empty()) {
         app.bundle.reranker(model).map_err(|error| Problem::model(&error))?;
     }
-    if let Some(unknown) = settings.tools.iter().find(|name| !app.mcp.knows(name)) {
+    if let Some(unknown) = settings.tools.iter().find(|name| !app.setup.mcp.knows(name)) {
         let reason = format!("`tools`: there is no MCP server `{unknown}` in the configuration");
         return Err(Problem::invalid(reason));
     }
-    if let Some(unknown) = settings.web.iter().find(|name| !app.web.knows(name)) {
+    if let Some(unknown) = settings.web.iter().find(|name| !app.setup.web.knows(name)) {
         let reason = format!("`web`: there is no search engine `{unknown}` in the configuration");
         return Err(Problem::invalid(reason));
     }

@@ -161,6 +161,7 @@ pub(super) async fn find(app: &App, caller: &RagflowCaller, id: &str) -> Result<
     let refused = || missing(&caller.tenant, id);
     let (tenant, wanted) = (caller.tenant.clone(), id.parse().map_err(|_| refused())?);
     let found = with_store(app, move |store| store.dataset_by_id(&tenant, &wanted)).await?;
+    let found = found.filter(|dataset| app.may_search(&dataset.name));
     found.ok_or_else(refused)
 }
 

@@ -1,5 +1,6 @@
 //! What every answer of `/api/v1` is wrapped in: a code, and data or a message.
 
+use super::super::failure::TOO_SLOW;
 use axum::Json;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
@@ -50,6 +51,10 @@ impl Refusal {
     pub(super) const ARGUMENT: u16 = 101;
     /// What it names is not there, or not as it must be.
     pub(super) const DATA: u16 = 102;
+    /// Whoever asks may not do that.
+    const PERMISSION: u16 = 108;
+    /// It is not known who asks.
+    pub(super) const AUTHENTICATION: u16 = 109;
 
     pub(super) fn new(code: u16, message: impl Into<String>) -> Self {
         Self { status: StatusCode::OK, code, message: message.into() }
@@ -77,10 +82,20 @@ impl Refusal {
         Self { status: StatusCode::UNAUTHORIZED, ..Self::new(401, message) }
     }
 
+    /// Whoever asks may not do that.
+    pub(super) fn forbidden(reason: &str) -> Self {
+        Self::new(Self::PERMISSION, reason)
+    }
+
     /// Too much is going on.
     pub(super) fn busy() -> Self {
         let message = "the server is busy; try again in a second";
         Self { status: StatusCode::SERVICE_UNAVAILABLE, ..Self::new(503, message) }
+    }
+
+    /// The body did not arrive in time.
+    pub(super) fn too_slow() -> Self {
+        Self { status: StatusCode::REQUEST_TIMEOUT, ..Self::new(408, TOO_SLOW) }
     }
 
     /// A part of the dialect that this server does not speak.

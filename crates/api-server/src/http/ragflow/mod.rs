@@ -1,6 +1,7 @@
 //! `/api/v1`: RAGFlow's HTTP API, translated to our own services. Nothing below knows of it. `docs/ragflow.md` lists what is
 //! spoken, and what is not.
 
+mod accounts;
 mod asking;
 mod caller;
 mod chat_datasets;
@@ -74,9 +75,19 @@ pub(super) fn unauthorized() -> Response {
     Refusal::unauthorized().into_response()
 }
 
+/// A request of somebody who may not do that.
+pub(super) fn forbidden(reason: &str) -> Response {
+    Refusal::forbidden(reason).into_response()
+}
+
 /// A request whose key nobody could look up.
 pub(super) fn busy() -> Response {
     Refusal::busy().into_response()
+}
+
+/// What a request gets whose body did not arrive in time.
+pub(super) fn too_slow() -> Response {
+    Refusal::too_slow().into_response()
 }
 
 /// The addresses of the dialect.
@@ -176,6 +187,13 @@ fn chat_routes() -> Router<Arc<Parts>> {
 
 fn system_routes() -> Router<Arc<Parts>> {
     Router::new()
+        .route("/api/v1/auth/login", post(accounts::log_in))
+        .route("/api/v1/auth/logout", post(accounts::log_out))
+        .route("/api/v1/users/me", get(accounts::me))
+        .route("/api/v1/tenants", get(accounts::tenants))
+        .route("/api/v1/tenants/{tenant}/users", get(accounts::members))
+        .route("/api/v1/system/tokens", get(accounts::tokens).post(accounts::new_token))
+        .route("/api/v1/system/tokens/{token}", axum::routing::delete(accounts::revoke_token))
         .route("/api/v1/system/ping", get(system::ping))
         .route("/api/v1/system/version", get(system::version))
         .route("/api/v1/system/healthz", get(system::health))

@@ -13,6 +13,7 @@ use super::envelope::{Refusal, Reply, data};
 use super::fields::Fields;
 use super::{asking, datasets, metadata_condition, model_names, with_store};
 use crate::app::App;
+use crate::bundle::embedders;
 use crate::search::reranker;
 
 /// Pages end here.
@@ -125,6 +126,7 @@ async fn read(
         vector_weight: Some(weight as f32),
         threshold: threshold as f32,
         rerank,
+        embedders: Some(embedders(app.bundle.clone().with_all_models())),
         highlight,
         ..RetrieveRequest::default()
     };

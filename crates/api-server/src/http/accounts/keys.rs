@@ -1,0 +1,69 @@
+//! `/api/v2/keys`
+
+use accounts::{ApiKey, KeyRequest, KeyScope, Role};
+use axum::Json;
+use axum::extract::Path;
+use axum::extract::rejection::JsonRejection;
+use axum::http::StatusCode;
+use jiff::Timestamp;
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::{body, door, missing, with_store};
+use crate::app::App;
+use crate::caller::Identity;
+use crate::http::problem::Problem;
+
+/// The tenant's keys, oldest first, all but the keys themselves.
+pub(super) async fn list(app: App) -> Result<Json<Value>, Problem> {
+    let tenant = app.tenant();
+    let keys = with_store(&app, move |store| store.keys(&tenant)).await?;
+    let keys: Vec<Value> = keys.iter().map(shown).collect();
+    Ok(Json(json!({ "keys": keys })))
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct NewKey {
+    name: String,
+    #[serde(default)]
+    role: Role,
+    #[serde(default)]
+    scope: KeyScope,
+    expires_at: Option<Timestamp>,
+}
+
+/// Makes a key. The answer holds it, and nothing else ever does.
+pub(super) async fn create(
+    app: App,
+    key: Result<Json<NewKey>, JsonRejection>,
+) -> Result<(StatusCode, Json<Value>), Problem> {
+    let NewKey { name, role, scope, expires_at } = body(key)?;
+    let made_by = match &app.caller().identity {
+        Identity::Person(session) => Some(session.person.id.clone()),
+        Identity::Key(key) => key.made_by.clone(),
+        Identity::Local => None,
+    };
+    let request = KeyRequest { tenant: app.tenant(), name, role, made_by, scope, expires_at };
+    let made = with_store(&app, move |store| store.create_key(&request)).await;
+    let (key, secret) = made?;
+    let mut shown = shown(&key);
+    shown["key"] = json!(secret.expose());
+    Ok((StatusCode::CREATED, Json(shown)))
+}
+
+/// Revokes a key, for good.
+pub(super) async fn revoke(app: App, Path(id): Path<String>) -> Result<StatusCode, Problem> {
+    let (tenant, asked) = (app.tenant(), id.clone());
+    if !with_store(&app, move |store| store.revoke_key(&tenant, &asked)).await? {
+        return Err(missing("key that opens anything with the id", &id));
+    }
+    door(&app)?.forget();
+    Ok(StatusCode::NO_CONTENT)
+}
+
+fn shown(key: &ApiKey) -> Value {
+    let mut shown = json!(key);
+    shown["status"] = json!(key.status(Timestamp::now()));
+    shown
+}
