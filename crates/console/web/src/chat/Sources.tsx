@@ -8,6 +8,9 @@ import { Original } from "../parts/Original";
 import { to } from "../route";
 import * as conversation from "./conversation";
 
+/** Characters of a quote that are shown above its document. */
+const MOST_QUOTE = 600;
+
 export interface ShownSource {
   turn: string;
   citation: Citation | null;
@@ -50,7 +53,7 @@ export function Sources({ turn: id, citation }: ShownSource): ComponentChildren 
               Open the document
             </a>
           </p>
-          {citation.quote && <blockquote class="quote">{citation.quote}</blockquote>}
+          {citation.quote && <blockquote class="quote">{citation.quote.slice(0, MOST_QUOTE)}</blockquote>}
           {!isVerbatim(passage) && <Written passage={passage} />}
           <Original
             document={passage.chunk.document}
@@ -83,7 +86,7 @@ function Written({ passage }: { passage: Passage }): ComponentChildren {
   return (
     <div class="written">
       <p class="note">{by}; below is what it is about.</p>
-      <div class="plain">{passage.chunk.text}</div>
+      <div class="plain" tabIndex={0} role="group" aria-label="What was written">{passage.chunk.text}</div>
     </div>
   );
 }

@@ -19,8 +19,14 @@ export function Chunks({ document, onChanged }: { document: Document; onChanged:
   const [edited, setEdited] = useState<string | null>(null);
   const [state, setState] = useState("");
   const [failed, setFailed] = useState("");
-  const { value, problem, again } = useLoaded<{ chunks: Chunk[] }>(`${address}?from=${from}&limit=${PAGE}`);
+  const [before, setBefore] = useState<number[]>([]);
+  const { value, problem, again } = useLoaded<{ chunks: Chunk[]; next: number | null }>(`${address}?from=${from}&limit=${PAGE}`);
   const chunks = value?.chunks ?? [];
+  const next = value?.next ?? null;
+  const go = (from: number, before: number[]) => {
+    setFrom(from);
+    setBefore(before);
+  };
   const act = async (work: Promise<unknown>, done: string) => {
     try {
       await work;
@@ -44,12 +50,12 @@ export function Chunks({ document, onChanged }: { document: Document; onChanged:
       ) : (
         <button type="button" onClick={() => setEdited(NEW)}>Add a chunk</button>
       )}
-      <ol class="chunks" start={from + 1}>
-        {chunks.map((chunk, place) => {
-          const number = from + place + 1;
+      <ol class="chunks">
+        {chunks.map((chunk) => {
+          const number = chunk.ordinal + 1;
           if (chunk.id === edited) {
             return (
-              <li key={chunk.id}>
+              <li key={chunk.id} value={number}>
                 <ChunkForm
                   name={`Chunk ${number}`}
                   chunk={chunk}
@@ -60,7 +66,7 @@ export function Chunks({ document, onChanged }: { document: Document; onChanged:
             );
           }
           return (
-            <li key={chunk.id} class={chunk.disabled ? "disabled" : ""}>
+            <li key={chunk.id} value={number} class={chunk.disabled ? "disabled" : ""}>
               <About chunk={chunk} />
               <div class="plain">{chunk.text}</div>
               {chunk.keywords && <p class="note">Keywords: {chunk.keywords.join(", ")}</p>}
@@ -89,8 +95,8 @@ export function Chunks({ document, onChanged }: { document: Document; onChanged:
         })}
       </ol>
       <div class="row">
-        <button type="button" disabled={from === 0} onClick={() => setFrom(Math.max(0, from - PAGE))}>Earlier chunks</button>
-        <button type="button" disabled={chunks.length < PAGE} onClick={() => setFrom(from + PAGE)}>Later chunks</button>
+        <button type="button" disabled={before.length === 0} onClick={() => go(before.at(-1) ?? 0, before.slice(0, -1))}>Earlier chunks</button>
+        <button type="button" disabled={next === null} onClick={() => go(next ?? 0, [...before, from])}>Later chunks</button>
       </div>
     </>
   );

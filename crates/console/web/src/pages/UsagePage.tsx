@@ -50,7 +50,7 @@ export function UsagePage(): ComponentChildren {
       </div>
       <Problem text={problem} />
       {value && !value.complete && <p class="note warning">There is more than can be shown.</p>}
-      {value && <div class="plots">{plots.map(([name, lines]) => <Plot key={name} name={name} by="model" {...lines} />)}</div>}
+      {value && <div class="plots">{plots.map(([name, lines]) => <Plot key={name} name={name} by="model" from={Date.parse(from) / 1000} {...lines} />)}</div>}
       {value && <Sums groups={byModel(value.groups)} />}
       <LatencySection from={from} step={step} model={model} operation={operation} />
       <ErrorsSection from={from} step={step} />

@@ -10,12 +10,14 @@ interface Props {
   times: number[];
   names: string[];
   lines: (number | null)[][];
+  /** Seconds since the epoch from which on there could be something. */
+  from: number;
 }
 
 const COLOURS = ["#2563eb", "#c2410c", "#15803d", "#9333ea", "#be123c", "#0e7490", "#a16207", "#4d7c0f"];
 const HEIGHT = 180;
 
-export function Plot({ name, by, times, names, lines }: Props): ComponentChildren {
+export function Plot({ name, by, times, names, lines, from }: Props): ComponentChildren {
   const frame = useRef<HTMLDivElement>(null);
   useEffect(() => {
     let stop = () => {};
@@ -31,7 +33,7 @@ export function Plot({ name, by, times, names, lines }: Props): ComponentChildre
           height: HEIGHT,
           series: [{}, ...names.map((label, number) => line(label, COLOURS[number % COLOURS.length] ?? "#2563eb"))],
           axes: [axis, { ...axis, size: 70 }],
-          scales: { y: { range: (_: unknown, __: number, most: number) => [0, most > 0 ? most * 1.1 : 1] } },
+          scales: { x: { range: [Math.min(from, times[0] ?? from), Date.now() / 1000] }, y: { range: (_: unknown, __: number, most: number) => [0, most > 0 ? most * 1.1 : 1] } },
           legend: { live: false },
         },
         [times, ...lines],
@@ -48,7 +50,7 @@ export function Plot({ name, by, times, names, lines }: Props): ComponentChildre
       left = true;
       stop();
     };
-  }, [times, names, lines]);
+  }, [times, names, lines, from]);
   return (
     <figure class="plot">
       <figcaption>{name}</figcaption>

@@ -96,7 +96,8 @@ const PAGES: [string, string, (page: Page) => Promise<void>][] = [
   ["usage", "usage", async (page) => {
     await expect(page.locator(".plot canvas").first()).toBeVisible();
     await expect(page.getByRole("cell", { name: "local/static" })).toBeVisible();
-    await expect(page.getByRole("region", { name: "Percentiles by model" })).toContainText("local/extractive");
+    await page.getByLabel("Calls that are timed").selectOption("embed");
+    await expect(page.getByRole("region", { name: "Percentiles by model" })).toContainText("local/static");
     await expect(page.getByRole("region", { name: "Answers" })).toContainText("How is a secret written?");
   }],
 ];

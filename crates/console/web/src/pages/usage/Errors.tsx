@@ -29,7 +29,7 @@ export function ErrorsSection({ from, step }: { from: string; step: string }): C
       <h2>How calls ended</h2>
       <Problem text={overTime.problem || all.problem} />
       {overTime.value && plots.times.length > 0 && (
-        <div class="plots"><Plot name="Calls that failed or were refused" by="provider" {...plots} /></div>
+        <div class="plots"><Plot name="Calls that failed or were refused" by="provider" from={Date.parse(from) / 1000} {...plots} /></div>
       )}
       {all.value && (
         <div class="wide" tabIndex={0} role="region" aria-label="Outcomes">

@@ -41,7 +41,7 @@ export function LatencySection({ from, step, model, operation }: Props): Compone
       {overTime.value && !overTime.value.complete && <p class="note warning">There are more calls: these are the newest.</p>}
       {overTime.value && !isEmpty && (
         <div class="plots">
-          {plots.map(([name, lines]) => <Plot key={name} name={name} by="percentile" {...lines} />)}
+          {plots.map(([name, lines]) => <Plot key={name} name={name} by="percentile" from={Date.parse(from) / 1000} {...lines} />)}
         </div>
       )}
       {byModel.value && !isEmpty && <Table answer={byModel.value} />}
