@@ -10,6 +10,7 @@ mod dialects;
 mod dialog;
 mod dialogs;
 mod disconnect;
+mod documents;
 mod doors;
 mod isolation;
 mod keys;

@@ -21,6 +21,7 @@ mod bundle;
 mod cache;
 mod caller;
 mod catalogue;
+mod chunk_text;
 pub mod cli;
 mod commands;
 pub mod config;

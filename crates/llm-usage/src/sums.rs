@@ -136,7 +136,7 @@ impl UsageStore {
     }
 }
 
-fn without_doubles(by: &[Dimension]) -> Vec<Dimension> {
+pub(crate) fn without_doubles(by: &[Dimension]) -> Vec<Dimension> {
     let mut seen = Vec::new();
     for dimension in by {
         if !seen.contains(dimension) {

@@ -107,7 +107,10 @@ fn surfaces() -> [Surface; 4] {
         .routes(routes!(models::one));
     let anthropic =
         Described::new().routes(routes!(messages::create)).routes(routes!(messages::count_tokens));
-    let usage = Described::new().routes(routes!(usage::sums)).routes(routes!(usage::records));
+    let usage = Described::new()
+        .routes(routes!(usage::sums))
+        .routes(routes!(usage::latency))
+        .routes(routes!(usage::records));
     let native = accounts::routes()
         .merge(providers::routes())
         .merge(knowledge::routes())

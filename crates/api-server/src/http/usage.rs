@@ -1,4 +1,4 @@
-//! `GET /api/v2/usage` and `GET /api/v2/usage/records`: what the tenant's model calls consumed.
+//! `GET /api/v2/usage`, `…/latency` and `…/records`: what the tenant's model calls consumed, and how long they took.
 
 use axum::Json;
 use axum::extract::Query;
@@ -6,7 +6,7 @@ use axum::extract::rejection::QueryRejection;
 use jiff::Timestamp;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
-use llm_usage::{Dimension, Filter, MOST_RECORDS, Page, Sums, Totals};
+use llm_usage::{Dimension, Filter, Latencies, MOST_RECORDS, Page, Sums, Totals};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -91,6 +91,26 @@ pub(super) async fn sums(
     let mut total = Totals::default();
     sums.groups.iter().for_each(|group| total += &group.totals);
     Ok(Json(json!({ "groups": sums.groups, "total": total, "complete": sums.complete })))
+}
+
+/// How long calls took, by whatever is asked for; those that a model answered, unless `outcome` says otherwise.
+#[utoipa::path(
+    get,
+    path = "/api/v2/usage/latency",
+    params(SumsAsked),
+    responses((status = 200, description = "What was asked for", body = Value), Invalid, Missing),
+)]
+pub(super) async fn latency(
+    app: App,
+    asked: Result<Query<Asked>, QueryRejection>,
+) -> Result<Json<Latencies>, Problem> {
+    let (usage, asked) = (usage(&app)?, read(asked)?);
+    asked.refuse(asked.after.is_some(), "after")?;
+    asked.refuse(asked.limit.is_some(), "limit")?;
+    let (mut filter, by) = (asked.filter(app.tenant().as_str())?, asked.dimensions()?);
+    filter.outcome.get_or_insert_with(|| "completed".to_owned());
+    let told = usage.read(move |store| store.latencies(&filter, &by)).await;
+    told.map(Json).map_err(|error| Problem::internal(&error))
 }
 
 /// Records one by one.

@@ -3,6 +3,7 @@
 mod asking;
 mod dialogs;
 mod events;
+mod latest;
 mod once;
 mod sessions;
 mod turns;
@@ -31,6 +32,7 @@ pub(super) fn routes() -> Described {
         .routes(routes!(sessions::list))
         .routes(routes!(sessions::one, sessions::rename, sessions::delete))
         .routes(routes!(turns::list))
+        .routes(routes!(latest::list))
         .routes(routes!(turns::one, turns::judge, turns::stop))
         .routes(routes!(events::of_turn));
     tagged("Dialogs", dialogs).merge(tagged("Sessions", sessions))

@@ -134,35 +134,7 @@ fn check_name(name: &str) -> Result<(), Problem> {
     }
 }
 
-/// What of a dataset can be changed.
-#[derive(Deserialize, utoipa::ToSchema)]
-#[serde(deny_unknown_fields)]
-#[schema(as = DatasetChange, example = json!({ "settings": { "page_rank": 5 } }))]
-pub(crate) struct Change {
-    settings: DatasetSettings,
-}
-
-/// Changes how documents are cut, enriched and ranked from now on.
-#[utoipa::path(
-    patch,
-    path = "/api/v2/datasets/{name}",
-    request_body = Change,
-    responses((status = 200, description = "What was asked for", body = Dataset), Invalid, Missing),
-)]
-pub(crate) async fn change(
-    app: App,
-    Path(name): Path<String>,
-    change: Result<Json<Change>, JsonRejection>,
-) -> Result<Json<Dataset>, Problem> {
-    let Json(change) = change.map_err(|rejection| Problem::invalid(rejection.body_text()))?;
-    let dataset = find(&app, name.clone()).await?;
-    check_rank(&change.settings)?;
-    check_tags(&app, &change.settings).await?;
-    with_store(&app, move |store| store.update_dataset(&dataset.id, &change.settings)).await?;
-    find(&app, name).await.map(Json)
-}
-
-fn check_rank(settings: &DatasetSettings) -> Result<(), Problem> {
+pub(super) fn check_rank(settings: &DatasetSettings) -> Result<(), Problem> {
     match settings.page_rank {
         0..=MOST_RANK => Ok(()),
         _ => Err(Problem::invalid(format!("`page_rank` lies between 0 and {MOST_RANK}"))),
@@ -170,7 +142,7 @@ fn check_rank(settings: &DatasetSettings) -> Result<(), Problem> {
 }
 
 /// Tags come from the tenant's own datasets.
-async fn check_tags(app: &App, settings: &DatasetSettings) -> Result<(), Problem> {
+pub(super) async fn check_tags(app: &App, settings: &DatasetSettings) -> Result<(), Problem> {
     let tenant = app.tenant();
     let own = with_store(app, move |store| store.datasets(&tenant)).await?;
     let mut wanted = settings.enrichment.tag_datasets.iter();

@@ -53,7 +53,10 @@ pub(crate) async fn upload(
     }
     let dataset = datasets::find(&app, dataset).await?;
     let folder = uploads::folder(&app, &dataset.id).await;
-    let path = folder.map_err(|error| Problem::internal(&error.into()))?.join(&name);
+    let folder = folder.map_err(|error| Problem::internal(&error.into()))?;
+    let (id, wanted) = (dataset.id.clone(), name.clone());
+    let before = with_store(&app, move |store| store.document_by_name(&id, &wanted)).await?;
+    let path = uploads::place(&folder, &name, before.as_ref()).await;
     let file = path.clone();
     let kept = app.callers.run(move || keep(&file, &body)).await;
     kept.map_err(|error| Problem::internal(&error.into()))?
@@ -87,7 +90,7 @@ fn keep(path: &FilePath, body: &[u8]) -> std::io::Result<()> {
 }
 
 /// Names become paths below the folder, and nothing else.
-fn check_name(name: &str) -> Result<(), Problem> {
+pub(super) fn check_name(name: &str) -> Result<(), Problem> {
     let is_part = |part: &str| {
         !matches!(part, "" | "." | "..")
             && part.len() <= MOST_PART

@@ -134,8 +134,8 @@ fn complete(path: &str, method: &str, operation: &mut Value) {
     }
     for (status, why) in COMMON {
         let is_there = operation["responses"].get(status).is_some();
-        let may_come = !is_open || matches!(status, "403" | "500");
-        if may_come && !is_there {
+        let cannot_come = is_open && status != "403" && status != "500";
+        if !is_there && !cannot_come {
             operation["responses"][status] = refusal(dialect, why);
         }
     }

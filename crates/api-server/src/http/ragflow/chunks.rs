@@ -20,11 +20,7 @@ use super::schemas::chunks::{
 use super::schemas::{Answer, Counted, Done, Keywords, Paging};
 use super::{documents, with_store};
 use crate::app::App;
-
-/// Bytes of a chunk.
-const MOST_CONTENT: usize = 256 << 10;
-/// Words, questions and tags of a chunk.
-const MOST_WORDS: usize = 256;
+use crate::chunk_text::{MOST_TEXT, MOST_WORDS, rewrite};
 
 /// The chunks that are searched, and those taken out of it, page by page.
 #[utoipa::path(
@@ -203,15 +199,14 @@ pub(super) async fn delete(
     done()
 }
 
-/// A chunk as the request wants it. One whose text is another is nobody's but its owner's.
+/// A chunk as the request wants it.
 fn changed(fields: &mut Fields, mut chunk: Chunk) -> Chunk {
     if let Some(text) = fields.verbatim("content") {
-        if text.len() > MOST_CONTENT {
-            fields.wrong("content", &format!("it has {MOST_CONTENT} bytes at most"), &json!(""));
-        } else if text != chunk.text {
-            chunk.tokens = llm_tokens::estimate(&text);
-            chunk.kind = ChunkKind::Written;
-            chunk.text = text;
+        match text.len() <= MOST_TEXT {
+            true => rewrite(&mut chunk, text),
+            false => {
+                fields.wrong("content", &format!("it has {MOST_TEXT} bytes at most"), &json!(""));
+            }
         }
     }
     let mut words = |name: &str| {

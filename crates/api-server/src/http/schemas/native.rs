@@ -37,6 +37,9 @@ pub(crate) struct Documents {
 #[derive(ToSchema)]
 pub(crate) struct Chunks {
     chunks: Vec<Chunk>,
+    /// The number of the next one, if there is.
+    #[schema(required)]
+    next: Option<u32>,
 }
 
 /// What was deleted.
