@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use api_server::config::AuthMode;
 use reqwest::Method;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::client::Answer;
 use crate::site::Site;
@@ -216,4 +216,28 @@ async fn the_description_is_shown_without_asking_anybody_else() {
         }
     }
     assert_eq!(site.client.get("/docs/nothing.js").await.status, 401);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn settings_beyond_their_bounds_are_refused() {
+    let site = Site::start(&[]).await;
+    for (rank, status) in [(100, 201), (101, 400)] {
+        let dataset = json!({ "name": format!("of {rank}"), "settings": { "page_rank": rank } });
+        let answer = site.client.post("/api/v2/datasets", &dataset).await;
+        assert_eq!(answer.status, status, "{rank}: {}", answer.text);
+    }
+    let change = json!({ "settings": { "page_rank": 101 } });
+    let answer = site.client.send(Method::PATCH, "/api/v2/datasets/of%20100", &change).await;
+    assert_eq!(answer.status, 400, "{}", answer.text);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn bodies_that_cannot_be_read_are_told_of_in_the_dialect() {
+    let site = Site::start_with(&[], |config| config.server.max_body_bytes = 1_000).await;
+    let upload = "/api/v1/datasets/nothing/documents";
+    let answer = site.client.post_text(upload, "no form").await;
+    assert!(answer.json()["code"].as_u64().is_some_and(|code| code >= 100), "{}", answer.text);
+    let answer = site.client.post_text("/api/v1/chats", "x".repeat(2_000)).await;
+    assert_eq!(answer.status, 413, "{}", answer.text);
+    check_shape("/api/v1/chats", &answer);
 }

@@ -151,3 +151,23 @@ impl IntoResponse for Problem {
         response
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use rag_core::{StoreError, StoreErrorKind};
+
+    use super::Problem;
+
+    #[test]
+    fn what_the_store_refuses_is_no_failure_of_ours() {
+        for (kind, status) in [
+            (StoreErrorKind::NotFound, 404),
+            (StoreErrorKind::Occupied, 409),
+            (StoreErrorKind::EmbeddingMismatch, 409),
+            (StoreErrorKind::InvalidFilter, 400),
+        ] {
+            let problem = Problem::store(StoreError::new(kind, "it is so"));
+            assert_eq!(problem.status.as_u16(), status, "{kind:?}");
+        }
+    }
+}
