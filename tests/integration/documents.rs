@@ -183,7 +183,7 @@ async fn chunks_are_edited() {
     assert_eq!(gone.status, 204, "{}", gone.text);
     let gone = site.client.send(Method::DELETE, &chunks, &json!({ "ids": [id] })).await;
     assert_eq!(gone.json(), json!({ "deleted": 1 }));
-    assert_eq!(site.client.get(&chunks).await.json(), json!({ "chunks": [] }));
+    assert_eq!(site.client.get(&chunks).await.json()["chunks"], json!([]));
     site.stop().await;
 }
 

@@ -80,9 +80,13 @@ pub(crate) async fn list(
 #[serde(default, deny_unknown_fields)]
 #[schema(as = ChunkSaid, example = json!({ "text": "Water for green tea has 80 degrees." }))]
 pub(crate) struct Said {
+    #[schema(min_length = 1, pattern = r"\S")]
     text: Option<String>,
+    #[schema(max_items = 256)]
     keywords: Option<Vec<String>>,
+    #[schema(max_items = 256)]
     questions: Option<Vec<String>>,
+    #[schema(max_items = 256)]
     tags: Option<Vec<Tag>>,
     enabled: Option<bool>,
 }
@@ -180,6 +184,7 @@ pub(crate) async fn change(
 #[serde(deny_unknown_fields)]
 #[schema(as = NamedChunks)]
 pub(crate) struct Named {
+    #[schema(min_items = 1, max_items = 1000)]
     ids: Vec<String>,
 }
 
@@ -188,6 +193,7 @@ pub(crate) struct Named {
 #[serde(deny_unknown_fields)]
 #[schema(as = SwitchedChunks)]
 pub(crate) struct Switched {
+    #[schema(min_items = 1, max_items = 1000)]
     ids: Vec<String>,
     enabled: bool,
 }

@@ -16,6 +16,7 @@ use tokio::io::{AsyncReadExt, Take};
 use super::super::problem::Problem;
 use super::documents::{Address, find};
 use crate::app::App;
+use crate::http::schemas::FileBytes;
 use crate::http::schemas::refusals::Missing;
 
 /// Bytes that are read at once.
@@ -55,7 +56,7 @@ const HARMLESS: [(HeaderName, &str); 4] = [
 #[utoipa::path(
     get,
     path = "/api/v2/documents/{id}/file",
-    responses((status = 200, description = "The bytes", body = Vec<u8>, content_type = "application/octet-stream"), Missing),
+    responses((status = 200, description = "The bytes", body = FileBytes, content_type = "*/*"), Missing),
 )]
 pub(crate) async fn download(app: App, Path(asked): Path<Address>) -> Result<Response, Problem> {
     let (_, document) = find(&app, &asked).await?;

@@ -118,7 +118,9 @@ fn complete(path: &str, method: &str, operation: &mut Value) {
         let may_be_left_out =
             content.values_mut().any(|content| never_null(&mut content["schema"]));
         operation["requestBody"]["required"] = json!(!may_be_left_out);
+        operation["responses"]["408"] = refusal(dialect, "The body did not arrive in time");
         if dialect == Dialect::Ragflow {
+            operation["responses"]["400"] = refusal(dialect, "The body did not arrive");
             operation["responses"]["413"] = refusal(dialect, "The body is too large");
         }
     }

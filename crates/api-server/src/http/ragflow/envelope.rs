@@ -109,10 +109,11 @@ impl Refusal {
 
     /// The body is too large, or did not arrive.
     pub(super) fn unreadable(status: StatusCode, message: String) -> Self {
-        match status {
-            StatusCode::PAYLOAD_TOO_LARGE => Self { status, ..Self::new(413, message) },
-            _ => Self::argument(message),
-        }
+        let code = match status {
+            StatusCode::PAYLOAD_TOO_LARGE => 413,
+            _ => Self::ARGUMENT,
+        };
+        Self { status, ..Self::new(code, message) }
     }
 
     /// Too much is going on.
