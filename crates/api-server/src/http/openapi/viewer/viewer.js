@@ -67,7 +67,7 @@ function tree(schema, depth = 0) {
   const rows = Object.entries(whole.properties).map(([name, property]) => {
     const must = whole.required?.includes(name) ? element("span", { class: "must", title: "required" }, " *") : undefined;
     const row = element("li", {}, element("code", {}, name), must ?? "", " ",
-      element("span", { class: "type" }, words(property)), " — ", prose(property.description ?? resolved(property).description));
+      element("span", { class: "type" }, words(property)), " ", prose(property.description ?? resolved(property).description));
     return nested(property) ? element("li", {}, lazily(row, () => tree(property, depth + 1))) : row;
   });
   return element("ul", { class: "schema" }, ...rows);
@@ -111,7 +111,8 @@ function parameters(list) {
 }
 
 function responses(all) {
-  const rows = Object.entries(all).map(([status, response]) => {
+  const rows = Object.entries(all).map(([status, named]) => {
+    const response = named.$ref ? description.components.responses[named.$ref.split("/").at(-1)] : named;
     const forms = Object.entries(response.content ?? {}).map(([form, { schema }]) =>
       element("div", {}, element("small", {}, form), " ", lazily(element("span", {}, words(schema ?? {})), () => tree(schema ?? {}))));
     return element("tr", {}, element("td", {}, element("code", {}, status)), element("td", {}, prose(response.description), ...forms));
@@ -174,7 +175,7 @@ async function read(answer, shown) {
 function operation(method, path, said) {
   const box = element("details", { id: said.operationId },
     element("summary", {}, element("span", { class: `method ${method}` }, method), element("code", {}, path),
-      element("span", { class: "about" }, said.summary ?? ""), said.security?.length === 0 ? "" : element("span", { title: "asks for a key where the server does" }, "🔒")));
+      element("span", { class: "about" }, said.summary ?? ""), said.security?.length === 0 ? "" : element("span", { class: "key", title: "asks for a key where the server does" }, "key")));
   box.addEventListener("toggle", () => {
     if (!box.open || box.children.length > 1) return;
     const shown = element("pre", { "aria-live": "polite" });
