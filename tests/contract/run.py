@@ -1,4 +1,4 @@
-"""Holds a running server against its own description: `python run.py URL KEY SCHEMATHESIS`.
+"""Holds a running server against its own description: `CONTRACT_KEY=… python run.py URL SCHEMATHESIS`.
 
 Makes a few things first, so that more than refusals is seen, and runs Schemathesis twice: over everything but what deletes
 all of something, then over that.
@@ -11,7 +11,8 @@ import sys
 import urllib.request
 from pathlib import Path
 
-url, key, schemathesis = sys.argv[1:]
+url, schemathesis = sys.argv[1:]
+key = os.environ["CONTRACT_KEY"]
 here = Path(__file__).parent
 
 # These delete whatever is meant, which may be all there is.
@@ -42,7 +43,6 @@ chat = ragflow("POST", "/chats", {"name": "Contract", "dataset_ids": [dataset]})
 said = ragflow("POST", f"/chats/{chat}/completions", {"question": "What is a dialog?", "stream": False})
 
 things = {
-    "KEY": key,
     "DATASET": dataset,
     "DOCUMENT": document,
     "SESSION": turn["session"],

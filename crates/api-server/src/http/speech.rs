@@ -54,7 +54,7 @@ enum StreamFormat {
     path = "/v1/audio/speech",
     params(CacheHeader),
     request_body = SpeechBody,
-    responses((status = 200, description = "The sound, as it comes", content((FileBytes = "audio/*"), (AnswerEvent = "text/event-stream"))), ModelFailures),
+    responses((status = 200, description = "The sound, as it comes, of the media type that the provider gives", content((FileBytes = "*/*"), (AnswerEvent = "text/event-stream"))), ModelFailures),
 )]
 pub(super) async fn create(
     app: App,
