@@ -113,6 +113,7 @@ fn what_a_server_holds_while_it_ingests_is_there_elsewhere() {
     let notes = documents.matches("\"name\":\"note").count();
     assert!((2..=sent).contains(&notes), "{notes} of {sent}");
     assert_eq!(well_asked(&server), answer);
+    assert!(!text(&fs::read(&saved).unwrap()).contains("master.key"));
     server.signal("-TERM");
     drop(server);
     let data = other.path().join("colloquy-data").canonicalize().unwrap();
@@ -131,7 +132,9 @@ fn what_is_there_is_replaced_only_when_that_is_said() {
     refused(&run(at, &["restore", "saved.tar"]), "`--replace` replaces all of it");
     fs::write(at.join("docs/more.md"), "# More\n\nBlack tea has 95 degrees.\n").unwrap();
     well(at, &["ingest", "docs"]);
+    let key = fs::read(at.join("colloquy-data/master.key")).unwrap();
     well(at, &["restore", "saved.tar", "--replace"]);
+    assert_eq!(fs::read(at.join("colloquy-data/master.key")).unwrap(), key, "it is in no backup");
     let found = well(at, &["search", "tea"]);
     assert!(found.contains("docs/tea.md") && !found.contains("docs/more.md"), "{found}");
     refused(&run(at, &["backup", "saved.tar", "--data-dir", "nowhere"]), "holds no data");

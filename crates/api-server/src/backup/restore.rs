@@ -13,7 +13,7 @@ use serde::de::DeserializeOwned;
 use tar::{Archive, EntryType};
 
 use super::{Entry, HEAD, Hashed, Head, MANIFEST, Manifest, STORE, UPLOADS, VERSION, directory_of};
-use crate::{door, usage};
+use crate::{door, own_providers, usage};
 
 /// How a file of SQLite begins. Backups were one until they held more than documents.
 const SQLITE: &[u8] = b"SQLite format 3\0";
@@ -42,6 +42,7 @@ pub(crate) fn restore(backup: &Path, data_dir: &Path, replace: bool) -> Result<(
     fs::create_dir(&made)?;
     let head = unpack(io::BufReader::new(file), &made, &copy)?;
     check(&made, &copy, Path::new(&head.data_dir), &target)?;
+    keep_master_key(&target, &made)?;
     take_place(&made, &target)
 }
 
@@ -155,6 +156,17 @@ fn check(made: &Path, copy: &Path, before: &Path, target: &Path) -> Result<()> {
     }
     if records.exists() {
         UsageStore::open(&records, Retention::default())?;
+    }
+    Ok(())
+}
+
+/// The master key is in no backup, lest it open what is sealed there; the one of the directory that is replaced stays.
+fn keep_master_key(target: &Path, made: &Path) -> Result<()> {
+    let key = target.join(own_providers::FILE);
+    if key.exists() {
+        let copy = made.join(own_providers::FILE);
+        fs::copy(&key, &copy).context("keeping the master key")?;
+        File::open(&copy)?.sync_all()?;
     }
     Ok(())
 }
