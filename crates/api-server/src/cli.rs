@@ -56,6 +56,8 @@ pub enum Command {
     Keys(KeysArgs),
     /// Invite, list and remove people, who log in with a password
     People(PeopleArgs),
+    /// Print the description of the HTTP interface (OpenAPI 3.1, JSON)
+    Openapi,
     /// Print a script that completes commands and options in a shell
     Completions {
         /// Which shell
@@ -350,7 +352,9 @@ impl Command {
             Command::Restore(args) => args.common.clone(),
             Command::Keys(args) => args.common.clone(),
             Command::People(args) => args.common.clone(),
-            Command::Completions { .. } | Command::ParseWorker => CommonArgs::default(),
+            Command::Completions { .. } | Command::Openapi | Command::ParseWorker => {
+                CommonArgs::default()
+            }
         }
     }
 }
