@@ -45,17 +45,17 @@ const DATABASES: &[Database] = &[
     Database {
         name: door::FILE,
         copy: |from, to| Ok(AccountStore::copy(from, to)?),
-        open: |file| Ok(drop(AccountStore::open(file)?)),
+        open: |file| Ok(AccountStore::open(file).map(drop)?),
     },
     Database {
         name: usage::FILE,
         copy: |from, to| Ok(UsageStore::copy(from, to)?),
-        open: |file| Ok(drop(UsageStore::open(file, Retention::default())?)),
+        open: |file| Ok(UsageStore::open(file, Retention::default()).map(drop)?),
     },
     Database {
         name: responses::FILE,
         copy: |from, to| Ok(ResponseStore::copy(from, to)?),
-        open: |file| Ok(drop(ResponseStore::open(file, Bounds::default())?)),
+        open: |file| Ok(ResponseStore::open(file, Bounds::default()).map(drop)?),
     },
 ];
 
