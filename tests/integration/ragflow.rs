@@ -143,6 +143,7 @@ async fn what_is_wrong_is_told_in_the_envelope() {
         (Method::PATCH, "/api/v1/retrieval".to_owned(), json!({}), 100, "405: Method Not Allowed"),
     ] {
         let answer = site.client.send(method, &path, &body).await;
+        // Only an address that does not take the method says so by its status, too.
         let status = if told.starts_with("405") { 405 } else { 200 };
         assert_eq!(answer.status, status, "{path}");
         let (found, message) = bad(&answer);

@@ -5,7 +5,7 @@ use std::fs::{self, OpenOptions};
 use std::io::Write;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use accounts::{
     AccountStore, AccountsError, KeyChange, MasterKey, OwnProvider, OwnProviderSettings,
@@ -21,7 +21,7 @@ use crate::providers::Provider;
 use crate::setup::{Ground, Setup};
 
 /// The file of the master key in the data directory, where the configuration names no other place. It is in no backup.
-const FILE: &str = "master.key";
+pub(crate) const FILE: &str = "master.key";
 
 /// Models as one tenant has them: those of all, and those of its own providers.
 pub(crate) struct TenantModels {
@@ -49,6 +49,7 @@ pub(crate) struct OwnProviders {
     store: Arc<AccountStore>,
     master: MasterKey,
     addresses: AddressPolicy,
+    changes: Mutex<()>,
 }
 
 impl OwnProviders {
@@ -71,7 +72,13 @@ impl OwnProviders {
             AuthMode::Local => AddressPolicy::Any,
             AuthMode::Keys => AddressPolicy::Public,
         };
-        Ok(Self { store, master: MasterKey::parse(&written)?, addresses })
+        let master = MasterKey::parse(&written)?;
+        Ok(Self { store, master, addresses, changes: Mutex::new(()) })
+    }
+
+    /// Until this is dropped, nobody else takes over what tenants bring: what is read and made known meanwhile is the newest.
+    pub(crate) fn hold(&self) -> MutexGuard<'_, ()> {
+        self.changes.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The models of all tenants that bring some, upon what is set up for all.

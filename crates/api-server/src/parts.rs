@@ -207,9 +207,18 @@ impl Parts {
     /// What is wrong with the configuration, in one line with its causes; then nothing has changed.
     pub(crate) async fn reload(&self, config: Config, environment: &Environment) -> Result<()> {
         let config = config.for_running(&self.current.load().config);
-        let setup = set_up(&self.ground, &self.own_providers, config, environment).await?;
-        self.places.set_limits(PlaceLimits::from(&*setup.config));
-        self.current.store(Arc::new(setup));
+        let places = PlaceLimits::from(&config);
+        let (ground, own) = (self.ground.clone(), self.own_providers.clone());
+        let (current, environment) = (self.current.clone(), environment.clone());
+        let replace = move || -> Result<()> {
+            let setup = ground.set_up(config, &environment)?;
+            let _held = own.hold();
+            setup.own.store(Arc::new(own.of_all(&ground, &setup)?));
+            current.store(Arc::new(setup));
+            Ok(())
+        };
+        tokio::task::spawn_blocking(replace).await??;
+        self.places.set_limits(places);
         Ok(())
     }
 
@@ -218,6 +227,7 @@ impl Parts {
     /// # Errors
     /// The file's.
     pub(crate) fn refresh_own(&self, tenant: &TenantId) -> Result<()> {
+        let _held = self.own_providers.hold();
         let setup = self.current.load_full();
         let models = self.own_providers.of_tenant(&self.ground, &setup, tenant)?;
         let models = (!models.providers.is_empty()).then(|| Arc::new(models));

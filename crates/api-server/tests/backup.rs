@@ -2,6 +2,7 @@
 
 mod support;
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 use std::process::Output;
@@ -49,11 +50,39 @@ fn well_asked(server: &Serving) -> Value {
         "{{\"model\":\"dialog/default\",\"messages\":[{{\"role\":\"user\",\"content\":\"{QUESTION}\"}}]}}"
     );
     let answer = server.post("/v1/chat/completions", &question);
-    let (_, body) = answer.split_once("\r\n\r\n").unwrap();
-    let body: Value = serde_json::from_str(body).unwrap_or_else(|_| panic!("{answer}"));
-    let message = body["choices"][0]["message"].clone();
+    let message = body(&answer)["choices"][0]["message"].clone();
     assert!(message["content"].as_str().unwrap().contains("80 degrees"), "{message}");
     message
+}
+
+/// The databases of a directory. Whoever adds one adds it to backups.
+fn databases(directory: &Path) -> BTreeSet<String> {
+    let names = fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().file_name());
+    names.filter_map(|name| name.into_string().ok()).filter(|name| is_database(name)).collect()
+}
+
+fn in_archive(file: &Path) -> BTreeSet<String> {
+    let mut archive = tar::Archive::new(fs::File::open(file).unwrap());
+    let entries = archive.entries().unwrap().map(|entry| entry.unwrap());
+    let names = entries.map(|entry| entry.path().unwrap().display().to_string());
+    names.filter(|name| is_database(name)).collect()
+}
+
+fn is_database(name: &str) -> bool {
+    name.ends_with(".sqlite") || name.ends_with(".db")
+}
+
+/// A response that the server keeps.
+fn kept(server: &Serving) -> Value {
+    let question = format!("{{\"model\":\"dialog/default\",\"input\":\"{QUESTION}\"}}");
+    let response = body(&server.post("/v1/responses", &question));
+    assert_eq!(response["status"], "completed", "{response}");
+    response
+}
+
+fn body(answer: &str) -> Value {
+    let (_, body) = answer.split_once("\r\n\r\n").unwrap();
+    serde_json::from_str(body).unwrap_or_else(|_| panic!("{answer}"))
 }
 
 /// Sends documents, one after the other, until it is told that it is enough. How many they were.
@@ -82,6 +111,7 @@ fn what_a_server_holds_while_it_ingests_is_there_elsewhere() {
     assert!(sent.starts_with("HTTP/1.0 202"), "{sent}");
     server.until("/api/v2/ingest", "\"done\":1");
     let answer = well_asked(&server);
+    let kept = kept(&server);
     let enough = AtomicBool::new(false);
     let sent = thread::scope(|scope| {
         let sending = scope.spawn(|| send(&server, &enough));
@@ -92,6 +122,7 @@ fn what_a_server_holds_while_it_ingests_is_there_elsewhere() {
         sending.join().unwrap()
     });
     refused(&run(at, &["restore", "saved.tar", "--replace"]), "in use");
+    assert_eq!(databases(&at.join("colloquy-data")), in_archive(&at.join("saved.tar")));
     server.signal("-TERM");
     drop(server);
 
@@ -113,6 +144,9 @@ fn what_a_server_holds_while_it_ingests_is_there_elsewhere() {
     let notes = documents.matches("\"name\":\"note").count();
     assert!((2..=sent).contains(&notes), "{notes} of {sent}");
     assert_eq!(well_asked(&server), answer);
+    let again = server.get(&format!("/v1/responses/{}", kept["id"].as_str().unwrap()));
+    assert_eq!(body(&again)["output"], kept["output"]);
+    assert!(!text(&fs::read(&saved).unwrap()).contains("master.key"));
     server.signal("-TERM");
     drop(server);
     let data = other.path().join("colloquy-data").canonicalize().unwrap();
@@ -131,7 +165,9 @@ fn what_is_there_is_replaced_only_when_that_is_said() {
     refused(&run(at, &["restore", "saved.tar"]), "`--replace` replaces all of it");
     fs::write(at.join("docs/more.md"), "# More\n\nBlack tea has 95 degrees.\n").unwrap();
     well(at, &["ingest", "docs"]);
+    let key = fs::read(at.join("colloquy-data/master.key")).unwrap();
     well(at, &["restore", "saved.tar", "--replace"]);
+    assert_eq!(fs::read(at.join("colloquy-data/master.key")).unwrap(), key, "it is in no backup");
     let found = well(at, &["search", "tea"]);
     assert!(found.contains("docs/tea.md") && !found.contains("docs/more.md"), "{found}");
     refused(&run(at, &["backup", "saved.tar", "--data-dir", "nowhere"]), "holds no data");

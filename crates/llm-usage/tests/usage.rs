@@ -147,7 +147,7 @@ fn percentiles_are_of_each_group_and_of_all() {
     let of = |number: u64| CallRecord {
         target: Arc::new(ModelName::new("test", if number < 100 { "fast" } else { "slow" })),
         total: Duration::from_millis((number % 100 + 1) * if number < 100 { 10 } else { 100 }),
-        first_event: (number % 2 == 0).then_some(Duration::from_millis(number % 100 + 1)),
+        first_event: number.is_multiple_of(2).then_some(Duration::from_millis(number % 100 + 1)),
         ..record(number)
     };
     store.append(&(0..200).map(of).collect::<Vec<_>>()).unwrap();

@@ -9,9 +9,14 @@ mod write;
 use std::io::{self, Read};
 use std::path::Path;
 
+use accounts::AccountStore;
 use anyhow::{Context, Result, ensure};
 use jiff::Timestamp;
+use llm_usage::{Retention, UsageStore};
+use response_store::{Bounds, ResponseStore};
 use serde::{Deserialize, Serialize};
+
+use crate::{door, responses, usage};
 
 pub(crate) use restore::restore;
 pub(crate) use write::{Progress, back_up};
@@ -24,6 +29,35 @@ const MANIFEST: &str = "manifest.json";
 const STORE: &str = "store.sqlite";
 /// The folder of files that were sent.
 const UPLOADS: &str = crate::uploads::FOLDER;
+
+/// A database beside that of the documents.
+struct Database {
+    /// Its file, in the data directory and in an archive.
+    name: &'static str,
+    /// Copies it as it is now into a new file.
+    copy: fn(&Path, &Path) -> Result<()>,
+    /// Opens it as a server does, which brings an older one to the present form and refuses a newer one.
+    open: fn(&Path) -> Result<()>,
+}
+
+/// All of them. What is not here is in no backup.
+const DATABASES: &[Database] = &[
+    Database {
+        name: door::FILE,
+        copy: |from, to| Ok(AccountStore::copy(from, to)?),
+        open: |file| Ok(AccountStore::open(file).map(drop)?),
+    },
+    Database {
+        name: usage::FILE,
+        copy: |from, to| Ok(UsageStore::copy(from, to)?),
+        open: |file| Ok(UsageStore::open(file, Retention::default()).map(drop)?),
+    },
+    Database {
+        name: responses::FILE,
+        copy: |from, to| Ok(ResponseStore::copy(from, to)?),
+        open: |file| Ok(ResponseStore::open(file, Bounds::default()).map(drop)?),
+    },
+];
 
 /// The form of the archives that this program writes, and the newest that it reads.
 const VERSION: u32 = 1;

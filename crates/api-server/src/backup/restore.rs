@@ -5,15 +5,16 @@ use std::fs::{self, File};
 use std::io::{self, Read};
 use std::path::{Component, Path, PathBuf};
 
-use accounts::AccountStore;
 use anyhow::{Context, Result, bail, ensure};
-use llm_usage::{Retention, UsageStore};
 use rag_store::{DirectoryLock, EmbeddedStore, StoreOptions};
 use serde::de::DeserializeOwned;
 use tar::{Archive, EntryType};
 
-use super::{Entry, HEAD, Hashed, Head, MANIFEST, Manifest, STORE, UPLOADS, VERSION, directory_of};
-use crate::{door, usage};
+use super::{
+    DATABASES, Database, Entry, HEAD, Hashed, Head, MANIFEST, Manifest, STORE, UPLOADS, VERSION,
+    directory_of,
+};
+use crate::own_providers;
 
 /// How a file of SQLite begins. Backups were one until they held more than documents.
 const SQLITE: &[u8] = b"SQLite format 3\0";
@@ -42,6 +43,7 @@ pub(crate) fn restore(backup: &Path, data_dir: &Path, replace: bool) -> Result<(
     fs::create_dir(&made)?;
     let head = unpack(io::BufReader::new(file), &made, &copy)?;
     check(&made, &copy, Path::new(&head.data_dir), &target)?;
+    keep_master_key(&target, &made)?;
     take_place(&made, &target)
 }
 
@@ -120,7 +122,7 @@ fn unpack(archive: impl Read, made: &Path, copy: &Path) -> Result<Head> {
 /// Where a file of an archive goes, below the data directory and nowhere else.
 fn place(name: &str) -> Result<&Path> {
     let path = Path::new(name);
-    let is_database = [door::FILE, usage::FILE].contains(&name);
+    let is_database = DATABASES.iter().any(|database| database.name == name);
     let is_upload = path.starts_with(UPLOADS)
         && path.components().all(|part| matches!(part, Component::Normal(_)));
     ensure!(is_database || is_upload, "the backup names `{name}`, which does not belong into it");
@@ -149,12 +151,22 @@ fn check(made: &Path, copy: &Path, before: &Path, target: &Path) -> Result<()> {
     let store = EmbeddedStore::open(made, StoreOptions::default())?;
     store.move_files(&before.join(UPLOADS), &target.join(UPLOADS))?;
     drop(store);
-    let (accounts, records) = (made.join(door::FILE), made.join(usage::FILE));
-    if accounts.exists() {
-        AccountStore::open(&accounts)?;
+    for Database { name, open, .. } in DATABASES {
+        let file = made.join(name);
+        if file.exists() {
+            open(&file).with_context(|| format!("opening `{name}`"))?;
+        }
     }
-    if records.exists() {
-        UsageStore::open(&records, Retention::default())?;
+    Ok(())
+}
+
+/// The master key is in no backup, lest it open what is sealed there; the one of the directory that is replaced stays.
+fn keep_master_key(target: &Path, made: &Path) -> Result<()> {
+    let key = target.join(own_providers::FILE);
+    if key.exists() {
+        let copy = made.join(own_providers::FILE);
+        fs::copy(&key, &copy).context("keeping the master key")?;
+        File::open(&copy)?.sync_all()?;
     }
     Ok(())
 }
@@ -192,7 +204,9 @@ mod tests {
 
     #[test]
     fn files_go_below_the_data_directory_only() {
-        for name in ["accounts.sqlite", "usage.db", "uploads/a/b.md", "uploads/…"] {
+        for name in
+            ["accounts.sqlite", "usage.db", "responses.sqlite", "uploads/a/b.md", "uploads/…"]
+        {
             assert_eq!(place(name).unwrap(), Path::new(name));
         }
         for name in [

@@ -5,16 +5,15 @@ use std::io::{self, Read};
 use std::ops::ControlFlow;
 use std::path::Path;
 
-use accounts::AccountStore;
 use anyhow::{Context, Result, ensure};
 use jiff::Timestamp;
-use llm_usage::UsageStore;
 use rag_store::EmbeddedStore;
-use response_store::ResponseStore;
 use tar::{Builder, EntryType, Header};
 
-use super::{Entry, HEAD, Hashed, Head, MANIFEST, Manifest, STORE, UPLOADS, VERSION, directory_of};
-use crate::{door, responses, usage};
+use super::{
+    DATABASES, Database, Entry, HEAD, Hashed, Head, MANIFEST, Manifest, STORE, UPLOADS, VERSION,
+    directory_of,
+};
 
 /// How far a backup is.
 pub(crate) enum Progress {
@@ -43,12 +42,7 @@ pub(crate) fn back_up(data_dir: &Path, file: &Path, mut watch: impl FnMut(Progre
     let work = tempfile::Builder::new().prefix(".colloquy-backup").tempdir_in(&folder)?;
     let partial = work.path().join("archive");
     let mut archive = Archive::begin(&partial, &data_dir)?;
-    let databases: [(&str, Copy); 3] = [
-        (door::FILE, |from, to| Ok(AccountStore::copy(from, to)?)),
-        (usage::FILE, |from, to| Ok(UsageStore::copy(from, to)?)),
-        (responses::FILE, |from, to| Ok(ResponseStore::copy(from, to)?)),
-    ];
-    for (name, copy) in databases {
+    for Database { name, copy, .. } in DATABASES {
         let (from, to) = (data_dir.join(name), work.path().join(name));
         if from.exists() {
             copy(&from, &to)?;
@@ -68,9 +62,6 @@ pub(crate) fn back_up(data_dir: &Path, file: &Path, mut watch: impl FnMut(Progre
     File::open(&folder)?.sync_all()?;
     Ok(())
 }
-
-/// Copies a database as it is now.
-type Copy = fn(&Path, &Path) -> Result<()>;
 
 struct Archive {
     tar: Builder<File>,

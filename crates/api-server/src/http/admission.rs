@@ -132,8 +132,8 @@ pub(super) async fn admit(State(app): State<Arc<Parts>>, request: Request, next:
     let time = app.current.load().config.server.body_time();
     let request = request.map(|body| Body::new(InTime::new(body, time, late.clone())));
     let response = next.run(request).await;
-    // Whoever read the body knows only that it did not come.
-    if late.load(Ordering::Relaxed) && response.status().is_client_error() {
+    // Whoever read the body knows only that it did not come, and some dialects refuse with the status of success.
+    if late.load(Ordering::Relaxed) {
         return refusal(&path, Refused::TooSlow);
     }
     response.map(|body| Body::new(HeldBody::new(body).hold(place)))
