@@ -3,6 +3,7 @@
 
 mod clients;
 
+use std::ffi::OsStr;
 use std::fs;
 use std::io::{BufRead, BufReader};
 use std::path::Path;
@@ -49,7 +50,8 @@ fn check(upstream: &FakeUpstream) -> Result<()> {
     let config = run::target_dir().join("end-to-end.toml");
     fs::write(&config, configuration(upstream))?;
 
-    let first = Server::start(&data, &config)?;
+    let settings = [OsStr::new("--config"), config.as_os_str()];
+    let first = Server::start_with(&data, &settings)?;
     println!("first start, docs ingested: ready after {:?}", first.ready_after);
     run::command(Command::new(&python).arg("tests/end_to_end/openai_client.py").arg(&first.url))?;
     let anthropic = ["tests/end_to_end/anthropic_client.py", &first.url];
@@ -66,7 +68,7 @@ fn check(upstream: &FakeUpstream) -> Result<()> {
     }
     first.stop()?;
 
-    let second = Server::start(&data, &config)?;
+    let second = Server::start_with(&data, &settings)?;
     let idle = second.resident_mb()?;
     println!("second start: ready after {:?} (goal: {START_GOAL:?})", second.ready_after);
     println!("idle resident memory: {idle} MB (goal: {IDLE_GOAL_MB} MB)");
@@ -92,22 +94,22 @@ fn configuration(upstream: &FakeUpstream) -> String {
 }
 
 /// A running server; killed when dropped.
-struct Server {
+pub(crate) struct Server {
     process: Child,
     /// Kept open, so that the server can go on writing to it.
     _stdout: BufReader<ChildStdout>,
-    url: String,
+    pub(crate) url: String,
     ready_after: Duration,
 }
 
 impl Server {
-    fn start(data: &Path, config: &Path) -> Result<Self> {
+    /// Starts it on this data directory, over `docs`, with further arguments.
+    pub(crate) fn start_with(data: &Path, more: &[&OsStr]) -> Result<Self> {
         let begun = Instant::now();
         let mut process = Command::new(run::target_dir().join("release/api-server"))
             .args(["serve", "--ingest", "docs", "--listen", "127.0.0.1:0", "--data-dir"])
             .arg(data)
-            .arg("--config")
-            .arg(config)
+            .args(more)
             // A key in the environment would make it ask a provider.
             .env_clear()
             .current_dir(run::root())
@@ -136,7 +138,7 @@ impl Server {
     }
 
     /// Asks it to stop, and sees that it does.
-    fn stop(mut self) -> Result<()> {
+    pub(crate) fn stop(mut self) -> Result<()> {
         run::command(Command::new("kill").args(["-TERM", &self.process.id().to_string()]))?;
         let deadline = Instant::now() + Duration::from_secs(30);
         while Instant::now() < deadline {

@@ -11,6 +11,7 @@ use rag_core::{EmbeddingIdentity, TenantId};
 
 use crate::caller::Caller;
 use crate::config::{Config, Environment};
+use crate::own_providers::TenantModels;
 use crate::parts::Parts;
 use crate::setup::Setup;
 
@@ -27,6 +28,8 @@ pub struct App {
     pub(crate) setup: Arc<Setup>,
     /// The configuration that it was set up by.
     pub config: Arc<Config>,
+    /// What the tenant brings.
+    pub(crate) own: Option<Arc<TenantModels>>,
     /// All models, on the caller's behalf.
     pub bundle: Bundle,
 }
@@ -52,8 +55,9 @@ impl App {
     /// The application for this caller.
     pub(crate) fn of(parts: Arc<Parts>, caller: Caller) -> Self {
         let setup = parts.current.load_full();
-        let bundle = caller.bundle(&setup.models_of_all);
-        Self { parts, caller, config: setup.config.clone(), setup, bundle }
+        let own = setup.models_of(&caller.tenant);
+        let bundle = caller.bundle(own.as_ref().map_or(&setup.models_of_all, |own| &own.bundle));
+        Self { parts, caller, config: setup.config.clone(), setup, own, bundle }
     }
 
     /// What all callers share.
@@ -95,7 +99,9 @@ impl App {
         bundle: &Bundle,
         name: Option<&str>,
     ) -> Result<Arc<dyn ChatModel>, ModelError> {
-        let name = match name {
+        let own = self.own.as_ref().and_then(|own| own.default_chat());
+        let configured = self.config.defaults.chat.as_deref();
+        let name = match name.or(configured).or(own.as_deref()) {
             Some(name) => name,
             None => self.setup.default_chat_name().await?,
         };

@@ -4,13 +4,14 @@ use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use accounts::AccountStore;
 use anyhow::{Context, Result};
 use arc_swap::ArcSwap;
 use dialog_service::{Conversations, DialogService, KeptAnswers, Library};
 use futures::future::BoxFuture;
 use llm_bundle::{Bundle, CacheUse, Paces, Priority, SemanticOptions, SyncPool};
 use llm_core::{EmbeddingModel, ErrorKind, ModelError, Operation};
-use rag_core::{ConversationStore, EmbeddingIdentity, MetadataStore, StoreError};
+use rag_core::{ConversationStore, EmbeddingIdentity, MetadataStore, StoreError, TenantId};
 use rag_ingest::{Pipeline, PipelineOptions, PipelineParts, TextsOf, VisionFor};
 use rag_parse::isolated::IsolatedParser;
 use rag_parse::{ParseLimits, StructuralChunker};
@@ -20,11 +21,12 @@ use rag_store::{EmbeddedStore, StoreOptions};
 use crate::bundle::{embedders_of, only};
 use crate::config::{AuthMode, Config, Environment};
 use crate::detour::Detour;
-use crate::door::Door;
+use crate::door::{self, Door};
 use crate::http::{PlaceLimits, Places, Shutdown};
 use crate::limits;
 use crate::local_models;
 use crate::metrics::Metrics;
+use crate::own_providers::{ByTenant, OwnProviders};
 use crate::readiness::Readiness;
 use crate::records::{Calls, Told};
 use crate::responses::Responses;
@@ -65,6 +67,9 @@ pub struct Parts {
     pub(crate) responses: Responses,
     /// Finds out whose requests are; `None`: nobody is asked.
     pub(crate) door: Option<Door>,
+    /// Who may use the server, and what they bring.
+    pub(crate) accounts: Arc<AccountStore>,
+    pub(crate) own_providers: Arc<OwnProviders>,
     /// What requests that begin now are answered with.
     pub(crate) current: Arc<ArcSwap<Setup>>,
     pub(crate) ground: Arc<Ground>,
@@ -93,9 +98,10 @@ impl Parts {
             format!("cannot open the data directory `{}`", config.server.data_dir.display())
         })?;
 
+        let (accounts, own_providers) = open_accounts(&config, environment, &callers).await?;
         let door = match config.auth.mode {
             AuthMode::Local => None,
-            AuthMode::Keys => Some(open_door(&config, &callers).await?),
+            AuthMode::Keys => Some(Door::new(accounts.clone(), callers.clone())),
         };
 
         let (brought, variables) = (config.local_model.clone(), environment.clone());
@@ -120,7 +126,7 @@ impl Parts {
             detour: Mutex::new(detour),
         });
         let places = Places::new(PlaceLimits::from(&config));
-        let setup = set_up(&ground, config, environment).await?;
+        let setup = set_up(&ground, &own_providers, config, environment).await?;
         let (config, bundle) = (setup.config.clone(), setup.models_of_all.clone());
         let current = Arc::new(ArcSwap::from_pointee(setup));
         let library = Arc::new(library(&store, &current, callers.clone()));
@@ -152,6 +158,8 @@ impl Parts {
             usage,
             responses,
             door,
+            accounts,
+            own_providers,
             current,
             ground,
         }))
@@ -199,22 +207,60 @@ impl Parts {
     /// What is wrong with the configuration, in one line with its causes; then nothing has changed.
     pub(crate) async fn reload(&self, config: Config, environment: &Environment) -> Result<()> {
         let config = config.for_running(&self.current.load().config);
-        let setup = set_up(&self.ground, config, environment).await?;
+        let setup = set_up(&self.ground, &self.own_providers, config, environment).await?;
         self.places.set_limits(PlaceLimits::from(&*setup.config));
         self.current.store(Arc::new(setup));
+        Ok(())
+    }
+
+    /// Takes over what a tenant's own providers are now, for requests that begin from now on. Blocks.
+    ///
+    /// # Errors
+    /// The file's.
+    pub(crate) fn refresh_own(&self, tenant: &TenantId) -> Result<()> {
+        let setup = self.current.load_full();
+        let models = self.own_providers.of_tenant(&self.ground, &setup, tenant)?;
+        let models = (!models.providers.is_empty()).then(|| Arc::new(models));
+        setup.own.rcu(|all| {
+            let mut all = ByTenant::clone(all);
+            match &models {
+                Some(models) => all.insert(tenant.clone(), models.clone()),
+                None => all.remove(tenant),
+            };
+            all
+        });
         Ok(())
     }
 }
 
 /// Sets up what the configuration says, on a thread, since it reads files.
-async fn set_up(ground: &Arc<Ground>, config: Config, environment: &Environment) -> Result<Setup> {
-    let (ground, environment) = (ground.clone(), environment.clone());
-    tokio::task::spawn_blocking(move || ground.set_up(config, &environment)).await?
+async fn set_up(
+    ground: &Arc<Ground>,
+    own: &Arc<OwnProviders>,
+    config: Config,
+    environment: &Environment,
+) -> Result<Setup> {
+    let (ground, own, environment) = (ground.clone(), own.clone(), environment.clone());
+    let set_up = move || {
+        let setup = ground.set_up(config, &environment)?;
+        setup.own.store(Arc::new(own.of_all(&ground, &setup)?));
+        Ok(setup)
+    };
+    tokio::task::spawn_blocking(set_up).await?
 }
 
-async fn open_door(config: &Config, callers: &SyncPool) -> Result<Door> {
-    let (data_dir, threads) = (config.server.data_dir.clone(), callers.clone());
-    Ok(callers.run(move || Door::open(&data_dir, threads)).await??)
+async fn open_accounts(
+    config: &Config,
+    environment: &Environment,
+    callers: &SyncPool,
+) -> Result<(Arc<AccountStore>, Arc<OwnProviders>)> {
+    let (config, environment) = (config.clone(), environment.clone());
+    let open = move || {
+        let accounts = Arc::new(AccountStore::open(&config.server.data_dir.join(door::FILE))?);
+        let own = OwnProviders::open(&config, &environment, accounts.clone())?;
+        Ok((accounts, Arc::new(own)))
+    };
+    callers.run(open).await?
 }
 
 /// Retrieval on the callers' threads. It reaches the bundle's async embedding models through `Blocking`.
@@ -277,7 +323,8 @@ fn pipeline(
         vision,
         chat: Arc::new(move |name, texts| {
             let setup = chatting.load();
-            match name.or(setup.config.defaults.chat.as_deref()) {
+            let own = setup.models_of(texts.tenant).and_then(|own| own.default_chat());
+            match name.or(setup.config.defaults.chat.as_deref()).or(own.as_deref()) {
                 Some(name) => ingesting(&setup, texts).chat_model(name),
                 None => {
                     let message = "there is no default chat model; set `defaults.chat`";
@@ -293,7 +340,8 @@ fn pipeline(
 /// The models for these texts: asked on their owner's behalf, and none but those who may see them. Batches of passages seldom
 /// come twice, and would push answers out of the cache.
 fn ingesting(setup: &Setup, texts: TextsOf<'_>) -> Bundle {
-    let bundle = setup.models_of_all.clone();
+    let own = setup.models_of(texts.tenant);
+    let bundle = own.map_or_else(|| setup.models_of_all.clone(), |own| own.bundle.clone());
     let bundle = bundle.with_priority(Priority::Batch).with_cache(CacheUse::Bypass);
     only(bundle.for_tenant(texts.tenant.as_str()), texts.providers)
 }

@@ -2,11 +2,16 @@
 
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
+use accounts::OwnProviderSettings;
 use anyhow::{Context, Result};
+use arc_swap::ArcSwap;
 use llm_bundle::quota::LimitStore;
 use llm_bundle::{Bundle, Cache, Paces, Quotas, SyncPool};
 use llm_core::{ErrorKind, ModelError, Operation, SyncEmbeddingModel};
+use llm_providers::AddressPolicy;
 use llm_redis::RedisConnection;
+use rag_core::TenantId;
+use secrecy::SecretString;
 
 use crate::bundle::BundleParts;
 use crate::cache::cache;
@@ -15,7 +20,8 @@ use crate::detour::Detour;
 use crate::limits;
 use crate::mcp::McpServers;
 use crate::metrics::Metrics;
-use crate::providers::{Means, Provider, providers};
+use crate::own_providers::{ByTenant, TenantModels};
+use crate::providers::{Means, Provider, from_tenant, providers};
 use crate::records::Calls;
 use crate::web::WebEngines;
 
@@ -34,6 +40,8 @@ pub(crate) struct Setup {
     pub(crate) providers: Vec<Provider>,
     pub(crate) mcp: McpServers,
     pub(crate) web: WebEngines,
+    /// Models of tenants that bring providers.
+    pub(crate) own: ArcSwap<ByTenant>,
     default_chat: OnceLock<String>,
 }
 
@@ -88,8 +96,40 @@ impl Ground {
             web: WebEngines::new(&config.web, environment)?,
             providers,
             config: Arc::new(config),
+            own: ArcSwap::default(),
             default_chat: OnceLock::new(),
         })
+    }
+
+    /// All models of this setup, and those of these providers. Their answers are not cached: another tenant's provider may have
+    /// the same name.
+    pub(crate) fn bundle_with(&self, setup: &Setup, own: &[Provider]) -> Result<Bundle> {
+        let providers: Vec<Provider> = setup.providers.iter().chain(own).cloned().collect();
+        let parts = BundleParts {
+            config: &setup.config,
+            providers: &providers,
+            local: &self.local,
+            models: &self.models,
+            paces: &Paces::default(),
+            quotas: &setup.quotas,
+            calls: &self.calls,
+        };
+        Ok(parts.bundle(None)?)
+    }
+
+    /// A provider that a tenant brings.
+    ///
+    /// # Errors
+    /// One line that says why it cannot be set up.
+    pub(crate) fn own_provider(
+        &self,
+        name: &str,
+        settings: &OwnProviderSettings,
+        key: Option<SecretString>,
+        addresses: AddressPolicy,
+    ) -> Result<Provider, String> {
+        let detour = self.detour.lock().unwrap_or_else(PoisonError::into_inner);
+        from_tenant(name, settings, key, addresses, &detour)
     }
 
     /// Writes what is not written yet, and ends recording.
@@ -104,6 +144,11 @@ impl Ground {
 }
 
 impl Setup {
+    /// The models of a tenant that brings providers.
+    pub(crate) fn models_of(&self, tenant: &TenantId) -> Option<Arc<TenantModels>> {
+        self.own.load().get(tenant).cloned()
+    }
+
     /// The configured default, else the default model of the first provider with a key (asked for its list where none
     /// is known), else the one that needs nothing.
     pub(crate) async fn default_chat_name(&self) -> Result<&str, ModelError> {

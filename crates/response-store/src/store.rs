@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use rag_core::TenantId;
-use rusqlite::{Connection, OptionalExtension, Row, params};
+use rusqlite::{Connection, OpenFlags, OptionalExtension, Row, params};
 
 use crate::error::ResponseStoreError;
 use crate::sweep::{Bounds, trim};
@@ -101,6 +101,20 @@ impl ResponseStore {
         let tables = format!("BEGIN IMMEDIATE; {TABLES} PRAGMA user_version = {VERSION}; COMMIT;");
         connection.execute_batch(&tables).map_err(failed)?;
         Ok(Self { file: file.to_owned(), connection: Mutex::new(connection), bounds })
+    }
+
+    /// Copies the responses as they are now into a new file, whether or not a process has them open.
+    ///
+    /// # Errors
+    /// A file that cannot be read, one that cannot be written, or one that is there.
+    pub fn copy(file: &Path, to: &Path) -> Result<(), ResponseStoreError> {
+        let copied = || {
+            let connection = Connection::open_with_flags(file, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
+            connection.busy_timeout(PATIENCE)?;
+            connection.execute("VACUUM INTO ?1", [to.to_string_lossy()])
+        };
+        let failed = |source| ResponseStoreError::File { file: file.to_owned(), source };
+        copied().map(drop).map_err(failed)
     }
 
     /// What is kept at most.
@@ -303,9 +317,10 @@ mod tests {
         for (id, previous) in [("a", None), ("b", Some("a")), ("c", Some("b")), ("d", Some("a"))] {
             store.keep(&tenant, &response(id, previous)).unwrap();
         }
+        let copy = folder.path().join("copy.sqlite");
+        ResponseStore::copy(&folder.path().join("r.sqlite"), &copy).unwrap();
         drop(store);
-        let file = folder.path().join("r.sqlite");
-        let store = ResponseStore::open(&file, Bounds::default()).unwrap();
+        let store = ResponseStore::open(&copy, Bounds::default()).unwrap();
         let conversation = |id: &str| ids(store.conversation(&all, id).unwrap());
         assert_eq!(conversation("c").unwrap(), ["a", "b", "c"]);
         assert_eq!(conversation("d").unwrap(), ["a", "d"]);

@@ -98,6 +98,9 @@ pub struct Config {
 pub struct AuthConfig {
     /// Who may use the server.
     pub mode: AuthMode,
+    /// Seals keys of providers that tenants bring: the base64 of 32 random bytes. Left out, it is in `master.key` in the data
+    /// directory, which is made at the first start.
+    pub master_key: Option<SecretRef>,
 }
 
 /// Who may use the server.

@@ -11,14 +11,40 @@ use llm_core::{Hold, ModelError, ModelKind, SpeechReply};
 use llm_providers::openai::server::{
     error_body, parse_speech_request, speech_delta, speech_done, speech_media_type,
 };
+use serde_json::Value;
 use tokio_util::sync::CancellationToken;
+use utoipa::ToSchema;
 
 use super::answer::{parsed, read, stopping};
 use super::cache::Caching;
+use super::schemas::chat::CacheHeader;
+use super::schemas::refusals::ModelFailures;
 use super::{Failure, sse};
 use crate::app::App;
 
+/// What to say, and how.
+#[derive(ToSchema)]
+#[schema(example = json!({ "model": "openai/gpt-4o-mini-tts", "voice": "alloy", "input": "Hello" }))]
+#[allow(dead_code)]
+struct SpeechBody {
+    model: String,
+    input: String,
+    voice: Option<Value>,
+    instructions: Option<String>,
+    response_format: Option<String>,
+    speed: Option<f64>,
+    /// `audio`, or `sse` for events.
+    stream_format: Option<String>,
+}
+
 /// Speaks.
+#[utoipa::path(
+    post,
+    path = "/v1/audio/speech",
+    params(CacheHeader),
+    request_body = SpeechBody,
+    responses((status = 200, description = "The sound, as it comes", content((Vec<u8> = "audio/mpeg"), (String = "text/event-stream"))), ModelFailures),
+)]
 pub(super) async fn create(
     app: App,
     headers: HeaderMap,

@@ -10,8 +10,11 @@ use llm_providers::openai::server::{
     IncomingTranscription, SoundFile, TranscriptFormat, has_what_it_takes,
     parse_transcription_form, transcript_body, transcript_events,
 };
+use utoipa::ToSchema;
 
 use super::cache::Caching;
+use super::schemas::chat::CacheHeader;
+use super::schemas::refusals::ModelFailures;
 use super::{Failure, sse};
 use crate::app::App;
 
@@ -20,7 +23,28 @@ const MOST_FIELDS: usize = 64;
 /// Bytes of a field that is no file.
 const MOST_TEXT: usize = 64 << 10;
 
+/// A sound file, and what is known of it.
+#[derive(ToSchema)]
+#[allow(dead_code)]
+struct TranscriptionForm {
+    #[schema(format = Binary)]
+    file: String,
+    model: String,
+    language: Option<String>,
+    prompt: Option<String>,
+    response_format: Option<String>,
+    temperature: Option<f64>,
+    stream: Option<bool>,
+}
+
 /// Writes what is said, in the language that it is said in.
+#[utoipa::path(
+    post,
+    path = "/v1/audio/transcriptions",
+    params(CacheHeader),
+    request_body(content = TranscriptionForm, content_type = "multipart/form-data"),
+    responses((status = 200, description = "What is said", content((Value = "application/json"), (String = "text/plain"), (String = "text/event-stream"))), ModelFailures),
+)]
 pub(super) async fn transcribe(
     app: App,
     headers: HeaderMap,
@@ -30,6 +54,13 @@ pub(super) async fn transcribe(
 }
 
 /// Writes in English what is said.
+#[utoipa::path(
+    post,
+    path = "/v1/audio/translations",
+    params(CacheHeader),
+    request_body(content = TranscriptionForm, content_type = "multipart/form-data"),
+    responses((status = 200, description = "What is said", content((Value = "application/json"), (String = "text/plain"), (String = "text/event-stream"))), ModelFailures),
+)]
 pub(super) async fn translate(
     app: App,
     headers: HeaderMap,

@@ -12,6 +12,8 @@ use response_store::StoredResponse;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+use super::super::schemas::refusals::ModelFailures;
+use super::super::schemas::responses::ModelResponse;
 use super::{Failure, failed, going_on, whose};
 use crate::app::App;
 
@@ -48,6 +50,11 @@ impl Default for Page {
 }
 
 /// The response object, as it was when it was answered.
+#[utoipa::path(
+    get,
+    path = "/v1/responses/{id}",
+    responses((status = 200, description = "What was asked for", body = ModelResponse), ModelFailures),
+)]
 pub(in super::super) async fn retrieve(
     app: App,
     Path(id): Path<String>,
@@ -63,6 +70,11 @@ pub(in super::super) async fn retrieve(
 }
 
 /// Removes the response. What goes on from it stays, and cannot be gone on from any more.
+#[utoipa::path(
+    delete,
+    path = "/v1/responses/{id}",
+    responses((status = 200, description = "It was done", body = Value), ModelFailures),
+)]
 pub(in super::super) async fn delete(
     app: App,
     Path(id): Path<String>,
@@ -74,6 +86,16 @@ pub(in super::super) async fn delete(
 }
 
 /// All that the response was an answer to: what came before it, and its own input.
+#[utoipa::path(
+    get,
+    path = "/v1/responses/{id}/input_items",
+    params(
+        ("after" = Option<String>, Query, description = "The id of the item before the first"),
+        ("limit" = Option<u32>, Query, description = "The most items"),
+        ("order" = Option<String>, Query, description = "`asc` or `desc`"),
+    ),
+    responses((status = 200, description = "What was asked for", body = Value), ModelFailures),
+)]
 pub(in super::super) async fn input(
     app: App,
     Path(id): Path<String>,

@@ -3,7 +3,7 @@
 
 mod going_on;
 mod keeping;
-mod kept;
+pub(super) mod kept;
 
 use axum::extract::rejection::BytesRejection;
 use axum::http::HeaderMap;
@@ -23,17 +23,26 @@ use uuid::Uuid;
 
 use super::Failure;
 use super::answer::{self, Call, created, parsed, read, written};
+use super::schemas::chat::CallHeaders;
+use super::schemas::events::AnswerEvent;
+use super::schemas::refusals::ModelFailures;
+use super::schemas::responses::{ModelResponse, ResponseRequest};
 use super::sse::{self, NamedEvent};
 use crate::app::App;
 use crate::responses::ResponsesError;
 use keeping::Keeping;
 
-pub(super) use kept::{delete, input, retrieve};
-
 /// The field that names the response to go on from.
 const PREVIOUS: &str = "previous_response_id";
 
 /// Answers, streamed or whole.
+#[utoipa::path(
+    post,
+    path = "/v1/responses",
+    params(CallHeaders),
+    request_body = ResponseRequest,
+    responses((status = 200, description = "The answer, whole or as it comes", content((ModelResponse = "application/json"), (AnswerEvent = "text/event-stream"))), ModelFailures),
+)]
 pub(super) async fn create(
     app: App,
     headers: HeaderMap,
