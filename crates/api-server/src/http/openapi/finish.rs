@@ -132,7 +132,8 @@ fn complete(path: &str, method: &str, operation: &mut Value) {
     }
     for (status, why) in COMMON {
         let is_there = operation["responses"].get(status).is_some();
-        if !is_there && !(is_open && status != "403" && status != "500") {
+        let cannot_come = is_open && status != "403" && status != "500";
+        if !is_there && !cannot_come {
             operation["responses"][status] = refusal(dialect, why);
         }
     }
