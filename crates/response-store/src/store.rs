@@ -103,7 +103,7 @@ impl ResponseStore {
         Ok(Self { file: file.to_owned(), connection: Mutex::new(connection), bounds })
     }
 
-    /// Copies the responses as they are now into a new file, whether or not a process has them open.
+    /// Copies what is kept now into a new file, whether or not a process has it open.
     ///
     /// # Errors
     /// A file that cannot be read, one that cannot be written, or one that is there.

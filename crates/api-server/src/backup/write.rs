@@ -43,11 +43,12 @@ pub(crate) fn back_up(data_dir: &Path, file: &Path, mut watch: impl FnMut(Progre
     let work = tempfile::Builder::new().prefix(".colloquy-backup").tempdir_in(&folder)?;
     let partial = work.path().join("archive");
     let mut archive = Archive::begin(&partial, &data_dir)?;
-    for (name, copy) in [
-        (door::FILE, copy_accounts as fn(&Path, &Path) -> Result<()>),
-        (usage::FILE, copy_usage),
-        (responses::FILE, copy_responses),
-    ] {
+    let databases: [(&str, Copy); 3] = [
+        (door::FILE, |from, to| Ok(AccountStore::copy(from, to)?)),
+        (usage::FILE, |from, to| Ok(UsageStore::copy(from, to)?)),
+        (responses::FILE, |from, to| Ok(ResponseStore::copy(from, to)?)),
+    ];
+    for (name, copy) in databases {
         let (from, to) = (data_dir.join(name), work.path().join(name));
         if from.exists() {
             copy(&from, &to)?;
@@ -68,17 +69,8 @@ pub(crate) fn back_up(data_dir: &Path, file: &Path, mut watch: impl FnMut(Progre
     Ok(())
 }
 
-fn copy_accounts(from: &Path, to: &Path) -> Result<()> {
-    Ok(AccountStore::copy(from, to)?)
-}
-
-fn copy_usage(from: &Path, to: &Path) -> Result<()> {
-    Ok(UsageStore::copy(from, to)?)
-}
-
-fn copy_responses(from: &Path, to: &Path) -> Result<()> {
-    Ok(ResponseStore::copy(from, to)?)
-}
+/// Copies a database as it is now.
+type Copy = fn(&Path, &Path) -> Result<()>;
 
 struct Archive {
     tar: Builder<File>,
