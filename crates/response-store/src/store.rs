@@ -317,9 +317,10 @@ mod tests {
         for (id, previous) in [("a", None), ("b", Some("a")), ("c", Some("b")), ("d", Some("a"))] {
             store.keep(&tenant, &response(id, previous)).unwrap();
         }
+        let copy = folder.path().join("copy.sqlite");
+        ResponseStore::copy(&folder.path().join("r.sqlite"), &copy).unwrap();
         drop(store);
-        let file = folder.path().join("r.sqlite");
-        let store = ResponseStore::open(&file, Bounds::default()).unwrap();
+        let store = ResponseStore::open(&copy, Bounds::default()).unwrap();
         let conversation = |id: &str| ids(store.conversation(&all, id).unwrap());
         assert_eq!(conversation("c").unwrap(), ["a", "b", "c"]);
         assert_eq!(conversation("d").unwrap(), ["a", "d"]);

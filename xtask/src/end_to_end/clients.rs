@@ -13,8 +13,13 @@ const OFFICIAL: &[&str] =
     &["openai>=2,<4", "anthropic>=1,<3", "mcp>=1.10,<3", "ragflow-sdk>=0.22,<0.23"];
 
 /// Frameworks, apart from the clients above, since they ask for versions of their own of these.
-const FRAMEWORKS: &[&str] =
-    &["langchain-openai==1.7.3", "litellm==1.106.2", "llama-index-llms-openai-like==0.8.1"];
+const FRAMEWORKS: &[&str] = &[
+    "langchain-openai==1.7.3",
+    "litellm==1.106.2",
+    // LiteLLM needs it wherever tools are given, and does not say so.
+    "mcp==2.3.0",
+    "llama-index-llms-openai-like==0.8.1",
+];
 
 /// A Python with the official clients.
 pub(super) fn official() -> Result<PathBuf> {
@@ -53,8 +58,8 @@ pub(super) fn node() -> Result<Option<PathBuf>> {
         fs::copy(from.join(file), to.join(file)).with_context(|| format!("copying {file}"))?;
     }
     if !is_installed {
-        let install = ["ci", "--silent", "--no-audit", "--no-fund", "--ignore-scripts"];
-        run::command(Command::new("npm").args(install).current_dir(&to))?;
+        let install = ["ci", "--silent", "--no-audit", "--no-fund", "--ignore-scripts", "--prefix"];
+        run::command(Command::new("npm").args(install).arg(&to))?;
     }
     Ok(Some(to.join("openai_client.mjs")))
 }

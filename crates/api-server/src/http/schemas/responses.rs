@@ -13,6 +13,10 @@ pub(crate) struct ResponseRequest {
     model: String,
     input: Input,
     instructions: Option<String>,
+    /// The id of a response that is kept, to go on from.
+    previous_response_id: Option<String>,
+    /// Whether the response is kept.
+    store: Option<bool>,
     stream: Option<bool>,
     tools: Option<Vec<ResponseTool>>,
     tool_choice: Option<ResponseToolChoice>,
