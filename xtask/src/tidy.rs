@@ -1,10 +1,13 @@
-//! `cargo xtask tidy`: the crate edges of `docs/architecture.md`, read off `cargo metadata`.
+//! `cargo xtask tidy`: the crate edges of `docs/architecture.md`, read off `cargo metadata`; and that what the server answers
+//! is described.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::process::Command;
 
 use anyhow::{Context, Result, bail, ensure};
 use serde::Deserialize;
+
+use crate::undescribed;
 
 /// A crate, the workspace crates that it may depend on, and the outside crates that it must not know.
 struct Rule {
@@ -51,6 +54,7 @@ const RULES: &[Rule] = &[
         never: &["tokio", "reqwest", "hyper", "rusqlite", "tantivy"],
     },
     Rule { name: "accounts", may: &["rag-core"], never: HTTP },
+    Rule { name: "response-store", may: &["rag-core"], never: HTTP },
     Rule { name: "rag-store", may: &["rag-core"], never: HTTP },
     Rule { name: "llm-mcp", may: &["llm-core"], never: &["tower", "axum", "rusqlite", "tantivy"] },
     Rule {
@@ -96,6 +100,7 @@ const RULES: &[Rule] = &[
             "rag-parse",
             "rag-store",
             "accounts",
+            "response-store",
             "llm-mcp",
             "llm-bundle",
             "llm-redis",
@@ -154,6 +159,7 @@ pub(crate) fn run() -> Result<()> {
     if !wrong.is_empty() {
         bail!("{} edges that docs/architecture.md does not have", wrong.len());
     }
+    undescribed::check()?;
     println!("tidy: {} crates, every edge is one of the design", metadata.packages.len());
     Ok(())
 }

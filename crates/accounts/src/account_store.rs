@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use rag_core::TenantId;
-use rusqlite::{Connection, Row, Transaction, TransactionBehavior};
+use rusqlite::{Connection, OpenFlags, Row, Transaction, TransactionBehavior};
 
 use crate::AccountsError;
 
@@ -104,6 +104,20 @@ impl AccountStore {
             return Err(AccountsError::Later { file: file.to_owned(), version });
         }
         Ok(Self { file: file.to_owned(), connection: Mutex::new(connection) })
+    }
+
+    /// Copies the accounts as they are now into a new file, whether or not a process has them open.
+    ///
+    /// # Errors
+    /// A file that cannot be read, one that cannot be written, or one that is there.
+    pub fn copy(file: &Path, to: &Path) -> Result<(), AccountsError> {
+        let copied = || {
+            let connection = Connection::open_with_flags(file, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
+            connection.busy_timeout(PATIENCE)?;
+            connection.execute("VACUUM INTO ?1", [to.to_string_lossy()])
+        };
+        let failed = |source| AccountsError::File { file: file.to_owned(), source };
+        copied().map(drop).map_err(failed)
     }
 
     /// Does something in one transaction, which is undone when it fails.

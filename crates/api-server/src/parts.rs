@@ -29,6 +29,7 @@ use crate::metrics::Metrics;
 use crate::own_providers::{ByTenant, OwnProviders};
 use crate::readiness::Readiness;
 use crate::records::{Calls, Told};
+use crate::responses::Responses;
 use crate::setup::{Ground, Setup};
 use crate::tables::tables;
 use crate::usage::Usage;
@@ -62,6 +63,8 @@ pub struct Parts {
     pub shutdown: Shutdown,
     /// Records of what model calls consumed, if they are kept.
     pub(crate) usage: Option<Usage>,
+    /// Answers that callers may go on from.
+    pub(crate) responses: Responses,
     /// Finds out whose requests are; `None`: nobody is asked.
     pub(crate) door: Option<Door>,
     /// Who may use the server, and what they bring.
@@ -105,6 +108,7 @@ impl Parts {
         let local = callers.run(move || local_models::load(&brought, &variables)).await??;
         let detour = Detour::open(&config.recordings).await?;
         let usage = Usage::open(&config.usage, &config.server.data_dir).await?;
+        let responses = Responses::open(&config.responses, &config.server.data_dir).await?;
         let calls = Arc::new(Calls {
             metrics: metrics.clone(),
             queue: usage.as_ref().map(|usage| usage.queue().clone()),
@@ -152,6 +156,7 @@ impl Parts {
             places,
             shutdown,
             usage,
+            responses,
             door,
             accounts,
             own_providers,
@@ -185,6 +190,7 @@ impl Parts {
                 tracing::warn!(%error, "a pool of threads did not end");
             }
         }
+        self.responses.close().await;
         if let Some(usage) = &self.usage {
             usage.close().await;
         }

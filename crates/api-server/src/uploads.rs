@@ -11,7 +11,7 @@ use uuid::Uuid;
 use crate::app::App;
 
 /// The folder in the data directory.
-const FOLDER: &str = "uploads";
+pub(crate) const FOLDER: &str = "uploads";
 
 /// Where the files of a dataset are, as its documents name them. The folder need not be there.
 ///

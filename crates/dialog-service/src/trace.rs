@@ -22,6 +22,7 @@ pub struct Trace {
 
 /// Something that was done for a turn.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Step {
     /// What: `rewrite`, `translate`, `keywords`, `filter`, `sql`, `query`, `search`, `research`, `answer` (until it begins), `tool`,
     /// `write` (from its first word to its last), `related`, `mind_map`.

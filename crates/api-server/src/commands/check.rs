@@ -27,7 +27,7 @@ pub(crate) async fn check(
     config.server.data_dir = directory.path().to_owned();
     let app = App::open(config, &environment).await?;
     if !args.json {
-        println!("the configuration can be read");
+        writeln!(std::io::stdout(), "the configuration can be read")?;
     }
     let mut answers = stream::iter(app.setup.providers.iter().map(|provider| ask(&app, provider)))
         .buffered(AT_ONCE);
@@ -39,7 +39,8 @@ pub(crate) async fn check(
     }
     drop(answers);
     if asked == 0 && !args.json {
-        println!("no provider is set up; questions are answered by local/extractive, which quotes");
+        let quotes = "questions are answered by local/extractive, which quotes";
+        writeln!(std::io::stdout(), "no provider is set up; {quotes}")?;
     }
     app.close().await;
     Ok(if failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })

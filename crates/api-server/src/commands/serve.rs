@@ -5,13 +5,13 @@ use std::io::Write;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
-use anyhow::{Error, Result};
+use anyhow::{Error, Result, ensure};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::task::spawn_blocking;
 
 use super::progress::with_progress;
-use crate::cli::ServeArgs;
-use crate::config::{Config, Environment, load};
+use crate::cli::{ServeArgs, ServeRole};
+use crate::config::{Config, Environment, IndexEngine, MetadataEngine, StorageConfig, load};
 use crate::ingest::watch;
 use crate::{Server, error_line, ingest};
 
@@ -32,6 +32,7 @@ pub(crate) async fn serve(
     if let Some(listen) = args.listen {
         config.server.listen = listen;
     }
+    refuse_part(args.role, &config.storage)?;
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut hangup = signal(SignalKind::hangup())?;
@@ -56,6 +57,18 @@ pub(crate) async fn serve(
         _ = interrupt.recv() => {}
     }
     result.map(|()| ExitCode::SUCCESS)
+}
+
+/// A part of a server alone needs a store that others open at the same time.
+fn refuse_part(role: ServeRole, storage: &StorageConfig) -> Result<()> {
+    let is_embedded = match (storage.metadata, storage.index) {
+        (MetadataEngine::Sqlite, IndexEngine::Embedded) => true,
+    };
+    ensure!(
+        role == ServeRole::All || !is_embedded,
+        "with the embedded store one process does everything: leave `--role` out, or choose `--role all`"
+    );
+    Ok(())
 }
 
 /// Reads the configuration again at each SIGHUP.

@@ -11,6 +11,7 @@ mod local_model;
 mod mcp;
 mod models;
 mod reload;
+mod responses;
 mod secret;
 mod server;
 mod sessions;
@@ -34,6 +35,7 @@ pub use load::{ConfigError, Environment, load};
 pub use local_model::LocalModelConfig;
 pub use mcp::McpConfig;
 pub use models::{KnownModel, ModelsConfig};
+pub use responses::ResponsesConfig;
 pub use secret::SecretRef;
 pub use server::{MetricsConfig, ServerConfig, TlsConfig};
 pub use sessions::{SessionsConfig, WhenBusyConfig};
@@ -69,6 +71,8 @@ pub struct Config {
     pub dialog: DialogConfig,
     /// Conversations that are kept.
     pub sessions: SessionsConfig,
+    /// Answers of `/v1/responses` that callers may go on from.
+    pub responses: ResponsesConfig,
     /// How much tenants and API keys may use.
     pub limits: LimitsConfig,
     /// Answers that are kept and given again.

@@ -16,7 +16,8 @@ use rag_core::TenantId;
 use service_guards::{HeldBody, Hold, InFlight, Permit};
 use tokio::time::{Sleep, sleep};
 
-use super::authenticate::{Refused, refusal};
+use super::authenticate::refusal;
+use super::dialect::Refused;
 use crate::caller::Caller;
 use crate::config::{AuthMode, Config};
 use crate::parts::Parts;

@@ -7,11 +7,11 @@ use axum::body::Body;
 use axum::extract::{MatchedPath, Request, State};
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header};
 use axum::middleware::Next;
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
 use service_guards::{HeldBody, Hold};
 use uuid::Uuid;
 
-use super::Failure;
+use super::dialect::{Dialect, Refused};
 use crate::parts::Parts;
 
 const REQUEST_ID: &str = "x-request-id";
@@ -40,6 +40,10 @@ pub(super) async fn observe(
     hold(response, record)
 }
 
+fn refuse(path: &str, why: Refused) -> Response {
+    Dialect::of(path).refuse(path, why)
+}
+
 /// Refuses what a page of another site sends: without keys, being on this machine is all that lets a request in, and a
 /// browser on this machine runs other people's pages. Also refuses host names that are not this machine's, which is
 /// how a page makes its own name point here. Where a key is asked, that lets requests in, and no browser adds it by itself.
@@ -63,7 +67,7 @@ pub(super) async fn refuse_other_sites(
     if own_host && own_origin {
         next.run(request).await
     } else {
-        Failure::other_site().into_response()
+        refuse(request.uri().path(), Refused::OtherSite)
     }
 }
 

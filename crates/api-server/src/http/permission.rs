@@ -74,7 +74,7 @@ const MANAGED: [&str; 6] = [
 ];
 
 /// Where something is sent only to ask.
-const ASKED: [&str; 13] = [
+const ASKED: [&str; 14] = [
     "/api/v2/search",
     "/api/v2/ask",
     "/api/v2/dialogs/{name}/turns",
@@ -88,6 +88,7 @@ const ASKED: [&str; 13] = [
     "/api/v1/chat",
     "/api/v1/sessions",
     "/api/v1/openai",
+    "/api/v1/chats_openai",
 ];
 
 /// What is read to follow one's own question.

@@ -1,34 +1,95 @@
 //! `/api/v2/providers`: where models come from; the operator's, and those that the tenant brings.
 
-use std::sync::Arc;
+use std::collections::BTreeMap;
 
 use accounts::{KeyChange, OwnProvider, OwnProviderSettings};
+use axum::Json;
 use axum::extract::Path;
 use axum::extract::rejection::JsonRejection;
 use axum::http::StatusCode;
-use axum::routing::{get, post, put};
-use axum::{Json, Router};
 use llm_providers::catalogue;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
+use utoipa::ToSchema;
+use utoipa_axum::routes;
 
 use super::accounts::{body, missing, on_accounts};
+use super::openapi::{Described, tagged};
 use super::problem::Problem;
+use super::schemas::refusals::{Invalid, Missing};
 use crate::app::App;
-use crate::parts::Parts;
 use crate::trial::{Trial, trial};
 
 /// Characters of the answer of a provider that is tried.
 const MOST_SHOWN: usize = 200;
 
-pub(super) fn routes() -> Router<Arc<Parts>> {
-    Router::new()
-        .route("/api/v2/providers", get(list))
-        .route("/api/v2/providers/{name}", put(save).delete(delete))
-        .route("/api/v2/providers/{name}/test", post(test))
+pub(super) fn routes() -> Described {
+    let routes =
+        Described::new().routes(routes!(list)).routes(routes!(save, delete)).routes(routes!(test));
+    tagged("Providers", routes)
+}
+
+/// What providers there are.
+#[derive(ToSchema)]
+#[allow(dead_code)]
+struct Providers {
+    providers: Vec<ShownProvider>,
+    /// Names that need no base URL.
+    known: Vec<String>,
+}
+
+/// A provider, all but its key.
+#[derive(ToSchema)]
+#[allow(dead_code)]
+struct ShownProvider {
+    name: String,
+    /// Whether the tenant brings it.
+    own: bool,
+    /// Where its key comes from, or how it ends.
+    #[schema(required)]
+    key: Option<String>,
+    default_model: Option<String>,
+    like: Option<String>,
+    dialect: Option<String>,
+    base_url: Option<String>,
+    variables: Option<BTreeMap<String, String>>,
+    #[schema(format = DateTime)]
+    changed_at: Option<String>,
+}
+
+/// A provider that the tenant brings.
+#[derive(ToSchema)]
+#[schema(example = json!({ "like": "openai", "base_url": "https://models.example/v1", "api_key": "sk-made-up" }))]
+#[allow(dead_code)]
+struct SavedProvider {
+    /// The well-known name that fills in what is left out.
+    like: Option<String>,
+    dialect: Option<String>,
+    base_url: Option<String>,
+    /// Left out, it stays what it is; empty, there is none.
+    api_key: Option<String>,
+    default_model: Option<String>,
+    #[serde(default)]
+    variables: BTreeMap<String, String>,
+}
+
+/// How a provider answered.
+#[derive(ToSchema)]
+#[allow(dead_code)]
+struct Tried {
+    works: bool,
+    milliseconds: f64,
+    model: Option<String>,
+    answer: Option<String>,
+    error: Option<String>,
 }
 
 /// All providers that the caller's models come from, and the names of those that need no base URL.
+#[utoipa::path(
+    get,
+    path = "/api/v2/providers",
+    responses((status = 200, description = "What was asked for", body = Providers)),
+)]
 pub(super) async fn list(app: App) -> Result<Json<Value>, Problem> {
     let tenant = app.tenant();
     let own = on_accounts(&app, move |store| store.providers(&tenant)).await?;
@@ -58,6 +119,12 @@ fn shown(own: &OwnProvider) -> Value {
 
 /// Makes a provider of the tenant's own, or changes it: its settings, and its key as `api_key`, which stays what it is where it
 /// is left out; empty, there is none. The key is never shown again.
+#[utoipa::path(
+    put,
+    path = "/api/v2/providers/{name}",
+    request_body = SavedProvider,
+    responses((status = 204, description = "It was done"), Invalid),
+)]
 pub(super) async fn save(
     app: App,
     Path(name): Path<String>,
@@ -82,6 +149,11 @@ pub(super) async fn save(
 }
 
 /// Forgets a provider of the tenant's own.
+#[utoipa::path(
+    delete,
+    path = "/api/v2/providers/{name}",
+    responses((status = 204, description = "It was done"), Missing),
+)]
 pub(super) async fn delete(app: App, Path(name): Path<String>) -> Result<StatusCode, Problem> {
     let (tenant, asked) = (app.tenant(), name.clone());
     if !on_accounts(&app, move |store| store.delete_provider(&tenant, &asked)).await? {
@@ -103,7 +175,7 @@ async fn changed(
     }
 }
 
-#[derive(Default, Deserialize)]
+#[derive(Default, Deserialize, ToSchema)]
 #[serde(default, deny_unknown_fields)]
 pub(super) struct Try {
     /// Left out: its default model, or the first that it lists.
@@ -111,6 +183,12 @@ pub(super) struct Try {
 }
 
 /// Asks a provider for one short answer. That it fails is no failure of the request.
+#[utoipa::path(
+    post,
+    path = "/api/v2/providers/{name}/test",
+    request_body = Option<Try>,
+    responses((status = 200, description = "How it answered", body = Tried), Invalid, Missing),
+)]
 pub(super) async fn test(
     app: App,
     Path(name): Path<String>,

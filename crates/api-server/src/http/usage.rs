@@ -12,6 +12,9 @@ use serde_json::{Value, json};
 
 use super::problem::Problem;
 use crate::app::App;
+use crate::http::schemas::native;
+use crate::http::schemas::native::{RecordsAsked, SumsAsked};
+use crate::http::schemas::refusals::{Invalid, Missing};
 use crate::usage::Usage;
 
 /// Records on a page, unless asked for otherwise.
@@ -67,6 +70,12 @@ impl Asked {
 }
 
 /// Sums, by whatever is asked for.
+#[utoipa::path(
+    get,
+    path = "/api/v2/usage",
+    params(SumsAsked),
+    responses((status = 200, description = "What was asked for", body = native::UsageSums), Invalid, Missing),
+)]
 pub(super) async fn sums(
     app: App,
     asked: Result<Query<Asked>, QueryRejection>,
@@ -85,6 +94,12 @@ pub(super) async fn sums(
 }
 
 /// How long calls took, by whatever is asked for; those that a model answered, unless `outcome` says otherwise.
+#[utoipa::path(
+    get,
+    path = "/api/v2/usage/latency",
+    params(SumsAsked),
+    responses((status = 200, description = "What was asked for", body = Value), Invalid, Missing),
+)]
 pub(super) async fn latency(
     app: App,
     asked: Result<Query<Asked>, QueryRejection>,
@@ -99,6 +114,12 @@ pub(super) async fn latency(
 }
 
 /// Records one by one.
+#[utoipa::path(
+    get,
+    path = "/api/v2/usage/records",
+    params(RecordsAsked),
+    responses((status = 200, description = "What was asked for", body = Page), Invalid, Missing),
+)]
 pub(super) async fn records(
     app: App,
     asked: Result<Query<Asked>, QueryRejection>,

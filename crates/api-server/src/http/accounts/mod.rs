@@ -3,34 +3,34 @@
 mod auth;
 mod keys;
 mod people;
-
-use std::sync::Arc;
+mod schemas;
 
 use accounts::{AccountStore, AccountsError};
 use axum::Json;
-use axum::Router;
 use axum::extract::rejection::JsonRejection;
-use axum::routing::{delete, get, patch, post};
+use utoipa_axum::routes;
 
+use super::openapi::{Described, tagged};
 use super::problem::Problem;
 use crate::app::App;
 use crate::door::{Door, DoorError};
 use crate::parts::Parts;
 
-pub(super) fn routes() -> Router<Arc<Parts>> {
-    Router::new()
-        .route("/api/v2/auth/login", post(auth::log_in))
-        .route("/api/v2/auth/join", post(auth::join))
-        .route("/api/v2/auth/logout", post(auth::log_out))
-        .route("/api/v2/auth/me", get(auth::me))
-        .route("/api/v2/auth/password", post(auth::change_password))
-        .route("/api/v2/auth/tenant", post(auth::change_tenant))
-        .route("/api/v2/keys", get(keys::list).post(keys::create))
-        .route("/api/v2/keys/{id}", delete(keys::revoke))
-        .route("/api/v2/people", get(people::list))
-        .route("/api/v2/people/{id}", patch(people::change).delete(people::remove))
-        .route("/api/v2/invitations", get(people::invitations).post(people::invite))
-        .route("/api/v2/invitations/{id}", delete(people::withdraw))
+pub(super) fn routes() -> Described {
+    let routes = Described::new()
+        .routes(routes!(auth::log_in))
+        .routes(routes!(auth::join))
+        .routes(routes!(auth::log_out))
+        .routes(routes!(auth::me))
+        .routes(routes!(auth::change_password))
+        .routes(routes!(auth::change_tenant))
+        .routes(routes!(keys::list, keys::create))
+        .routes(routes!(keys::revoke))
+        .routes(routes!(people::list))
+        .routes(routes!(people::change, people::remove))
+        .routes(routes!(people::invitations, people::invite))
+        .routes(routes!(people::withdraw));
+    tagged("Accounts", routes)
 }
 
 /// Works with the accounts on a thread, also where nobody is asked who they are.

@@ -7,23 +7,40 @@ use dialog_service::{Stage, TurnRecord};
 use rag_core::SavedTurn;
 use serde::Deserialize;
 use serde_json::{Value, json};
+use utoipa::{IntoParams, ToSchema};
 
 use super::super::problem::Problem;
 use super::{query, with_store};
 use crate::app::App;
+use crate::http::schemas::refusals::Invalid;
 
 /// Turns that are told, unless asked for otherwise, and at most.
 const SOME: usize = 20;
 const MOST: usize = 100;
 
 /// How many are wanted.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
 pub(super) struct Asked {
+    #[param(minimum = 1, maximum = 100, default = 20)]
     limit: Option<usize>,
 }
 
+/// Turns in short.
+#[derive(ToSchema)]
+#[allow(dead_code)]
+struct LatestTurns {
+    turns: Vec<Value>,
+}
+
 /// The tenant's turns that were asked last, the latest first, each in short.
+#[utoipa::path(
+    get,
+    path = "/api/v2/turns",
+    params(Asked),
+    responses((status = 200, description = "What was asked for", body = LatestTurns), Invalid),
+)]
 pub(super) async fn list(
     app: App,
     asked: Result<Query<Asked>, QueryRejection>,

@@ -11,6 +11,7 @@ use rag_ingest::IngestError;
 use rag_store::EmbeddedStore;
 use serde::Deserialize;
 use serde_json::{Value, json};
+use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
 use super::super::problem::Problem;
@@ -18,6 +19,8 @@ use super::documents::{Address, find, limit};
 use super::with_store;
 use crate::app::App;
 use crate::chunk_text::{MOST_TEXT, MOST_WORDS, rewrite};
+use crate::http::schemas::native;
+use crate::http::schemas::refusals::{Conflict, Invalid, Missing};
 
 /// Bytes of a keyword, a question or a tag.
 const MOST_WORD: usize = 4 << 10;
@@ -40,15 +43,23 @@ impl ChunkAddress {
 }
 
 /// Which chunks.
-#[derive(Default, Deserialize)]
+#[derive(Default, Deserialize, IntoParams)]
 #[serde(default, deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
 pub(crate) struct Range {
     /// The first one's number.
     from: u32,
+    #[param(minimum = 1, maximum = 1000, default = 100)]
     limit: Option<usize>,
 }
 
 /// A document's chunks in order, and the number of the next one, if there is.
+#[utoipa::path(
+    get,
+    path = "/api/v2/documents/{id}/chunks",
+    params(Range),
+    responses((status = 200, description = "What was asked for", body = native::Chunks), Invalid, Missing),
+)]
 pub(crate) async fn list(
     app: App,
     Path(asked): Path<Address>,
@@ -65,8 +76,9 @@ pub(crate) async fn list(
 }
 
 /// What an owner says of a chunk; what is left out stays.
-#[derive(Default, Deserialize)]
+#[derive(Default, Deserialize, ToSchema)]
 #[serde(default, deny_unknown_fields)]
+#[schema(as = ChunkSaid, example = json!({ "text": "Water for green tea has 80 degrees." }))]
 pub(crate) struct Said {
     text: Option<String>,
     keywords: Option<Vec<String>>,
@@ -117,6 +129,12 @@ fn check_words<'a>(
 }
 
 /// Adds a chunk after the last one.
+#[utoipa::path(
+    post,
+    path = "/api/v2/documents/{id}/chunks",
+    request_body = Said,
+    responses((status = 201, description = "It was made", body = Chunk), Invalid, Missing),
+)]
 pub(crate) async fn add(
     app: App,
     Path(asked): Path<Address>,
@@ -136,6 +154,12 @@ pub(crate) async fn add(
 }
 
 /// Changes what is named of a chunk.
+#[utoipa::path(
+    patch,
+    path = "/api/v2/documents/{id}/chunks/{chunk}",
+    request_body = Said,
+    responses((status = 200, description = "What was asked for", body = Chunk), Invalid, Missing, Conflict),
+)]
 pub(crate) async fn change(
     app: App,
     Path(asked): Path<ChunkAddress>,
@@ -152,21 +176,43 @@ pub(crate) async fn change(
 }
 
 /// Chunks by their ids.
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = NamedChunks)]
 pub(crate) struct Named {
     ids: Vec<String>,
 }
 
 /// Chunks that are searched, or not.
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = SwitchedChunks)]
 pub(crate) struct Switched {
     ids: Vec<String>,
     enabled: bool,
 }
 
+/// How many were changed.
+#[derive(ToSchema)]
+#[allow(dead_code)]
+struct Changed {
+    changed: usize,
+}
+
+/// How many were removed.
+#[derive(ToSchema)]
+#[allow(dead_code)]
+struct DeletedChunks {
+    deleted: usize,
+}
+
 /// Takes several chunks out of searches, or into them again.
+#[utoipa::path(
+    patch,
+    path = "/api/v2/documents/{id}/chunks",
+    request_body = Switched,
+    responses((status = 200, description = "What was asked for", body = Changed), Invalid, Missing, Conflict),
+)]
 pub(crate) async fn switch(
     app: App,
     Path(asked): Path<Address>,
@@ -183,6 +229,11 @@ pub(crate) async fn switch(
 }
 
 /// Removes a chunk.
+#[utoipa::path(
+    delete,
+    path = "/api/v2/documents/{id}/chunks/{chunk}",
+    responses((status = 204, description = "It was done"), Invalid, Missing, Conflict),
+)]
 pub(crate) async fn delete(
     app: App,
     Path(asked): Path<ChunkAddress>,
@@ -193,6 +244,12 @@ pub(crate) async fn delete(
 }
 
 /// Removes several.
+#[utoipa::path(
+    delete,
+    path = "/api/v2/documents/{id}/chunks",
+    request_body = Named,
+    responses((status = 200, description = "What was asked for", body = DeletedChunks), Invalid, Missing, Conflict),
+)]
 pub(crate) async fn delete_named(
     app: App,
     Path(asked): Path<Address>,

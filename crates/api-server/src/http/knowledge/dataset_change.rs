@@ -8,18 +8,27 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use super::super::problem::Problem;
-use super::datasets::{check_tags, find};
+use super::datasets::{check_rank, check_tags, find};
 use super::with_store;
 use crate::app::App;
+use crate::http::schemas::refusals::{Invalid, Missing};
 
 /// What of a dataset can be changed.
-#[derive(Deserialize)]
+#[derive(Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = DatasetPatch, example = json!({ "settings": { "page_rank": 5 } }))]
 pub(crate) struct Change {
+    #[schema(value_type = Object)]
     settings: Map<String, Value>,
 }
 
 /// Changes how documents are cut, enriched and ranked from now on. Settings that are not named stay.
+#[utoipa::path(
+    patch,
+    path = "/api/v2/datasets/{name}",
+    request_body = Change,
+    responses((status = 200, description = "What was asked for", body = Dataset), Invalid, Missing),
+)]
 pub(crate) async fn change(
     app: App,
     Path(name): Path<String>,
@@ -28,6 +37,7 @@ pub(crate) async fn change(
     let Json(change) = change.map_err(|rejection| Problem::invalid(rejection.body_text()))?;
     let dataset = find(&app, name.clone()).await?;
     let settings = merged(&dataset.settings, change.settings)?;
+    check_rank(&settings)?;
     check_tags(&app, &settings).await?;
     with_store(&app, move |store| store.update_dataset(&dataset.id, &settings)).await?;
     find(&app, name).await.map(Json)

@@ -3,6 +3,8 @@
 use axum::Json;
 use axum::extract::Path;
 use axum::extract::rejection::JsonRejection;
+#[allow(unused_imports)]
+use rag_core::MetadataValue;
 use rag_core::{Document, DocumentChange, Metadata, MetadataStore, StoreErrorKind};
 use rag_store::EmbeddedStore;
 use serde::Deserialize;
@@ -11,17 +13,26 @@ use super::super::problem::Problem;
 use super::documents::{Address, find};
 use super::{on_store, uploads};
 use crate::app::App;
+use crate::http::schemas::refusals::{Conflict, Invalid, Missing};
 
 /// What of a document can be changed; what is left out stays.
-#[derive(Default, Deserialize)]
+#[derive(Default, Deserialize, utoipa::ToSchema)]
 #[serde(default, deny_unknown_fields)]
+#[schema(as = DocumentPatch, example = json!({ "metadata": { "year": 2026 } }))]
 pub(crate) struct Change {
     name: Option<String>,
     enabled: Option<bool>,
+    #[schema(value_type = Option<BTreeMap<String, MetadataValue>>)]
     metadata: Option<Metadata>,
 }
 
 /// Calls a document otherwise, takes it out of searches or into them again, replaces what is known of it besides its text.
+#[utoipa::path(
+    patch,
+    path = "/api/v2/documents/{id}",
+    request_body = Change,
+    responses((status = 200, description = "What was asked for", body = Document), Invalid, Missing, Conflict),
+)]
 pub(crate) async fn change(
     app: App,
     Path(asked): Path<Address>,

@@ -11,6 +11,8 @@ use serde_json::{Value, json};
 use super::super::problem::Problem;
 use super::{datasets, with_store};
 use crate::app::App;
+use crate::http::schemas::native;
+use crate::http::schemas::refusals::{Invalid, Missing};
 use crate::uploads;
 
 /// Entries of a page, unless asked for otherwise, and at most.
@@ -18,17 +20,25 @@ const PAGE: usize = 100;
 const MOST: usize = 1000;
 
 /// Which documents.
-#[derive(Default, Deserialize)]
+#[derive(Default, Deserialize, utoipa::IntoParams)]
 #[serde(default, deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
 pub(crate) struct Listing {
     /// Names after this one.
     after: Option<String>,
+    #[param(minimum = 1, maximum = 1000, default = 100)]
     limit: Option<usize>,
     /// Only those in this state: kept, queued, running, ready, failed, cancelled.
     state: Option<String>,
 }
 
 /// The documents of a dataset, by name.
+#[utoipa::path(
+    get,
+    path = "/api/v2/datasets/{name}/documents",
+    params(Listing),
+    responses((status = 200, description = "What was asked for", body = native::Documents), Invalid, Missing),
+)]
 pub(crate) async fn list(
     app: App,
     Path(name): Path<String>,
@@ -53,11 +63,21 @@ pub(crate) async fn list(
 }
 
 /// One document.
+#[utoipa::path(
+    get,
+    path = "/api/v2/documents/{id}",
+    responses((status = 200, description = "What was asked for", body = Document), Missing),
+)]
 pub(crate) async fn one(app: App, Path(asked): Path<Address>) -> Result<Json<Document>, Problem> {
     Ok(Json(find(&app, &asked).await?.1))
 }
 
 /// Removes a document with everything of it.
+#[utoipa::path(
+    delete,
+    path = "/api/v2/documents/{id}",
+    responses((status = 200, description = "What was asked for", body = native::Deleted), Missing),
+)]
 pub(crate) async fn delete(app: App, Path(asked): Path<Address>) -> Result<Json<Value>, Problem> {
     let (_, document) = find(&app, &asked).await?;
     let gone = document.id.clone();
@@ -68,6 +88,11 @@ pub(crate) async fn delete(app: App, Path(asked): Path<Address>) -> Result<Json<
 }
 
 /// Takes back a document's ingestion. What was searchable of it before still is.
+#[utoipa::path(
+    post,
+    path = "/api/v2/documents/{id}/cancel",
+    responses((status = 200, description = "What was asked for", body = native::Cancelled), Missing),
+)]
 pub(crate) async fn cancel(app: App, Path(asked): Path<Address>) -> Result<Json<Value>, Problem> {
     let (_, document) = find(&app, &asked).await?;
     let cancelled = app.pipeline.cancel(&document.id).await;
@@ -76,6 +101,11 @@ pub(crate) async fn cancel(app: App, Path(asked): Path<Address>) -> Result<Json<
 }
 
 /// Takes up a document again that failed or was cancelled.
+#[utoipa::path(
+    post,
+    path = "/api/v2/documents/{id}/retry",
+    responses((status = 200, description = "What was asked for", body = native::Queued), Missing),
+)]
 pub(crate) async fn retry(app: App, Path(asked): Path<Address>) -> Result<Json<Value>, Problem> {
     let (_, document) = find(&app, &asked).await?;
     let queued = app.pipeline.retry(&document.id).await;

@@ -16,6 +16,7 @@ use tokio::io::{AsyncReadExt, Take};
 use super::super::problem::Problem;
 use super::documents::{Address, find};
 use crate::app::App;
+use crate::http::schemas::refusals::Missing;
 
 /// Bytes that are read at once.
 const PIECE: usize = 256 << 10;
@@ -51,6 +52,11 @@ const HARMLESS: [(HeaderName, &str); 4] = [
 ];
 
 /// The bytes that a document was made of, as long as they are where they were, unchanged.
+#[utoipa::path(
+    get,
+    path = "/api/v2/documents/{id}/file",
+    responses((status = 200, description = "The bytes", body = Vec<u8>, content_type = "application/octet-stream"), Missing),
+)]
 pub(crate) async fn download(app: App, Path(asked): Path<Address>) -> Result<Response, Problem> {
     let (_, document) = find(&app, &asked).await?;
     let wanted = document.clone();

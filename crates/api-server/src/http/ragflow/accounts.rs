@@ -13,16 +13,32 @@ use bytes::Bytes;
 use jiff::Timestamp;
 use rag_core::TenantId;
 use serde_json::{Value, json};
+use utoipa::ToSchema;
 
 use super::envelope::{Refusal, Reply, data, done};
 use super::paging::date;
+use super::schemas::Answer;
 use crate::app::App;
 use crate::caller::{Caller, Identity};
 use crate::door::{Door, DoorError};
 use crate::parts::Parts;
 
+/// Who logs in.
+#[derive(ToSchema)]
+#[allow(dead_code)]
+struct Login {
+    email: String,
+    password: String,
+}
+
 /// `email` and `password`, as they are: the form that the peer's own pages encrypt is not read. The session stands in the header
 /// `Authorization` of the answer.
+#[utoipa::path(
+    post,
+    path = "/api/v1/auth/login",
+    request_body = Login,
+    responses((status = 200, description = "What was asked for", body = Answer<Value>)),
+)]
 pub(super) async fn log_in(
     State(parts): State<Arc<Parts>>,
     body: Bytes,
@@ -57,6 +73,11 @@ pub(super) async fn log_in(
 }
 
 /// Ends the session.
+#[utoipa::path(
+    post,
+    path = "/api/v1/auth/logout",
+    responses((status = 200, description = "What was asked for", body = Answer<bool>)),
+)]
 pub(super) async fn log_out(app: App, headers: HeaderMap) -> Reply {
     if let Some(secret) = crate::http::cookie::any_session(&headers) {
         with_accounts(&app, move |store| store.end_session(&secret)).await?;
@@ -66,11 +87,21 @@ pub(super) async fn log_out(app: App, headers: HeaderMap) -> Reply {
 }
 
 /// Who asks.
+#[utoipa::path(
+    get,
+    path = "/api/v1/users/me",
+    responses((status = 200, description = "What was asked for", body = Answer<Value>)),
+)]
 pub(super) async fn me(app: App) -> Reply {
     data(shown(app.caller()))
 }
 
 /// The tenants that the caller belongs to.
+#[utoipa::path(
+    get,
+    path = "/api/v1/tenants",
+    responses((status = 200, description = "What was asked for", body = Answer<Value>)),
+)]
 pub(super) async fn tenants(app: App) -> Reply {
     let tenants = match &app.caller().identity {
         Identity::Person(session) => {
@@ -84,6 +115,11 @@ pub(super) async fn tenants(app: App) -> Reply {
 }
 
 /// The members of the caller's tenant.
+#[utoipa::path(
+    get,
+    path = "/api/v1/tenants/{tenant}/users",
+    responses((status = 200, description = "What was asked for", body = Answer<Value>)),
+)]
 pub(super) async fn members(app: App, Path(tenant): Path<String>) -> Reply {
     if tenant != app.tenant().as_str() {
         return Err(Refusal::forbidden("No authorization."));
@@ -94,6 +130,11 @@ pub(super) async fn members(app: App, Path(tenant): Path<String>) -> Reply {
 }
 
 /// The tenant's keys that open something; of each, how it begins.
+#[utoipa::path(
+    get,
+    path = "/api/v1/system/tokens",
+    responses((status = 200, description = "What was asked for", body = Answer<Value>)),
+)]
 pub(super) async fn tokens(app: App) -> Reply {
     let tenant = app.tenant();
     let keys = with_accounts(&app, move |store| store.keys(&tenant)).await?;
@@ -103,6 +144,11 @@ pub(super) async fn tokens(app: App) -> Reply {
 }
 
 /// Makes a key, which is shown once.
+#[utoipa::path(
+    post,
+    path = "/api/v1/system/tokens",
+    responses((status = 200, description = "What was asked for", body = Answer<Value>)),
+)]
 pub(super) async fn new_token(app: App) -> Reply {
     let made_by = match &app.caller().identity {
         Identity::Person(session) => Some(session.person.id.clone()),
@@ -115,6 +161,11 @@ pub(super) async fn new_token(app: App) -> Reply {
 }
 
 /// Revokes the key of this id or beginning, or the key itself.
+#[utoipa::path(
+    delete,
+    path = "/api/v1/system/tokens/{token}",
+    responses((status = 200, description = "What was asked for", body = Answer<Value>)),
+)]
 pub(super) async fn revoke_token(app: App, Path(asked): Path<String>) -> Reply {
     let tenant = app.tenant();
     let revoke = move |store: &AccountStore| revoke(store, &tenant, &asked);

@@ -10,6 +10,8 @@ use rag_core::{StoreError, StoreErrorKind};
 use rag_ingest::IngestError;
 use serde_json::{Value, json};
 
+use crate::http::failure::OTHER_SITE;
+
 /// An answer: data with code 0, or why there is none.
 pub(super) type Reply = Result<Json<Value>, Refusal>;
 
@@ -82,9 +84,35 @@ impl Refusal {
         Self { status: StatusCode::UNAUTHORIZED, ..Self::new(401, message) }
     }
 
+    /// The page that asks is of another site.
+    pub(super) fn other_site() -> Self {
+        Self { status: StatusCode::FORBIDDEN, ..Self::new(403, OTHER_SITE) }
+    }
+
+    /// The address exists, the method does not. Clients of this dialect read the code.
+    pub(super) fn no_method() -> Self {
+        let message = "<MethodNotAllowed '405: Method Not Allowed'>";
+        Self { status: StatusCode::METHOD_NOT_ALLOWED, ..Self::new(Self::EXCEPTION, message) }
+    }
+
+    /// A defect of ours, when the log has it already.
+    pub(super) fn failed() -> Self {
+        let message = "the server failed; its log tells why";
+        let status = StatusCode::INTERNAL_SERVER_ERROR;
+        Self { status, ..Self::new(Self::EXCEPTION, message) }
+    }
+
     /// Whoever asks may not do that.
     pub(super) fn forbidden(reason: &str) -> Self {
         Self::new(Self::PERMISSION, reason)
+    }
+
+    /// The body is too large, or did not arrive.
+    pub(super) fn unreadable(status: StatusCode, message: String) -> Self {
+        match status {
+            StatusCode::PAYLOAD_TOO_LARGE => Self { status, ..Self::new(413, message) },
+            _ => Self::argument(message),
+        }
     }
 
     /// Too much is going on.
