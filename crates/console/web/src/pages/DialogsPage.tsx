@@ -1,7 +1,7 @@
 // Dialogs: which datasets, which model, which prompt; and trying one out.
 
 import type { ComponentChildren } from "preact";
-import { useEffect, useState } from "preact/hooks";
+import { useEffect, useMemo, useState } from "preact/hooks";
 import { part, post, remove, told } from "../api/client";
 import type { Dataset, Dialog, DialogSettings, Model } from "../api/types";
 import * as conversation from "../chat/conversation";
@@ -13,6 +13,7 @@ export function DialogsPage({ name }: { name: string | undefined }): ComponentCh
   const { value, problem, again } = useLoaded<{ dialogs: Dialog[] }>("/api/v2/dialogs");
   const [created, setCreated] = useState("");
   const dialog = value?.dialogs.find((dialog) => dialog.name === name);
+  const blank = useMemo(() => ({ name: name ?? "", implied: false, settings: { datasets: [] } }), [name]);
   const isNew = name !== undefined && value !== null && !dialog;
   return (
     <div class="page">
@@ -39,7 +40,7 @@ export function DialogsPage({ name }: { name: string | undefined }): ComponentCh
         ))}
       </ul>
       {name !== undefined && (dialog ?? isNew) && (
-        <DialogForm key={`${name} ${isNew}`} name={name} dialog={dialog ?? { name, implied: false, settings: { datasets: [] } }} onSaved={again} />
+        <DialogForm key={name} name={name} dialog={dialog ?? blank} onSaved={again} />
       )}
     </div>
   );

@@ -112,6 +112,7 @@ test("a dialog is set up and tried out", async ({ page }) => {
 });
 
 test("all of it is reached by keyboard", async ({ page }) => {
+  await ingest(running.url, "tea.md", TEA);
   await page.goto(running.url);
   await expect(page.getByRole("heading", { name: "Ask your documents" })).toBeVisible();
   await page.keyboard.press("Tab");

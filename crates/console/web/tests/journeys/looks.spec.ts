@@ -29,7 +29,10 @@ test.beforeAll(async () => {
     { x: 72, y: 700, text: "About the kitchen of the blue house, and what is done in it on most days of a year." },
     { x: 72, y: 640, text: "The kettle of the blue house boils water at 97 degrees because it stands on a hill." },
   ] }]));
-  await ingest(running.url, "broken.pdf", "%PDF-1.7 and nothing else");
+  await ingest(running.url, "broken.pdf", "%PDF-1.7 and nothing else", "failed");
+  const json = { "content-type": "application/json" };
+  const question = JSON.stringify({ question: "How is a secret written?", stream: false });
+  await fetch(`${running.url}/api/v2/dialogs/default/turns`, { method: "POST", headers: json, body: question });
   mkdirSync(PICTURES, { recursive: true });
 });
 test.afterAll(() => running.stop());
@@ -98,7 +101,7 @@ const PAGES: [string, string, (page: Page) => Promise<void>][] = [
     await expect(page.getByRole("cell", { name: "local/static" })).toBeVisible();
     await page.getByLabel("Calls that are timed").selectOption("embed");
     await expect(page.getByRole("region", { name: "Percentiles by model" })).toContainText("local/static");
-    await expect(page.getByRole("region", { name: "Answers" })).toContainText("How is a secret written?");
+    await expect(page.getByRole("region", { name: "Answers", exact: true })).toContainText("How is a secret written?");
   }],
 ];
 

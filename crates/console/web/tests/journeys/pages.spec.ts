@@ -21,6 +21,7 @@ const FILE = pdf([
 let running: Running;
 test.beforeAll(async () => {
   running = await server();
+  await ingest(running.url, "houses.pdf", FILE);
 });
 test.afterAll(() => running.stop());
 
@@ -66,7 +67,6 @@ function darkness(page: Page, left: number, top: number, right: number, bottom: 
 }
 
 test("a card tells what a citation rests on, by pointer and by keyboard", async ({ page }) => {
-  await ingest(running.url, "houses.pdf", FILE);
   await ask(page);
   const card = page.getByRole("tooltip");
   await number(page).hover();
@@ -79,6 +79,7 @@ test("a card tells what a citation rests on, by pointer and by keyboard", async 
   await page.keyboard.press("Escape");
   await expect(card).toHaveCount(0);
 
+  await page.mouse.move(1, 1);
   await page.getByRole("button", { name: "Regenerate" }).focus();
   await number(page).focus();
   await expect(card).toContainText("houses.pdf, page 2");
@@ -151,7 +152,7 @@ test("without the file there is its text", async ({ page }) => {
 });
 
 test("a file that is no PDF after all is shown as text", async ({ page }) => {
-  const id = await ingest(running.url, "broken.pdf", "%PDF-1.7 and nothing else");
+  const id = await ingest(running.url, "broken.pdf", "%PDF-1.7 and nothing else", "failed");
   await page.goto(`${running.url}/#/documents/${id}`);
   await expect(page.getByText("The page cannot be drawn")).toBeVisible();
 });

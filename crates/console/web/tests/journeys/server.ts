@@ -50,8 +50,8 @@ export function provider(url: string): string {
   return `[[provider]]\nname = "fake"\ndialect = "openai"\nbase_url = "${url}"\n\n[defaults]\nchat = "fake/model"\n`;
 }
 
-/** Sends a file to a dataset and waits until it is searchable, or failed. */
-export async function ingest(url: string, name: string, text: string | Buffer, dataset = "default"): Promise<string> {
+/** Sends a file to a dataset and waits until its ingestion ends, as it should. */
+export async function ingest(url: string, name: string, text: string | Buffer, ending: "ready" | "failed" = "ready", dataset = "default"): Promise<string> {
   const events = await fetch(`${url}/api/v2/ingest/events`);
   const sent = await fetch(`${url}/api/v2/datasets/${dataset}/documents?name=${encodeURIComponent(name)}`, {
     method: "POST",
@@ -62,7 +62,8 @@ export async function ingest(url: string, name: string, text: string | Buffer, d
   const reader = events.body?.getReader();
   for (;;) {
     const document = (await (await fetch(`${url}/api/v2/documents/${id}`)).json()) as { status: { state: string } };
-    if (document.status.state === "ready" || document.status.state === "failed") break;
+    if (document.status.state === ending) break;
+    if (document.status.state === "failed") throw new Error(`${name}: ${JSON.stringify(document.status)}`);
     // Something happened: look again.
     await reader?.read();
   }
