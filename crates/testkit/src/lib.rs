@@ -5,7 +5,7 @@
 //! - [`unreachable`](mod@unreachable): addresses where no connection can be made.
 //! - [`ReplayServer`]: serves recorded exchanges ([`Exchange`]) over HTTP, cut into network chunks at will.
 //! - [`scripted`]: models, asynchronous and synchronous, that answer by a script.
-//! - [`RedisServer`]: a real Redis of a test's own.
+//! - [`RedisServer`], [`PostgresServer`]: a real Redis, a real PostgreSQL with pgvector, of a test's own.
 //! - [`cache_suite`]: what every store of the cache must do.
 //! - [`conversation_suite`]: what every store of conversations must do.
 //! - [`limit_suite`]: what every store of limits must do.
@@ -31,6 +31,7 @@ pub mod conversation_suite;
 mod fake_upstream;
 pub mod limit_suite;
 mod made_up;
+mod postgres;
 mod redis;
 mod replay;
 pub mod scripted;
@@ -43,5 +44,6 @@ pub use llm_replay::{
     RecordedResponse, read_form, split,
 };
 pub use made_up::{Numbers, spell};
+pub use postgres::PostgresServer;
 pub use redis::RedisServer;
 pub use replay::ReplayServer;
