@@ -266,7 +266,7 @@ pub(crate) fn path(
         "WITH RECURSIVE path (no, parent, depth) AS (
             SELECT turn.no, turn.parent, 1::bigint FROM turn
                 JOIN session ON session.no = turn.session
-                WHERE turn.id = $1 AND session.tenant = $2 AND $3 > 0
+                WHERE turn.id = $1 AND session.tenant = $2 AND $3::bigint > 0
             UNION ALL
             SELECT turn.no, turn.parent, depth + 1 FROM path JOIN turn ON turn.no = path.parent
                 WHERE depth < $3

@@ -19,7 +19,7 @@ pub(crate) fn keep_up(database: &mut Connection, exact_chunks: u64) -> Result<()
         &format!(
             "SELECT space, dimensions FROM dataset
              WHERE dimensions <= $2
-                AND (SELECT sum(chunks) FROM document WHERE document.dataset = dataset.no) > $1
+                AND (SELECT sum(chunks) FROM document WHERE document.dataset = dataset.no) > $1::bigint
                 AND to_regclass('{NAME}' || space) IS NULL
              ORDER BY no LIMIT 1"
         ),

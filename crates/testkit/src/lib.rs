@@ -10,6 +10,7 @@
 //! - [`conversation_suite`]: what every store of conversations must do.
 //! - [`limit_suite`]: what every store of limits must do.
 //! - [`store_suite`]: what every store must do, whatever its engine.
+//! - [`SearchCorpus`]: chunks to measure searches over.
 //! - [`Numbers`], [`spell`]: numbers and words that are made up, the same each time.
 //! - [`conformance`]: compares what a client made of a recorded exchange with what an independent reader made of it.
 //!
@@ -35,6 +36,7 @@ mod postgres;
 mod redis;
 mod replay;
 pub mod scripted;
+pub mod search_corpus;
 pub mod store_suite;
 pub mod unreachable;
 
@@ -47,3 +49,4 @@ pub use made_up::{Numbers, spell};
 pub use postgres::PostgresServer;
 pub use redis::RedisServer;
 pub use replay::ReplayServer;
+pub use search_corpus::SearchCorpus;

@@ -28,7 +28,6 @@ wait "$server"
 /// What a test wants: no disk is waited for, and no port is opened.
 const SETTINGS: &[&str] = &[
     "fsync=off",
-    "synchronous_commit=off",
     "full_page_writes=off",
     "listen_addresses=",
     "max_connections=100",
