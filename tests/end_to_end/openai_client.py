@@ -70,6 +70,33 @@ with client.responses.stream(model="dialog/default", input=question) as stream:
     final = stream.get_final_response()
 check("a streamed response, too", text == message.content == final.output_text)
 
+first = client.responses.create(model="fake/chat", input="Which tea?", instructions="Be brief.")
+second = client.responses.create(model="fake/chat", input="And why?", previous_response_id=first.id)
+check("a response goes on from another", second.previous_response_id == first.id and second.store)
+with client.responses.stream(model="fake/chat", input="Go on.", previous_response_id=second.id) as stream:
+    third = stream.until_done().get_final_response()
+check("a streamed one, too", third.status == "completed")
+kept = client.responses.retrieve(third.id)
+check("it can be read later", kept.output_text == third.output_text and kept.previous_response_id == second.id)
+items = list(client.responses.input_items.list(third.id, order="asc", limit=2))
+texts = [item.content[0].text for item in items]
+answer = first.output_text
+check(f"what it answered: {texts}", texts == ["Which tea?", answer, "And why?", answer, "Go on."])
+client.responses.delete(first.id)
+for what, call, code in [
+    ("a deleted response", lambda: client.responses.retrieve(first.id), "not_found"),
+    (
+        "what went on from it",
+        lambda: client.responses.create(model="fake/chat", input="Hm?", previous_response_id=second.id),
+        "previous_response_not_found",
+    ),
+]:
+    try:
+        call()
+        check(f"{what} is gone", False)
+    except openai.APIStatusError as error:
+        check(f"{what}: {error.status_code} {error.code}", error.code == code)
+
 vectors = client.embeddings.create(model="local/static", input=["hot tea", "a hot cup of tea", "tax law"])
 similarity = lambda a, b: sum(x * y for x, y in zip(a, b))
 a, b, c = (item.embedding for item in vectors.data)
@@ -77,8 +104,29 @@ check("embeddings: near is nearer than far", similarity(a, b) > similarity(a, c)
 same = client.embeddings.create(model="local/static", input="hot tea", encoding_format="float").data[0].embedding
 check("float and base64 are the same", max(abs(x - y) for x, y in zip(a, same)) < 1e-6)
 
+spoken = "Tea was first drunk in China."
+with client.audio.speech.with_streaming_response.create(
+    model="fake/voice", voice="alloy", input="Where is tea from?", response_format="mp3"
+) as speech:
+    check("speech is of its type", speech.headers["content-type"] == "audio/mpeg")
+    check("speech comes as it is", b"".join(speech.iter_bytes()).decode() == spoken)
+
+sound = ("talk.mp3", b"not really sound", "audio/mpeg")
+heard = client.audio.transcriptions.create(model="fake/ear", file=sound, language="en")
+check("a transcript", heard.text == spoken)
+subtitles = client.audio.transcriptions.create(model="fake/ear", file=sound, response_format="srt")
+check("subtitles", subtitles.startswith("1\n00:00:00,000 --> 00:00:01,000\nTea\n"))
+heard = client.audio.transcriptions.create(model="fake/ear", file=sound, response_format="verbose_json")
+check("segments with times", heard.text == spoken and heard.segments[1].start == 1 and heard.duration == 6)
+events = list(client.audio.transcriptions.create(model="fake/ear", file=sound, stream=True))
+check("a streamed transcript", events[-1].type == "transcript.text.done" and events[-1].text == spoken)
+translated = client.audio.translations.create(model="fake/ear", file=sound)
+check("a translation", translated.text == spoken)
+
 for what, call, status in [
     ("an unknown model", lambda: client.chat.completions.create(model="nobody/nothing", messages=question), 404),
+    ("an unknown voice model", lambda: client.audio.speech.create(model="no/voice", voice="v", input="Hi"), 404),
+    ("no sound", lambda: client.audio.transcriptions.create(model="fake/ear", file=("a.mp3", b"")), 400),
     ("no messages", lambda: client.chat.completions.create(model="dialog/default", messages=[]), 400),
 ]:
     try:

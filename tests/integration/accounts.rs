@@ -312,3 +312,36 @@ async fn tenants_have_their_own() {
     let usage = local.get("/api/v2/usage?group_by=model").await;
     assert!(!usage.text.contains("fake"), "{}", usage.text);
 }
+
+/// RAGFlow's own ways to log in and to make keys.
+#[tokio::test(flavor = "multi_thread")]
+async fn clients_of_ragflow_log_in_and_make_tokens() {
+    let site = site().await;
+    joins(&site, "local", "ada@example.com", Role::Admin).await;
+    let login = json!({ "email": "ada@example.com", "password": PASSWORD });
+    let answer = site.client.post("/api/v1/auth/login", &login).await;
+    assert_eq!(answer.json()["data"]["email"], "ada@example.com");
+    let ada = Caller {
+        client: &site.client,
+        header: ("authorization", answer.header("authorization").to_owned()),
+    };
+    let me = ada.get("/api/v1/users/me").await.json();
+    assert_eq!((&me["code"], &me["data"]["nickname"]), (&json!(0), &json!("Somebody")));
+    assert_eq!(ada.get("/api/v1/tenants").await.json()["data"][0]["tenant_id"], "local");
+    let members = ada.get("/api/v1/tenants/local/users").await.json();
+    assert_eq!(members["data"][0]["email"], "ada@example.com");
+    assert_eq!(ada.get("/api/v1/tenants/acme/users").await.json()["code"], 108);
+
+    let token = ada.send(Method::POST, "/api/v1/system/tokens", None).await.json();
+    let token = token["data"]["token"].as_str().unwrap().to_owned();
+    let holder = Caller { client: &site.client, header: ("authorization", token.clone()) };
+    assert_eq!(holder.get("/api/v1/datasets").await.json()["code"], 0);
+    let listed = ada.get("/api/v1/system/tokens").await;
+    assert_eq!(listed.json()["data"].as_array().unwrap().len(), 1);
+    assert!(!listed.text.contains(&token), "{}", listed.text);
+    let path = format!("/api/v1/system/tokens/{token}");
+    assert_eq!(ada.send(Method::DELETE, &path, None).await.json()["code"], 0);
+    assert_eq!(holder.get("/api/v1/datasets").await.status, 401);
+    let wrong = json!({ "email": "ada@example.com", "password": "wrong horse" });
+    assert_eq!(site.client.post("/api/v1/auth/login", &wrong).await.json()["code"], 109);
+}

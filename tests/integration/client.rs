@@ -53,7 +53,7 @@ impl Client {
     }
 
     pub(crate) async fn get(&self, path: &str) -> Answer {
-        answer(self.http.get(format!("{}{path}", self.base))).await
+        Self::answer(self.http.get(format!("{}{path}", self.base))).await
     }
 
     pub(crate) async fn post(&self, path: &str, body: &Value) -> Answer {
@@ -61,7 +61,7 @@ impl Client {
     }
 
     pub(crate) async fn post_text(&self, path: &str, body: impl Into<String>) -> Answer {
-        answer(self.request(path).body(body.into())).await
+        Self::answer(self.request(path).body(body.into())).await
     }
 
     /// The same with these headers.
@@ -74,13 +74,14 @@ impl Client {
         let request = headers
             .iter()
             .fold(self.request(path), |request, (name, value)| request.header(*name, *value));
-        answer(request.body(body.to_string())).await
+        Self::answer(request.body(body.to_string())).await
     }
 
     /// A request of another method.
     pub(crate) async fn send(&self, method: reqwest::Method, path: &str, body: &Value) -> Answer {
         let request = self.http.request(method, format!("{}{path}", self.base));
-        answer(request.header("content-type", "application/json").body(body.to_string())).await
+        Self::answer(request.header("content-type", "application/json").body(body.to_string()))
+            .await
     }
 
     /// Sends a request and gives the response as soon as its head is there.
@@ -92,15 +93,16 @@ impl Client {
         let request = self.http.post(format!("{}{path}", self.base));
         request.header("content-type", "application/json")
     }
-}
 
-async fn answer(request: reqwest::RequestBuilder) -> Answer {
-    let response = request.send().await.unwrap();
-    let (status, headers) = (response.status().as_u16(), response.headers().clone());
-    let mut body = Vec::new();
-    let mut stream = response.bytes_stream();
-    while let Some(bytes) = stream.next().await {
-        body.extend_from_slice(&bytes.unwrap());
+    /// Sends a request of any kind.
+    pub(crate) async fn answer(request: reqwest::RequestBuilder) -> Answer {
+        let response = request.send().await.unwrap();
+        let (status, headers) = (response.status().as_u16(), response.headers().clone());
+        let mut body = Vec::new();
+        let mut stream = response.bytes_stream();
+        while let Some(bytes) = stream.next().await {
+            body.extend_from_slice(&bytes.unwrap());
+        }
+        Answer { status, headers, text: String::from_utf8(body).unwrap() }
     }
-    Answer { status, headers, text: String::from_utf8(body).unwrap() }
 }

@@ -84,7 +84,7 @@ async fn failures_are_told_in_the_dialect_of_the_door() {
         (
             "/v1/responses",
             json!({ "model": "fake/m", "input": "Hi", "previous_response_id": "resp_1" }),
-            "responses are not stored",
+            "there is no response `resp_1`",
         ),
         ("/v1/rerank", json!({ "model": "local/lexical", "query": "x" }), "documents"),
     ] {

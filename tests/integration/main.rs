@@ -1,24 +1,34 @@
 //! The real application on a free port, talked to over TCP.
 
 mod accounts;
+mod audio;
 mod cache;
 mod client;
+mod connections;
 mod conversations;
 mod dialects;
 mod dialog;
 mod dialogs;
 mod disconnect;
+mod documents;
 mod doors;
+mod isolation;
 mod keys;
 mod knowledge;
 mod limits;
 mod local_model;
 mod mcp;
+mod mcp_server;
 mod openai;
+mod openapi;
 mod operations;
+mod providers;
 mod ragflow;
 mod recordings;
+mod reload;
+mod responses;
 mod routes;
 mod shutdown;
 mod site;
+mod tls;
 mod usage;

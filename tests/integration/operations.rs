@@ -1,5 +1,8 @@
 //! Health, readiness, metrics, the page, and who is let in.
 
+use api_server::config::AuthMode;
+
+use crate::client::Client;
 use crate::site::Site;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -14,6 +17,30 @@ async fn orchestrators_and_prometheus_find_what_they_ask_for() {
     let metrics = site.client.get("/metrics").await;
     assert!(metrics.header("content-type").starts_with("application/openmetrics-text"));
     assert!(metrics.text.ends_with("# EOF\n"));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn metrics_have_an_address_of_their_own_that_asks_for_no_key() {
+    let site = Site::start_with(&[], |config| {
+        config.auth.mode = AuthMode::Keys;
+        config.metrics.listen = Some("127.0.0.1:0".parse().unwrap());
+    })
+    .await;
+    let own = Client::new(site.server.metrics_address().unwrap());
+    assert_eq!(site.client.get("/metrics").await.status, 401);
+    assert!(own.get("/metrics").await.text.ends_with("# EOF\n"));
+    assert_eq!(own.get("/healthz").await.text, "ok");
+    assert_eq!(own.get("/readyz").await.status, 200);
+    for path in ["/", "/v1/models", "/api/v2/datasets", "/api/v1/datasets"] {
+        assert_eq!(own.get(path).await.status, 404, "{path}");
+    }
+    let site = Site::start_with(&[], |config| {
+        config.metrics.listen = Some("127.0.0.1:0".parse().unwrap());
+    })
+    .await;
+    let own = Client::new(site.server.metrics_address().unwrap());
+    let rebound = own.http.get(format!("{}/metrics", own.base)).header("host", "example.com");
+    assert_eq!(rebound.send().await.unwrap().status(), 403, "a page of another site");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -53,6 +53,11 @@ impl Site {
         assert_eq!((ingested.failed, ingested.added), (vec![], 1));
     }
 
+    /// The folder with the data directory and, in `docs`, the documents.
+    pub(crate) fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
     /// Ends the server in order, and gives the folder with its data.
     pub(crate) async fn stop(self) -> tempfile::TempDir {
         self.server.stop().await;

@@ -69,6 +69,15 @@ async fn calls_are_summed_however_they_ended() {
     );
     assert_eq!(sums["complete"], true);
 
+    let latency =
+        site.client.get("/api/v2/usage/latency?group_by=model&operation=chat").await.json();
+    let [group] = latency["groups"].as_array().unwrap().as_slice() else { panic!("{latency}") };
+    assert_eq!((&group["by"]["model"], &group["calls"]), (&json!("fake/m"), &json!(2)));
+    let [p50, p99] = ["p50", "p99"].map(|name| group["total_seconds"][name].as_f64().unwrap());
+    assert!(0.0 < p50 && p50 <= p99, "{latency}");
+    assert!(group["first_event_seconds"]["p50"].as_f64().unwrap() <= p99 * 1.02, "{latency}");
+    assert_eq!((&latency["total"]["calls"], &latency["complete"]), (&json!(2), &json!(true)));
+
     let first = site.client.get("/api/v2/usage/records?model=fake/m&limit=2").await.json();
     let after = first["next"].as_i64().unwrap();
     let second =
@@ -96,6 +105,8 @@ async fn what_is_asked_wrongly_is_a_problem() {
         ("usage?from=yesterday", "`from` is no time; write a day (2026-11-22)"),
         ("usage?limit=3", "`limit` has no meaning at this address"),
         ("usage?form=2026-01-01", "unknown field `form`"),
+        ("usage/latency?limit=3", "`limit` has no meaning at this address"),
+        ("usage/latency?group_by=colour", "`group_by`: records cannot be summed by `colour`"),
         ("usage/records?limit=0", "`limit` lies between 1 and 1000"),
         ("usage/records?limit=many", "invalid"),
         ("usage/records?group_by=day", "`group_by` has no meaning at this address"),

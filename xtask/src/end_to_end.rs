@@ -1,6 +1,7 @@
 //! The end-to-end check: the release binary as a user runs it, asked with the official Python clients `openai`,
-//! `anthropic` and `ragflow-sdk`.
+//! `anthropic`, `mcp` and `ragflow-sdk`.
 
+use std::ffi::OsStr;
 use std::fs;
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
@@ -8,18 +9,36 @@ use std::process::{Child, ChildStdout, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
+use testkit::{Behaviour, FakeUpstream};
 
 use crate::run;
 
 /// The clients that are checked against. Newer ones are tried when these are raised.
-const CLIENTS: [&str; 3] = ["openai>=2,<4", "anthropic>=1,<3", "ragflow-sdk>=0.22,<0.23"];
+const CLIENTS: [&str; 4] =
+    ["openai>=2,<4", "anthropic>=1,<3", "mcp>=1.10,<3", "ragflow-sdk>=0.22,<0.23"];
+
+/// What the made-up provider answers, speaks and hears.
+const ANSWER: &str = "Tea was first drunk in China.";
 
 /// The goals of docs/evidence/first-run.md. They are printed, not enforced: the machine that runs this may be busy.
 const START_GOAL: Duration = Duration::from_millis(300);
 const IDLE_GOAL_MB: u64 = 120;
 
-/// Builds the binary, starts it on an empty data directory, asks it, stops it, and starts it once more.
+/// Builds the binary, starts it on an empty data directory beside a provider that is made up (`fake`), asks it, stops it,
+/// and starts it once more.
 pub(crate) fn run() -> Result<()> {
+    // Its threads serve the provider until the end.
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(1)
+        .enable_all()
+        .build()
+        .context("starting threads for the provider")?;
+    let upstream = runtime.block_on(FakeUpstream::start())?;
+    upstream.always(Behaviour::text(ANSWER));
+    check(&upstream)
+}
+
+fn check(upstream: &FakeUpstream) -> Result<()> {
     run::cargo(&["build", "--release", "--locked", "--package", "api-server"])?;
     let python = python_with_clients()?;
     let data = run::target_dir().join("end-to-end-data");
@@ -27,16 +46,22 @@ pub(crate) fn run() -> Result<()> {
         fs::remove_dir_all(&data)?;
     }
 
-    let first = Server::start(&data)?;
+    let config = run::target_dir().join("end-to-end.toml");
+    fs::write(&config, configuration(upstream))?;
+
+    let settings = [OsStr::new("--config"), config.as_os_str()];
+    let first = Server::start_with(&data, &settings)?;
     println!("first start, docs ingested: ready after {:?}", first.ready_after);
     run::command(Command::new(&python).arg("tests/end_to_end/openai_client.py").arg(&first.url))?;
     let anthropic = ["tests/end_to_end/anthropic_client.py", &first.url];
     run::command(Command::new(&python).args(anthropic))?;
+    let mcp = ["tests/end_to_end/mcp_client.py", &first.url];
+    run::command(Command::new(&python).args(mcp))?;
     let ragflow = ["tests/end_to_end/ragflow_client.py", &first.url];
     run::command(Command::new(&python).args(ragflow))?;
     first.stop()?;
 
-    let second = Server::start(&data)?;
+    let second = Server::start_with(&data, &settings)?;
     let idle = second.resident_mb()?;
     println!("second start: ready after {:?} (goal: {START_GOAL:?})", second.ready_after);
     println!("idle resident memory: {idle} MB (goal: {IDLE_GOAL_MB} MB)");
@@ -50,6 +75,15 @@ pub(crate) fn run() -> Result<()> {
     fs::remove_dir_all(&data)?;
     println!("end to end: ok");
     Ok(())
+}
+
+/// The made-up provider, which nobody asks who does not name it.
+fn configuration(upstream: &FakeUpstream) -> String {
+    let url = upstream.base_url();
+    format!(
+        "[[provider]]\nname = \"fake\"\nbase_url = \"{url}\"\n\
+         [defaults]\nchat = \"local/extractive\"\n"
+    )
 }
 
 /// A Python with the clients, in an environment of its own below the target directory.
@@ -66,20 +100,22 @@ fn python_with_clients() -> Result<PathBuf> {
 }
 
 /// A running server; killed when dropped.
-struct Server {
+pub(crate) struct Server {
     process: Child,
     /// Kept open, so that the server can go on writing to it.
     _stdout: BufReader<ChildStdout>,
-    url: String,
+    pub(crate) url: String,
     ready_after: Duration,
 }
 
 impl Server {
-    fn start(data: &Path) -> Result<Self> {
+    /// Starts it on this data directory, over `docs`, with further arguments.
+    pub(crate) fn start_with(data: &Path, more: &[&OsStr]) -> Result<Self> {
         let begun = Instant::now();
         let mut process = Command::new(run::target_dir().join("release/api-server"))
             .args(["serve", "--ingest", "docs", "--listen", "127.0.0.1:0", "--data-dir"])
             .arg(data)
+            .args(more)
             // A key in the environment would make it ask a provider.
             .env_clear()
             .current_dir(run::root())
@@ -108,7 +144,7 @@ impl Server {
     }
 
     /// Asks it to stop, and sees that it does.
-    fn stop(mut self) -> Result<()> {
+    pub(crate) fn stop(mut self) -> Result<()> {
         run::command(Command::new("kill").args(["-TERM", &self.process.id().to_string()]))?;
         let deadline = Instant::now() + Duration::from_secs(30);
         while Instant::now() < deadline {

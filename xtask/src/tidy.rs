@@ -1,10 +1,13 @@
-//! `cargo xtask tidy`: the crate edges of `docs/architecture.md`, read off `cargo metadata`.
+//! `cargo xtask tidy`: the crate edges of `docs/architecture.md`, read off `cargo metadata`; and that what the server answers
+//! is described.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::process::Command;
 
 use anyhow::{Context, Result, bail, ensure};
 use serde::Deserialize;
+
+use crate::undescribed;
 
 /// A crate, the workspace crates that it may depend on, and the outside crates that it must not know.
 struct Rule {
@@ -58,6 +61,7 @@ const RULES: &[Rule] = &[
     },
     Rule { name: "rag-store", may: &["rag-core", "rag-terms"], never: HTTP },
     Rule { name: "rag-postgres", may: &["rag-core", "rag-terms"], never: HTTP },
+    Rule { name: "response-store", may: &["rag-core"], never: HTTP },
     Rule { name: "llm-mcp", may: &["llm-core"], never: &["tower", "axum", "rusqlite", "tantivy"] },
     Rule {
         name: "llm-redis",
@@ -103,6 +107,7 @@ const RULES: &[Rule] = &[
             "rag-store",
             "rag-postgres",
             "accounts",
+            "response-store",
             "llm-mcp",
             "llm-bundle",
             "llm-redis",
@@ -161,6 +166,7 @@ pub(crate) fn run() -> Result<()> {
     if !wrong.is_empty() {
         bail!("{} edges that docs/architecture.md does not have", wrong.len());
     }
+    undescribed::check()?;
     println!("tidy: {} crates, every edge is one of the design", metadata.packages.len());
     Ok(())
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use rag_core::TenantId;
-use rusqlite::{Connection, Row, Transaction, TransactionBehavior};
+use rusqlite::{Connection, OpenFlags, Row, Transaction, TransactionBehavior};
 
 use crate::AccountsError;
 
@@ -14,7 +14,7 @@ use crate::AccountsError;
 const PATIENCE: Duration = Duration::from_secs(5);
 
 /// What makes each version of the tables of the one before. Times are in milliseconds since the epoch.
-const MIGRATIONS: [&str; 2] = [
+const MIGRATIONS: [&str; 3] = [
     "CREATE TABLE IF NOT EXISTS api_key (
          id TEXT PRIMARY KEY,
          tenant TEXT NOT NULL,
@@ -67,12 +67,21 @@ const MIGRATIONS: [&str; 2] = [
      ) STRICT, WITHOUT ROWID;
      CREATE INDEX session_person ON session (person);
      CREATE INDEX session_expires ON session (expires_at);",
+    "CREATE TABLE provider (
+         tenant TEXT NOT NULL,
+         name TEXT NOT NULL,
+         settings TEXT NOT NULL,
+         sealed BLOB,
+         key_ends TEXT,
+         changed_at INTEGER NOT NULL,
+         PRIMARY KEY (tenant, name)
+     ) STRICT, WITHOUT ROWID;",
 ];
 
 /// The version of the tables; a file of a later one is left alone.
 const VERSION: i64 = MIGRATIONS.len() as i64;
 
-/// Tenants' API keys, people, invitations and sessions, in a SQLite file. Several processes may have it open; each call is
+/// Tenants' API keys, people, invitations, sessions and own providers, in a SQLite file. Several processes may have it open; each call is
 /// one transaction, and blocks for as long as the disk takes.
 pub struct AccountStore {
     file: PathBuf,
@@ -95,6 +104,20 @@ impl AccountStore {
             return Err(AccountsError::Later { file: file.to_owned(), version });
         }
         Ok(Self { file: file.to_owned(), connection: Mutex::new(connection) })
+    }
+
+    /// Copies the accounts as they are now into a new file, whether or not a process has them open.
+    ///
+    /// # Errors
+    /// A file that cannot be read, one that cannot be written, or one that is there.
+    pub fn copy(file: &Path, to: &Path) -> Result<(), AccountsError> {
+        let copied = || {
+            let connection = Connection::open_with_flags(file, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
+            connection.busy_timeout(PATIENCE)?;
+            connection.execute("VACUUM INTO ?1", [to.to_string_lossy()])
+        };
+        let failed = |source| AccountsError::File { file: file.to_owned(), source };
+        copied().map(drop).map_err(failed)
     }
 
     /// Does something in one transaction, which is undone when it fails.

@@ -17,6 +17,9 @@ pub enum AccountsError {
     /// The tenant would be left without anybody who could let others in.
     #[error("the tenant's last admin stays one; make somebody else admin first")]
     LastAdmin,
+    /// A secret that was sealed with another master key, or has been changed since.
+    #[error("the key of {0} was sealed with another master key; set it again")]
+    Sealed(String),
     /// The file cannot be read or written.
     #[error("the file of accounts, {}, cannot be used", .file.display())]
     File {

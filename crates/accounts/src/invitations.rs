@@ -17,6 +17,7 @@ const MOST: i64 = 200;
 
 /// What lets somebody join a tenant, once.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Invitation {
     /// Names it.
     pub id: String,
@@ -27,8 +28,10 @@ pub struct Invitation {
     /// As what.
     pub role: Role,
     /// When it was made.
+    #[cfg_attr(feature = "openapi", schema(value_type = String, format = DateTime))]
     pub created_at: Timestamp,
     /// From when on it can be used no more.
+    #[cfg_attr(feature = "openapi", schema(value_type = String, format = DateTime))]
     pub expires_at: Timestamp,
 }
 

@@ -8,6 +8,7 @@ use crate::Role;
 
 /// What is known of an API key, all but the key itself.
 #[derive(Clone, Debug, PartialEq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct ApiKey {
     /// Names it, also in usage records and limits.
     pub id: String,
@@ -20,21 +21,27 @@ pub struct ApiKey {
     /// What its holder may do.
     pub role: Role,
     /// The id of the person who made it; `None`: a command did.
+    #[cfg_attr(feature = "openapi", schema(required))]
     pub made_by: Option<String>,
     /// What it opens.
     pub scope: KeyScope,
     /// When it was made.
+    #[cfg_attr(feature = "openapi", schema(value_type = String, format = DateTime))]
     pub created_at: Timestamp,
     /// From when on it opens nothing; `None`: it does not expire.
+    #[cfg_attr(feature = "openapi", schema(required, value_type = Option<String>, format = DateTime))]
     pub expires_at: Option<Timestamp>,
     /// When it was revoked.
+    #[cfg_attr(feature = "openapi", schema(required, value_type = Option<String>, format = DateTime))]
     pub revoked_at: Option<Timestamp>,
     /// When it was last used, to the minute or so.
+    #[cfg_attr(feature = "openapi", schema(required, value_type = Option<String>, format = DateTime))]
     pub last_used_at: Option<Timestamp>,
 }
 
 /// What a key opens of what its role may see. `None` is everything, an empty list is nothing.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(default, deny_unknown_fields)]
 pub struct KeyScope {
     /// Names of models that may be asked by name; a `*` at the end stands for any ending (`openai/*`, `dialog/*`).
@@ -75,6 +82,7 @@ impl KeyScope {
 
 /// Whether a key opens anything.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum KeyStatus {
     /// It does.

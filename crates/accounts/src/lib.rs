@@ -1,4 +1,4 @@
-//! Who may use a server: the API keys of tenants, and the people who belong to them.
+//! Who may use a server: the API keys of tenants, the people who belong to them, and the providers of models that they bring.
 //!
 //! Keys, sessions and invitations are secrets that are shown once, when they are made, and kept as hashes; passwords are
 //! kept as argon2id hashes. [`AccountStore`] keeps all in a SQLite file of its own, which several processes may have open at
@@ -34,7 +34,9 @@ mod key;
 mod keys;
 mod password;
 mod people;
+mod providers;
 mod role;
+mod seal;
 mod secret;
 mod sessions;
 
@@ -43,6 +45,8 @@ pub use error::AccountsError;
 pub use invitations::Invitation;
 pub use key::{ApiKey, KeyRequest, KeyScope, KeyStatus};
 pub use people::{Member, Membership, Person};
+pub use providers::{KeyChange, OwnProvider, OwnProviderSettings};
 pub use role::{Role, UnknownRole};
+pub use seal::MasterKey;
 pub use secret::{InvitationSecret, KeySecret, SessionSecret};
 pub use sessions::Session;

@@ -20,6 +20,7 @@ const MOST_EMAIL: usize = 254;
 
 /// Somebody who can log in.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Person {
     /// Names the person for ever.
     pub id: String,
@@ -28,11 +29,13 @@ pub struct Person {
     /// What the person is called.
     pub name: String,
     /// When the account was made.
+    #[cfg_attr(feature = "openapi", schema(value_type = String, format = DateTime))]
     pub created_at: Timestamp,
 }
 
 /// Somebody who belongs to a tenant.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Member {
     /// Who.
     #[serde(flatten)]
@@ -40,11 +43,13 @@ pub struct Member {
     /// What the person may do there.
     pub role: Role,
     /// Since when.
+    #[cfg_attr(feature = "openapi", schema(value_type = String, format = DateTime))]
     pub since: Timestamp,
 }
 
 /// A tenant that somebody belongs to.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Membership {
     /// Which.
     pub tenant: TenantId,

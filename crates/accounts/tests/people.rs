@@ -148,7 +148,7 @@ fn a_file_of_an_earlier_version_is_taken_over() {
     let connection = rusqlite::Connection::open(&file).unwrap();
     connection
         .execute_batch(
-            "DROP TABLE session; DROP TABLE invitation; DROP TABLE member; DROP TABLE person;
+            "DROP TABLE provider; DROP TABLE session; DROP TABLE invitation; DROP TABLE member; DROP TABLE person;
              ALTER TABLE api_key DROP COLUMN role; ALTER TABLE api_key DROP COLUMN made_by;
              ALTER TABLE api_key DROP COLUMN scope; PRAGMA user_version = 1;",
         )

@@ -11,7 +11,9 @@ use rag_core::{EmbeddingIdentity, TenantId};
 
 use crate::caller::Caller;
 use crate::config::{Config, Environment};
+use crate::own_providers::TenantModels;
 use crate::parts::Parts;
+use crate::setup::Setup;
 
 /// The application as one caller sees it: the [`Parts`] that all share, and models that are asked, and paid for, on this
 /// caller's behalf. Clones are cheap.
@@ -22,6 +24,12 @@ use crate::parts::Parts;
 pub struct App {
     parts: Arc<Parts>,
     caller: Caller,
+    /// What this request began with.
+    pub(crate) setup: Arc<Setup>,
+    /// The configuration that it was set up by.
+    pub config: Arc<Config>,
+    /// What the tenant brings.
+    pub(crate) own: Option<Arc<TenantModels>>,
     /// All models, on the caller's behalf.
     pub bundle: Bundle,
 }
@@ -46,8 +54,10 @@ impl App {
 
     /// The application for this caller.
     pub(crate) fn of(parts: Arc<Parts>, caller: Caller) -> Self {
-        let bundle = caller.bundle(&parts.models_of_all);
-        Self { parts, caller, bundle }
+        let setup = parts.current.load_full();
+        let own = setup.models_of(&caller.tenant);
+        let bundle = caller.bundle(own.as_ref().map_or(&setup.models_of_all, |own| &own.bundle));
+        Self { parts, caller, config: setup.config.clone(), setup, own, bundle }
     }
 
     /// What all callers share.
@@ -89,9 +99,11 @@ impl App {
         bundle: &Bundle,
         name: Option<&str>,
     ) -> Result<Arc<dyn ChatModel>, ModelError> {
-        let name = match name {
+        let own = self.own.as_ref().and_then(|own| own.default_chat());
+        let configured = self.config.defaults.chat.as_deref();
+        let name = match name.or(configured).or(own.as_deref()) {
             Some(name) => name,
-            None => self.default_chat_name().await?,
+            None => self.setup.default_chat_name().await?,
         };
         bundle.chat_model(name)
     }

@@ -16,7 +16,7 @@ const MOST: usize = 16;
 const MOST_PICTURES: usize = 8;
 
 /// A file as it is given.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct GivenFile {
     /// Its name; the ending is a hint, the content decides.

@@ -82,9 +82,14 @@ pub(crate) fn only(bundle: Bundle, allowed: &AllowedProviders) -> Bundle {
 
 /// The bundle's embedding models, for threads. Must be called on the runtime that owns all I/O.
 pub(crate) fn embedders(bundle: Bundle) -> Embedders {
+    embedders_of(move || bundle.clone())
+}
+
+/// The same of what `bundle` gives each time that one is asked for.
+pub(crate) fn embedders_of(bundle: impl Fn() -> Bundle + Send + Sync + 'static) -> Embedders {
     let home = Handle::current();
     Embedders(Arc::new(move |identity: &EmbeddingIdentity| {
-        let model: Arc<dyn EmbeddingModel> = Arc::new(bundle.embedder(&identity.model)?);
+        let model: Arc<dyn EmbeddingModel> = Arc::new(bundle().embedder(&identity.model)?);
         Ok(Arc::new(Blocking::new(model, home.clone())) as Arc<dyn SyncEmbeddingModel>)
     }))
 }

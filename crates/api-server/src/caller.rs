@@ -45,6 +45,14 @@ impl Caller {
         Self { tenant, role, identity: Identity::Person(Arc::new(session)) }
     }
 
+    /// The id of the key that the caller has shown, if it was one.
+    pub(crate) fn key_id(&self) -> Option<String> {
+        match &self.identity {
+            Identity::Key(key) => Some(key.id.clone()),
+            Identity::Local | Identity::Person(_) => None,
+        }
+    }
+
     /// What the caller's key opens, where it does not open everything that its role may see.
     pub(crate) fn scope(&self) -> Option<&KeyScope> {
         match &self.identity {

@@ -1,18 +1,21 @@
 //! The command line.
 
 mod accounts;
+mod serve;
 
-use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
 pub use accounts::{KeysArgs, KeysCommand, NewKeyArgs, PeopleArgs, PeopleCommand};
+use clap::error::ErrorKind;
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap_complete::Shell;
 use llm_usage::Dimension;
 use rag_core::{ChunkMethod, MetadataFilter};
 use serde::Deserialize;
 use serde::de::IntoDeserializer;
 use serde::de::value::{Error as Malformed, StrDeserializer};
+pub use serve::{ServeArgs, ServeRole};
 
 /// A RAG dialog server: ingests documents, retrieves, and streams cited answers over any provider.
 #[derive(Debug, Parser)]
@@ -45,14 +48,21 @@ pub enum Command {
     Check(CheckArgs),
     /// Show what model calls consumed and cost
     Usage(UsageArgs),
-    /// Copy documents with everything made of them, dialogs and sessions into one file, also while a server runs
+    /// Copy the whole data directory into one file, also while a server runs
     Backup(BackupArgs),
-    /// Make the data directory's documents from a backup
+    /// Make the data directory from a backup
     Restore(RestoreArgs),
     /// Make, list and revoke the API keys that open a server with auth.mode = "keys", also while it runs
     Keys(KeysArgs),
-    /// Invites, lists and removes people, who log in with a password
+    /// Invite, list and remove people, who log in with a password
     People(PeopleArgs),
+    /// Print the description of the HTTP interface (OpenAPI 3.1, JSON)
+    Openapi,
+    /// Print a script that completes commands and options in a shell
+    Completions {
+        /// Which shell
+        shell: Shell,
+    },
     /// Reads files for a parent process over a pipe
     #[command(hide = true)]
     ParseWorker,
@@ -91,26 +101,6 @@ pub struct RecordingArgs {
     /// Answer from the recordings in this folder: no key is needed, nothing leaves this machine
     #[arg(long, value_name = "DIR")]
     pub replay: Option<PathBuf>,
-}
-
-/// `serve`
-#[derive(Args, Clone, Debug, Default)]
-pub struct ServeArgs {
-    #[allow(missing_docs)]
-    #[command(flatten)]
-    pub common: CommonArgs,
-    /// Address to listen on; port 0 takes a free one [default: 127.0.0.1:9380]
-    #[arg(long, value_name = "ADDR")]
-    pub listen: Option<SocketAddr>,
-    /// File or folder to ingest into the dataset `default` (repeatable)
-    #[arg(long, value_name = "PATH")]
-    pub ingest: Vec<PathBuf>,
-    /// Go on following what changes in the ingested folders; documents whose files are removed are removed
-    #[arg(long, requires = "ingest")]
-    pub watch: bool,
-    #[allow(missing_docs)]
-    #[command(flatten)]
-    pub recordings: RecordingArgs,
 }
 
 /// `ask`
@@ -281,6 +271,9 @@ pub struct BackupArgs {
     /// Where to
     #[arg(value_name = "FILE")]
     pub file: PathBuf,
+    /// Print one JSON object that tells what was written
+    #[arg(long)]
+    pub json: bool,
 }
 
 /// `restore`
@@ -292,16 +285,44 @@ pub struct RestoreArgs {
     /// The backup
     #[arg(value_name = "FILE")]
     pub file: PathBuf,
-    /// Replace the documents that are there
+    /// Replace everything that is there
     #[arg(long)]
     pub replace: bool,
 }
 
 impl Cli {
+    /// The command line of this process. One that cannot be understood ends it with code 2 and one line that says what to do;
+    /// `--help` and `--version` end it, too.
+    pub fn of_process() -> Self {
+        Self::try_parse().unwrap_or_else(|error| {
+            if !error.use_stderr() {
+                error.exit()
+            }
+            eprintln!("{}", in_one_line(&error));
+            std::process::exit(2)
+        })
+    }
+
     /// The command, `serve` where none was named.
     pub fn command(self) -> Command {
         self.command.unwrap_or(Command::Serve(self.serve))
     }
+}
+
+/// What is wrong and what would be right, without how all is used.
+fn in_one_line(error: &clap::Error) -> String {
+    if error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand {
+        return "error: say what to do, by a subcommand; `--help` tells more".into();
+    }
+    let text = error.render().to_string();
+    let told = text.lines().map(str::trim).filter(|line| !line.is_empty());
+    let told = told.take_while(|line| !line.starts_with("Usage:") && !line.starts_with("For more"));
+    let told = told
+        .map(|line| line.replace("tip: ", ""))
+        .collect::<Vec<_>>()
+        .join("; ")
+        .replace(":; ", ": ");
+    format!("{told}; `--help` tells more")
 }
 
 impl Command {
@@ -331,7 +352,9 @@ impl Command {
             Command::Restore(args) => args.common.clone(),
             Command::Keys(args) => args.common.clone(),
             Command::People(args) => args.common.clone(),
-            Command::ParseWorker => CommonArgs::default(),
+            Command::Completions { .. } | Command::Openapi | Command::ParseWorker => {
+                CommonArgs::default()
+            }
         }
     }
 }
@@ -339,6 +362,22 @@ impl Command {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_wrong_is_said_in_one_line() {
+        for (args, expected) in [
+            ("api-server serve --lisen x", "similar argument exists: '--listen'"),
+            ("api-server sreve", "unrecognized subcommand 'sreve'"),
+            ("api-server keys", "say what to do"),
+            ("api-server ask", "were not provided: <QUESTION>"),
+            ("api-server serve --role both", "[possible values: all, api, worker]"),
+        ] {
+            let error = Cli::try_parse_from(args.split(' ')).unwrap_err();
+            let line = in_one_line(&error);
+            assert!(line.starts_with("error: ") && line.contains(expected), "{line}");
+            assert!(line.ends_with("; `--help` tells more") && !line.contains('\n'), "{line}");
+        }
+    }
 
     #[test]
     fn recording_and_replaying_exclude_each_other() {

@@ -22,8 +22,9 @@ pub(crate) const MOST_QUESTION: usize = 256 << 10;
 const MOST_TITLE: usize = 80;
 
 /// What is asked, and where.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(example = json!({ "question": "How hot is water for green tea?", "stream": false }))]
 pub(crate) struct Question {
     /// The user's words. Left out: those of the turn that is answered anew.
     #[serde(default)]
@@ -33,6 +34,7 @@ pub(crate) struct Question {
     session: Option<String>,
     /// The turn that it follows. Left out: the last one; `null`: none, as if the conversation began.
     #[serde(default, deserialize_with = "given")]
+    #[schema(value_type = Option<String>)]
     parent: Option<Option<String>>,
     /// The turn that is answered anew, as a branch beside it. With `question`: edited.
     #[serde(default)]

@@ -2,7 +2,6 @@
 
 use std::collections::HashMap;
 use std::num::NonZeroUsize;
-use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -84,17 +83,10 @@ struct Guesses {
 }
 
 impl Door {
-    /// Opens the file of accounts. Blocks.
-    ///
-    /// # Errors
-    /// As [`AccountStore::open`].
-    pub(crate) fn open(data_dir: &Path, threads: SyncPool) -> Result<Self, AccountsError> {
-        Ok(Self {
-            store: Arc::new(AccountStore::open(&data_dir.join(FILE))?),
-            threads,
-            remembered: Mutex::default(),
-            guesses: Mutex::new(LruCache::new(MOST_GUESSED)),
-        })
+    /// Looks at these accounts, on these threads.
+    pub(crate) fn new(store: Arc<AccountStore>, threads: SyncPool) -> Self {
+        let (remembered, guesses) = (Mutex::default(), Mutex::new(LruCache::new(MOST_GUESSED)));
+        Self { store, threads, remembered, guesses }
     }
 
     /// Whom this lets in now, if anybody.

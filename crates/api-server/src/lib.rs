@@ -16,10 +16,12 @@
 
 pub mod app;
 mod attachments;
+mod backup;
 mod bundle;
 mod cache;
 mod caller;
 mod catalogue;
+mod chunk_text;
 pub mod cli;
 mod commands;
 pub mod config;
@@ -34,19 +36,25 @@ mod local_models;
 mod log;
 mod mcp;
 pub mod metrics;
+mod own_providers;
 mod parts;
 mod providers;
 mod readiness;
 mod records;
+mod responses;
 mod search;
 mod server;
+mod setup;
 mod tables;
 mod telemetry;
+mod tls;
+mod trial;
 mod uploads;
 mod usage;
 mod web;
 
 use std::error::Error;
+use std::io::Write;
 use std::process::ExitCode;
 use std::time::Instant;
 
@@ -69,6 +77,14 @@ pub fn run(cli: Cli, environment: Environment, began: Instant) -> Result<ExitCod
     let command = cli.command();
     if matches!(command, Command::ParseWorker) {
         rag_parse::isolated::worker_main(std::io::stdin().lock(), std::io::stdout().lock())?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    if matches!(command, Command::Openapi) {
+        std::io::stdout().lock().write_all(http::description().as_bytes())?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    if let Command::Completions { shell } = command {
+        commands::completions(shell)?;
         return Ok(ExitCode::SUCCESS);
     }
     let common = command.common();
@@ -116,7 +132,9 @@ async fn execute(
         Command::Restore(args) => commands::restore(args, &config),
         Command::Keys(args) => commands::keys(args, &config),
         Command::People(args) => commands::people(args, &config),
-        Command::ParseWorker => Ok(ExitCode::SUCCESS),
+        Command::Completions { .. } | Command::Openapi | Command::ParseWorker => {
+            Ok(ExitCode::SUCCESS)
+        }
     }
 }
 

@@ -35,21 +35,24 @@ pub(crate) async fn connect(
     Ok(Some(connection))
 }
 
-/// How much tenants and keys may use, counted in Redis where it is configured, else here.
-pub(crate) fn quotas(
-    limits: &LimitsConfig,
-    shared: &SharedConfig,
-    redis: Option<&RedisConnection>,
-    metrics: Arc<Metrics>,
-) -> Result<Quotas, ConfigError> {
-    let store: Arc<dyn LimitStore> = match redis {
+/// Where it is counted what is used: in Redis where it is configured, else here.
+pub(crate) fn store(shared: &SharedConfig, redis: Option<&RedisConnection>) -> Arc<dyn LimitStore> {
+    match redis {
         None => Arc::new(MemoryLimits::new()),
         Some(redis) => {
             let replicas = shared.replicas.get();
             let options = RedisLimitsOptions { replicas, ..RedisLimitsOptions::default() };
             Arc::new(RedisLimits::new(redis.clone(), &options))
         }
-    };
+    }
+}
+
+/// How much tenants and keys may use.
+pub(crate) fn quotas(
+    limits: &LimitsConfig,
+    store: Arc<dyn LimitStore>,
+    metrics: Arc<Metrics>,
+) -> Result<Quotas, ConfigError> {
     let fail = |reason| ConfigError::new("[limits]", reason);
     let mut quotas = Quotas::builder()
         .every_tenant(limits.tenant.limits().map_err(fail)?)

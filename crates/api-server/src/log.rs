@@ -25,8 +25,9 @@ pub(crate) fn start(
     let chosen = ["COLLOQUY_LOG", "RUST_LOG"].iter().find_map(|name| environment.get(*name));
     let filter = EnvFilter::try_new(chosen.map_or(default, String::as_str))
         .unwrap_or_else(|_| EnvFilter::new(default));
+    let plain = environment.get("NO_COLOR").is_some_and(|value| !value.is_empty());
     let log = tracing_subscriber::fmt::layer()
-        .with_ansi(std::io::stderr().is_terminal())
+        .with_ansi(std::io::stderr().is_terminal() && !plain)
         .with_writer(std::io::stderr);
     let log = match format {
         LogFormat::Pretty => log.boxed(),

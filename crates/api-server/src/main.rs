@@ -5,14 +5,13 @@ use std::process::ExitCode;
 
 use api_server::cli::Cli;
 use api_server::config::Environment;
-use clap::Parser;
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
     let began = std::time::Instant::now();
-    let cli = Cli::parse();
+    let cli = Cli::of_process();
     let environment: Environment = std::env::vars_os()
         .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
         .collect();

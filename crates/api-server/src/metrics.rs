@@ -1,5 +1,6 @@
 //! The server's metrics, as `/metrics` shows them. Names are stable; docs/metrics.md lists them.
 
+mod operation;
 mod targets;
 
 use std::collections::HashSet;
@@ -17,6 +18,8 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::{Registry, Unit};
 
+pub(crate) use self::operation::OpenConnection;
+use self::operation::OperationMetrics;
 use self::targets::TargetGauges;
 
 /// Models with a label of their own; more are counted as `other`.
@@ -38,6 +41,7 @@ pub struct Metrics {
     usage_write_failures: Gauge,
     ingested: Family<IngestLabels, Counter>,
     targets: TargetGauges,
+    operation: OperationMetrics,
     pool_queued: Family<PoolLabels, Gauge>,
     pool_running: Family<PoolLabels, Gauge>,
     limits_refused: Family<LimitLabels, Counter>,
@@ -132,6 +136,7 @@ impl Metrics {
             usage_write_failures: Gauge::default(),
             ingested: Family::default(),
             targets: TargetGauges::default(),
+            operation: OperationMetrics::default(),
             pool_queued: Family::default(),
             pool_running: Family::default(),
             limits_refused: Family::default(),
@@ -191,6 +196,7 @@ impl Metrics {
         );
         registry.register("ingested_documents", "Documents ingested", self.ingested.clone());
         self.targets.register(registry);
+        self.operation.register(registry);
         registry.register("pool_queued", "Jobs waiting for a thread", self.pool_queued.clone());
         registry.register("pool_running", "Jobs on a thread", self.pool_running.clone());
         let (refused, shared) = (self.limits_refused.clone(), self.limits_shared.clone());

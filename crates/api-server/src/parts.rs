@@ -1,48 +1,44 @@
 //! [`Parts`]: everything assembled.
 
 use std::path::Path;
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use accounts::AccountStore;
 use anyhow::{Context, Result};
+use arc_swap::ArcSwap;
 use dialog_service::{Conversations, DialogService, KeptAnswers, Library};
 use futures::future::BoxFuture;
-use llm_bundle::{Bundle, Cache, CacheUse, Paces, Priority, Quotas, SemanticOptions, SyncPool};
+use llm_bundle::{Bundle, CacheUse, Paces, Priority, SemanticOptions, SyncPool};
 use llm_core::{EmbeddingModel, ErrorKind, ModelError, Operation};
-use rag_core::{ConversationStore, EmbeddingIdentity, MetadataStore, StoreError};
+use rag_core::{ConversationStore, EmbeddingIdentity, MetadataStore, StoreError, TenantId};
 use rag_ingest::{Pipeline, PipelineOptions, PipelineParts, TextsOf, VisionFor};
 use rag_parse::isolated::IsolatedParser;
 use rag_parse::{ParseLimits, StructuralChunker};
 use rag_retrieve::Retriever;
 use rag_store::{EmbeddedStore, StoreOptions};
-use service_guards::InFlight;
 
-use crate::bundle::{BundleParts, embedders, only};
-use crate::cache::cache;
+use crate::bundle::{embedders_of, only};
 use crate::config::{AuthMode, Config, Environment};
 use crate::detour::Detour;
-use crate::door::Door;
-use crate::http::Shutdown;
+use crate::door::{self, Door};
+use crate::http::{PlaceLimits, Places, Shutdown};
 use crate::limits;
 use crate::local_models;
-use crate::mcp::McpServers;
 use crate::metrics::Metrics;
-use crate::providers::{Means, Provider, providers};
+use crate::own_providers::{ByTenant, OwnProviders};
 use crate::readiness::Readiness;
 use crate::records::{Calls, Told};
+use crate::responses::Responses;
+use crate::setup::{Ground, Setup};
 use crate::tables::tables;
 use crate::usage::Usage;
-use crate::web::WebEngines;
 
 /// The parts of a running server or command, shared by all its callers. What is done on behalf of one of them goes through
 /// [`App`](crate::App).
 pub struct Parts {
-    /// The configuration it was made from.
-    pub config: Config,
     /// Datasets, documents, chunks.
     pub store: Arc<EmbeddedStore>,
-    /// All models, on nobody's behalf.
-    pub(crate) models_of_all: Bundle,
     /// Finds evidence.
     pub library: Arc<Library>,
     /// Reads files.
@@ -61,27 +57,23 @@ pub struct Parts {
     pub metrics: Arc<Metrics>,
     /// What is missing.
     pub readiness: Readiness,
-    /// Requests under way.
-    pub in_flight: InFlight,
+    /// The places of requests under way.
+    pub(crate) places: Places,
     /// When and how to stop.
     pub shutdown: Shutdown,
     /// Records of what model calls consumed, if they are kept.
     pub(crate) usage: Option<Usage>,
-    /// How much tenants and keys may use.
-    pub(crate) quotas: Quotas,
-    /// Answers that are kept, if there are.
-    pub(crate) cache: Option<Cache>,
+    /// Answers that callers may go on from.
+    pub(crate) responses: Responses,
     /// Finds out whose requests are; `None`: nobody is asked.
     pub(crate) door: Option<Door>,
-    pub(crate) providers: Vec<Provider>,
-    pub(crate) mcp: McpServers,
-    pub(crate) web: WebEngines,
-    detour: Mutex<Detour>,
-    default_chat: OnceLock<String>,
+    /// Who may use the server, and what they bring.
+    pub(crate) accounts: Arc<AccountStore>,
+    pub(crate) own_providers: Arc<OwnProviders>,
+    /// What requests that begin now are answered with.
+    pub(crate) current: Arc<ArcSwap<Setup>>,
+    pub(crate) ground: Arc<Ground>,
 }
-
-/// The chat model that needs nothing.
-const EXTRACTIVE: &str = "local/extractive";
 
 /// The embedding model that questions are compared by, for answers that are kept, and sentences, for citations: it needs
 /// nothing and costs nothing.
@@ -106,43 +98,39 @@ impl Parts {
             format!("cannot open the data directory `{}`", config.server.data_dir.display())
         })?;
 
+        let (accounts, own_providers) = open_accounts(&config, environment, &callers).await?;
         let door = match config.auth.mode {
             AuthMode::Local => None,
-            AuthMode::Keys => Some(open_door(&config, &callers).await?),
+            AuthMode::Keys => Some(Door::new(accounts.clone(), callers.clone())),
         };
 
         let (brought, variables) = (config.local_model.clone(), environment.clone());
         let local = callers.run(move || local_models::load(&brought, &variables)).await??;
-        let known = config.models.catalogue()?.map(Arc::new);
         let detour = Detour::open(&config.recordings).await?;
-        let paces = Paces::default();
-        let means = Means { environment, models: &known, detour: &detour, paces: &paces };
-        let providers = providers(&config.provider, means)?;
-        let mcp = McpServers::new(&config.mcp, environment)?;
-        let web = WebEngines::new(&config.web, environment)?;
         let usage = Usage::open(&config.usage, &config.server.data_dir).await?;
+        let responses = Responses::open(&config.responses, &config.server.data_dir).await?;
         let calls = Arc::new(Calls {
             metrics: metrics.clone(),
             queue: usage.as_ref().map(|usage| usage.queue().clone()),
             told: Told::new(&config.telemetry),
         });
         let redis = limits::connect(&config.shared, environment).await?;
-        let quotas =
-            limits::quotas(&config.limits, &config.shared, redis.as_ref(), metrics.clone())?;
-        let parts = BundleParts {
-            config: &config,
-            providers: &providers,
-            local: &local,
-            models: &models,
-            paces: &paces,
-            quotas: &quotas,
-            calls: &calls,
-        };
-        let cache = cache(&config.cache, &config.shared, redis.as_ref(), || parts.bundle(None))?;
-        let bundle = parts.bundle(cache.clone())?;
-        let library = Arc::new(library(&store, &bundle, callers.clone()));
+        let ground = Arc::new(Ground {
+            local,
+            models: models.clone(),
+            paces: Paces::default(),
+            calls,
+            used: limits::store(&config.shared, redis.as_ref()),
+            redis,
+            metrics: metrics.clone(),
+            detour: Mutex::new(detour),
+        });
+        let places = Places::new(PlaceLimits::from(&config));
+        let setup = set_up(&ground, &own_providers, config, environment).await?;
+        let (config, bundle) = (setup.config.clone(), setup.models_of_all.clone());
+        let current = Arc::new(ArcSwap::from_pointee(setup));
+        let library = Arc::new(library(&store, &current, callers.clone()));
         let shutdown = Shutdown::new(config.server.drain());
-        let in_flight = InFlight::new(config.server.max_requests, 0);
         let parser = Arc::new(parser()?);
         let count = Arc::new(|text: &str| llm_tokens::estimate(text) as usize);
         let compared: Arc<dyn EmbeddingModel> = Arc::new(bundle.embedder(COMPARES)?);
@@ -158,26 +146,22 @@ impl Parts {
             ),
             dialogs,
             library,
-            pipeline: pipeline(&config, &store, &bundle, parser.clone(), callers.clone())?,
+            pipeline: pipeline(&current, &store, parser.clone(), callers.clone()),
             parser,
-            config,
             store,
-            models_of_all: bundle,
             callers,
             models,
             metrics,
             readiness: Readiness::default(),
-            in_flight,
+            places,
             shutdown,
             usage,
-            quotas,
-            cache,
+            responses,
             door,
-            providers,
-            mcp,
-            web,
-            detour: Mutex::new(detour),
-            default_chat: OnceLock::new(),
+            accounts,
+            own_providers,
+            current,
+            ground,
         }))
     }
 
@@ -199,78 +183,95 @@ impl Parts {
     /// Lets the threads finish, and writes what was recorded. Call it when nothing serves requests any more.
     pub async fn close(&self) {
         self.conversations.close(Duration::ZERO).await;
-        self.mcp.close().await;
+        let setup = self.current.load_full();
+        setup.mcp.close().await;
         for pool in [&self.callers, &self.models] {
             if let Err(error) = pool.shutdown(LAST_JOBS).await {
                 tracing::warn!(%error, "a pool of threads did not end");
             }
         }
+        self.responses.close().await;
         if let Some(usage) = &self.usage {
             usage.close().await;
         }
-        self.quotas.store().flush().await;
-        if let Some(cache) = &self.cache {
+        if let Some(cache) = &setup.cache {
             cache.flush().await;
         }
-        let detour = {
-            let mut detour = self.detour.lock().unwrap_or_else(PoisonError::into_inner);
-            std::mem::replace(&mut *detour, Detour::None)
-        };
-        detour.close().await;
+        self.ground.close().await;
     }
 
-    /// The configured default, else the default model of the first provider with a key (asked for its list where none
-    /// is known), else the one that needs nothing.
-    pub(crate) async fn default_chat_name(&self) -> Result<&str, ModelError> {
-        if let Some(name) = &self.config.defaults.chat {
-            return Ok(name);
-        }
-        let Some(provider) = self.providers.iter().find(|provider| provider.can_be_default) else {
-            return Ok(EXTRACTIVE);
-        };
-        if let Some(name) = self.default_chat.get() {
-            return Ok(name);
-        }
-        let name = first_chat_model(provider).await?;
-        Ok(self.default_chat.get_or_init(|| name))
+    /// Sets up what this configuration says, for requests that begin from now on; those under way end with what they began
+    /// with. What only a start can change stays as it is.
+    ///
+    /// # Errors
+    /// What is wrong with the configuration, in one line with its causes; then nothing has changed.
+    pub(crate) async fn reload(&self, config: Config, environment: &Environment) -> Result<()> {
+        let config = config.for_running(&self.current.load().config);
+        let setup = set_up(&self.ground, &self.own_providers, config, environment).await?;
+        self.places.set_limits(PlaceLimits::from(&*setup.config));
+        self.current.store(Arc::new(setup));
+        Ok(())
+    }
+
+    /// Takes over what a tenant's own providers are now, for requests that begin from now on. Blocks.
+    ///
+    /// # Errors
+    /// The file's.
+    pub(crate) fn refresh_own(&self, tenant: &TenantId) -> Result<()> {
+        let setup = self.current.load_full();
+        let models = self.own_providers.of_tenant(&self.ground, &setup, tenant)?;
+        let models = (!models.providers.is_empty()).then(|| Arc::new(models));
+        setup.own.rcu(|all| {
+            let mut all = ByTenant::clone(all);
+            match &models {
+                Some(models) => all.insert(tenant.clone(), models.clone()),
+                None => all.remove(tenant),
+            };
+            all
+        });
+        Ok(())
     }
 }
 
-async fn open_door(config: &Config, callers: &SyncPool) -> Result<Door> {
-    let (data_dir, threads) = (config.server.data_dir.clone(), callers.clone());
-    Ok(callers.run(move || Door::open(&data_dir, threads)).await??)
+/// Sets up what the configuration says, on a thread, since it reads files.
+async fn set_up(
+    ground: &Arc<Ground>,
+    own: &Arc<OwnProviders>,
+    config: Config,
+    environment: &Environment,
+) -> Result<Setup> {
+    let (ground, own, environment) = (ground.clone(), own.clone(), environment.clone());
+    let set_up = move || {
+        let setup = ground.set_up(config, &environment)?;
+        setup.own.store(Arc::new(own.of_all(&ground, &setup)?));
+        Ok(setup)
+    };
+    tokio::task::spawn_blocking(set_up).await?
 }
 
-/// The provider's default model, or the first of its list that seems to talk.
-pub(crate) async fn first_chat_model(provider: &Provider) -> Result<String, ModelError> {
-    if let Some(model) = &provider.default_model {
-        return Ok(format!("{}/{model}", provider.name));
-    }
-    const OTHER_KINDS: [&str; 10] = [
-        "embed",
-        "tts",
-        "whisper",
-        "rerank",
-        "moderation",
-        "image",
-        "audio",
-        "dall-e",
-        "realtime",
-        "transcribe",
-    ];
-    let models = provider.client.model_names().await?;
-    let talks = |model: &&String| !OTHER_KINDS.iter().any(|kind| model.contains(kind));
-    let first = models.iter().find(talks).or(models.first());
-    let first = first.map(|model| format!("{}/{model}", provider.name));
-    first.ok_or_else(|| {
-        let message = "it lists no model; name one with `default_model` or --model";
-        ModelError::new(ErrorKind::NotFound, Operation::ListModels, message).at(&provider.name, "")
-    })
+async fn open_accounts(
+    config: &Config,
+    environment: &Environment,
+    callers: &SyncPool,
+) -> Result<(Arc<AccountStore>, Arc<OwnProviders>)> {
+    let (config, environment) = (config.clone(), environment.clone());
+    let open = move || {
+        let accounts = Arc::new(AccountStore::open(&config.server.data_dir.join(door::FILE))?);
+        let own = OwnProviders::open(&config, &environment, accounts.clone())?;
+        Ok((accounts, Arc::new(own)))
+    };
+    callers.run(open).await?
 }
 
 /// Retrieval on the callers' threads. It reaches the bundle's async embedding models through `Blocking`.
-fn library(store: &Arc<EmbeddedStore>, bundle: &Bundle, callers: SyncPool) -> Library {
-    let retriever = Retriever::new(store.clone(), store.clone(), embedders(bundle.clone()).0);
+fn library(
+    store: &Arc<EmbeddedStore>,
+    current: &Arc<ArcSwap<Setup>>,
+    callers: SyncPool,
+) -> Library {
+    let current = current.clone();
+    let models = move || current.load().models_of_all.clone();
+    let retriever = Retriever::new(store.clone(), store.clone(), embedders_of(models).0);
     Library::new(Arc::new(retriever), callers.clone()).with_tables(tables(store.clone(), callers))
 }
 
@@ -293,54 +294,54 @@ fn parser() -> Result<IsolatedParser> {
 }
 
 fn pipeline(
-    config: &Config,
+    current: &Arc<ArcSwap<Setup>>,
     store: &Arc<EmbeddedStore>,
-    bundle: &Bundle,
     parser: Arc<IsolatedParser>,
     pool: SyncPool,
-) -> Result<Pipeline> {
+) -> Pipeline {
     let options = PipelineOptions {
         // Two jobs at a time leave threads to questions that are asked meanwhile.
         workers: Some(2),
         file_bytes: ParseLimits::default().file_bytes(),
         ..PipelineOptions::default()
     };
-    let default_chat = config.defaults.chat.clone();
-    // Batches of passages seldom come twice, and would push answers out of the cache.
-    let ingesting = bundle.clone().with_priority(Priority::Batch).with_cache(CacheUse::Bypass);
-    let chatting = ingesting.clone();
-    let vision = match config.defaults.vision.clone() {
-        Some(name) => {
-            ingesting.vision_model(&name)?;
-            let bundle = ingesting.clone();
-            let vision: VisionFor =
-                Arc::new(move |texts| on_behalf(&bundle, texts).vision_model(&name));
-            Some(vision)
-        }
-        None => None,
-    };
+    let vision = current.load().config.defaults.vision.clone().map(|name| {
+        let current = current.clone();
+        let vision: VisionFor =
+            Arc::new(move |texts| ingesting(&current.load(), texts).vision_model(&name));
+        vision
+    });
+    let (embedding, chatting) = (current.clone(), current.clone());
     let parts = PipelineParts {
         store: store.clone(),
         parser,
         chunker: Arc::new(StructuralChunker::default()),
         embedder: Arc::new(move |identity: &EmbeddingIdentity, texts: TextsOf<'_>| {
-            let bundle = on_behalf(&ingesting, texts);
+            let bundle = ingesting(&embedding.load(), texts);
             Ok(Arc::new(bundle.embedder(&identity.model)?) as Arc<dyn EmbeddingModel>)
         }),
         vision,
-        chat: Arc::new(move |name, texts| match name.or(default_chat.as_deref()) {
-            Some(name) => on_behalf(&chatting, texts).chat_model(name),
-            None => {
-                let message = "there is no default chat model; set `defaults.chat`";
-                Err(ModelError::new(ErrorKind::NotFound, Operation::Chat, message))
+        chat: Arc::new(move |name, texts| {
+            let setup = chatting.load();
+            let own = setup.models_of(texts.tenant).and_then(|own| own.default_chat());
+            match name.or(setup.config.defaults.chat.as_deref()).or(own.as_deref()) {
+                Some(name) => ingesting(&setup, texts).chat_model(name),
+                None => {
+                    let message = "there is no default chat model; set `defaults.chat`";
+                    Err(ModelError::new(ErrorKind::NotFound, Operation::Chat, message))
+                }
             }
         }),
         pool,
     };
-    Ok(Pipeline::with_options(parts, options))
+    Pipeline::with_options(parts, options)
 }
 
-/// The bundle for these texts: asked on their owner's behalf, and none but those who may see them.
-fn on_behalf(bundle: &Bundle, texts: TextsOf<'_>) -> Bundle {
-    only(bundle.clone().for_tenant(texts.tenant.as_str()), texts.providers)
+/// The models for these texts: asked on their owner's behalf, and none but those who may see them. Batches of passages seldom
+/// come twice, and would push answers out of the cache.
+fn ingesting(setup: &Setup, texts: TextsOf<'_>) -> Bundle {
+    let own = setup.models_of(texts.tenant);
+    let bundle = own.map_or_else(|| setup.models_of_all.clone(), |own| own.bundle.clone());
+    let bundle = bundle.with_priority(Priority::Batch).with_cache(CacheUse::Bypass);
+    only(bundle.for_tenant(texts.tenant.as_str()), texts.providers)
 }

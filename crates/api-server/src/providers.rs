@@ -5,14 +5,16 @@ mod identity;
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
+use accounts::OwnProviderSettings;
 use llm_bundle::{BatchOptions, Batched, Paces};
 use llm_core::{
     ChatModel, EmbeddingModel, ModelInfo, ModelKind, ModelSource, RerankModel, SpeechModel,
     TranscriptionModel, VisionModel,
 };
 use llm_providers::catalogue::{self, Dialect, ProviderEntry, Variable};
-use llm_providers::{Access, ModelCatalogue, TransportOptions, connect_entry};
+use llm_providers::{Access, AddressPolicy, ModelCatalogue, TransportOptions, connect_entry};
 use llm_replay::RecordedProvider;
+use secrecy::SecretString;
 
 use self::identity::{Identity, text};
 use crate::causes_line;
@@ -157,6 +159,46 @@ fn from_config(config: &ProviderConfig, means: Means<'_>) -> Result<Provider, St
         key_source: sources.join(", "),
         can_be_default: true,
         joins_embeddings: config.join_embeddings,
+    })
+}
+
+/// A provider that a tenant brings. Nothing of the operator's environment or files is used for it.
+///
+/// # Errors
+/// One line that says why it cannot be set up.
+pub(crate) fn from_tenant(
+    name: &str,
+    settings: &OwnProviderSettings,
+    key: Option<SecretString>,
+    addresses: AddressPolicy,
+    detour: &Detour,
+) -> Result<Provider, String> {
+    if !can_be_named(name) {
+        return Err("choose a name other than `local` and `dialog`".into());
+    }
+    let OwnProviderSettings { like, dialect, base_url, default_model, variables } = settings;
+    let config = serde_json::json!({
+        "name": name, "like": like, "dialect": dialect, "base_url": base_url,
+    });
+    let config: ProviderConfig =
+        serde_json::from_value(config).map_err(|error| error.to_string())?;
+    let entry = row(&config)?;
+    let elsewhere = base_url.as_ref().is_some_and(|url| *url != entry.base_url);
+    let access = Access {
+        key,
+        base_url: base_url.clone(),
+        variables: variables.clone(),
+        transport: TransportOptions { addresses, ..TransportOptions::default() },
+        ..Access::default()
+    };
+    Ok(Provider {
+        name: name.to_owned(),
+        client: connected(&entry, access, detour)?,
+        further: Vec::new(),
+        default_model: default_model.clone().or(entry.default_chat.filter(|_| !elsewhere)),
+        key_source: "of the tenant".to_owned(),
+        can_be_default: true,
+        joins_embeddings: false,
     })
 }
 

@@ -12,6 +12,7 @@ use tokio::runtime::Handle;
 
 use crate::app::App;
 use crate::bundle::{embedders, only};
+use crate::http::WrittenFilter;
 
 /// Pages end here: nobody reads further, and what a request may hold is bounded.
 const MOST_PASSAGES: usize = 1000;
@@ -21,10 +22,12 @@ const RERANKED: usize = 64;
 const MOST_NEIGHBOURS: u32 = 16;
 
 /// What to look for, and how. What is left out is as in dialogs.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, utoipa::ToSchema)]
 #[serde(default, deny_unknown_fields)]
+#[schema(example = json!({ "query": "How long do refunds take?", "top": 8 }))]
 pub(crate) struct SearchSpec {
     /// The question.
+    #[schema(required, min_length = 1)]
     pub(crate) query: String,
     /// Names of datasets.
     pub(crate) datasets: Vec<String>,
@@ -32,14 +35,21 @@ pub(crate) struct SearchSpec {
     pub(crate) documents: Option<Vec<DocumentId>>,
     /// Only documents whose metadata pass: an expression, or its parts as JSON.
     #[serde(deserialize_with = "written_filter")]
+    #[schema(value_type = Option<WrittenFilter>)]
     pub(crate) filter: Option<MetadataFilter>,
+    #[schema(minimum = 1, maximum = 1000, default = 8)]
     pub(crate) top: usize,
+    #[schema(maximum = 999)]
     pub(crate) skip: usize,
+    #[schema(minimum = 0, maximum = 1)]
     pub(crate) vector_weight: Option<f32>,
+    #[schema(minimum = 0, maximum = 1)]
     pub(crate) threshold: Option<f32>,
     /// A rerank model.
     pub(crate) rerank: Option<String>,
+    #[schema(minimum = 0, maximum = 1)]
     pub(crate) diversity: f32,
+    #[schema(maximum = 16)]
     pub(crate) neighbours: u32,
     pub(crate) parents: bool,
     pub(crate) phrases: PhraseUse,

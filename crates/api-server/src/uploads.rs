@@ -2,15 +2,16 @@
 //! comes, and again whenever it is asked to.
 
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use rag_core::{DatasetId, Document, DocumentSource};
 use tokio::fs;
+use uuid::Uuid;
 
 use crate::app::App;
 
 /// The folder in the data directory.
-const FOLDER: &str = "uploads";
+pub(crate) const FOLDER: &str = "uploads";
 
 /// Where the files of a dataset are, as its documents name them. The folder need not be there.
 ///
@@ -19,6 +20,21 @@ const FOLDER: &str = "uploads";
 pub(crate) async fn folder(app: &App, dataset: &DatasetId) -> io::Result<PathBuf> {
     let data = fs::canonicalize(&app.config.server.data_dir).await?;
     Ok(data.join(FOLDER).join(dataset.as_str()))
+}
+
+/// Where a file of this name is written: over the one that the document of this name was sent as before, if it was; else
+/// under its name, unless a document that is called otherwise by now has its file there.
+pub(crate) async fn place(folder: &Path, name: &str, before: Option<&Document>) -> PathBuf {
+    if let Some(DocumentSource::File { path }) = before.and_then(|before| before.source.as_ref())
+        && path.starts_with(folder)
+    {
+        return path.clone();
+    }
+    let usual = folder.join(name);
+    match fs::try_exists(&usual).await {
+        Ok(false) => usual,
+        _ => folder.join(Uuid::now_v7().simple().to_string()),
+    }
 }
 
 /// Removes the file of a document that is deleted, if it was sent.

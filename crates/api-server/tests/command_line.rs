@@ -298,23 +298,80 @@ fn help_names_the_commands() {
 }
 
 #[test]
-fn documents_are_backed_up_while_they_are_in_use_and_restored() {
+fn shells_complete_commands_and_options() {
+    let desk = Desk::new(&[]);
+    for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
+        let script = desk.run(&["completions", shell]).stdout.len();
+        assert!(script > 1_000, "{shell}: {script}");
+    }
+    let script = text(&desk.run(&["completions", "bash"]).stdout);
+    assert!(script.contains("--data-dir") && script.contains("restore"), "{script}");
+    assert!(!desk.folder.path().join("colloquy-data").exists());
+    check(&desk, &["completions", "csh"], 2, "[possible values: bash,");
+}
+
+#[test]
+fn wrong_usage_is_one_line_and_code_2() {
+    let desk = Desk::new(&[]);
+    for (args, expected) in [
+        (&["serve", "--lisen", "x"][..], "'--listen'"),
+        (&["sreve"], "unrecognized subcommand"),
+        (&["serve", "--role", "both"], "possible values: all, api, worker"),
+        (&["keys"], "by a subcommand"),
+    ] {
+        let output = desk.run(args);
+        let error = text(&output.stderr);
+        assert_eq!((output.status.code(), error.lines().count()), (Some(2), 1), "{error}");
+        assert!(error.contains(expected) && error.starts_with("error: "), "{error}");
+    }
+    for role in ["api", "worker"] {
+        let refused = "with the embedded store one process does everything";
+        check(&desk, &["serve", "--role", role], 1, refused);
+    }
+}
+
+#[test]
+fn whoever_stops_reading_is_no_failure() {
+    let desk = Desk::new(&[]);
+    let mut child = desk
+        .command(&["completions", "bash"])
+        .stdout(std::process::Stdio::piped())
+        .stderr(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    drop(child.stdout.take());
+    let output = child.wait_with_output().unwrap();
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    let mut child = desk
+        .command(&["models"])
+        .stdout(std::process::Stdio::piped())
+        .stderr(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    drop(child.stdout.take());
+    let output = child.wait_with_output().unwrap();
+    assert!(output.status.success(), "{}", text(&output.stderr));
+}
+
+#[test]
+fn scripts_read_json() {
     let desk = Desk::new(&[("tea.md", TEA.as_bytes())]);
-    check(&desk, &["ingest", "docs"], 0, "1 added");
-    // As a running server has it.
-    let open = rag_store::EmbeddedStore::open(
-        desk.folder.path().join("colloquy-data"),
-        rag_store::StoreOptions::default(),
-    )
-    .unwrap();
-    check(&desk, &["backup", "saved.db"], 0, "the documents are in saved.db");
-    check(&desk, &["restore", "saved.db", "--replace"], 1, "in use");
-    drop(open);
-    check(&desk, &["restore", "saved.db"], 1, "holds a store already");
-    check(&desk, &["restore", "saved.db", "--data-dir", "other"], 0, "holds the documents");
-    let found = text(&desk.run(&["search", "--data-dir", "other", "green tea"]).stdout);
-    assert!(found.contains("docs/tea.md, Tea"), "{found}");
-    check(&desk, &["backup", "saved.db", "--data-dir", "nowhere"], 1, "holds no store");
+    let json = |args: &[&str]| -> Vec<serde_json::Value> {
+        let output = desk.run(args);
+        assert!(output.status.success(), "{args:?}: {}", text(&output.stderr));
+        assert!(!text(&output.stderr).contains('\u{1b}'), "{args:?} is without colours");
+        let lines = text(&output.stdout);
+        lines.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    };
+    assert_eq!(json(&["ingest", "docs", "--json"]).last().unwrap()["event"], "summary");
+    assert!(json(&["models", "--json"]).iter().any(|model| model["id"] == "local/extractive"));
+    assert_eq!(json(&["check", "--json"]).len(), 0);
+    let made = json(&["keys", "create", "laptop", "--json"]);
+    let revoked = json(&["keys", "revoke", made[0]["id"].as_str().unwrap(), "--json"]);
+    assert_eq!(revoked[0]["revoked"], true);
+    let saved = json(&["backup", "saved.tar", "--json"]);
+    assert_eq!(saved[0]["file"], "saved.tar");
+    assert!(saved[0]["bytes"].as_u64().unwrap() > 1_000);
 }
 
 #[test]

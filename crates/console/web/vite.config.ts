@@ -1,4 +1,5 @@
 import { defineConfig } from "vitest/config";
+import { pdfFiles } from "./pdf-files";
 
 // Where `npm run dev` finds the server whose API it uses.
 const server = process.env["COLLOQUY_URL"] ?? "http://127.0.0.1:9380";
@@ -7,6 +8,7 @@ const proxy = Object.fromEntries(
 );
 
 export default defineConfig({
+  plugins: [pdfFiles()],
   esbuild: { jsx: "automatic", jsxImportSource: "preact" },
   build: {
     outDir: "../dist",

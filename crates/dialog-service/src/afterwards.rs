@@ -15,6 +15,8 @@ const MOST_ENTRIES: usize = 40;
 
 /// An entry of a mind map, with what belongs to it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[cfg_attr(feature = "openapi", schema(no_recursion))]
 pub struct MindMap {
     /// A short phrase.
     pub text: String,

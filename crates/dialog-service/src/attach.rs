@@ -8,6 +8,7 @@ use crate::prompt::escape;
 
 /// A file that a question brings along, for its turn's model to see.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Attachment {
     /// Its name.
     pub name: String,
@@ -17,6 +18,7 @@ pub struct Attachment {
 
 /// What a model sees of a file.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum AttachmentContent {

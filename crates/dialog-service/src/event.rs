@@ -23,6 +23,7 @@ use crate::{Citation, MindMap, ModelSpending, Passage};
 /// anywhere between.
 /// A turn that fails ends with an `Err` of its stream instead of `Done`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(tag = "type", rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum DialogEvent {
@@ -50,6 +51,7 @@ pub enum DialogEvent {
     /// The evidence, in the order of the prompt. Citations refer to it by position.
     Retrieved {
         /// Passages that the model sees.
+        #[cfg_attr(feature = "openapi", schema(value_type = Vec<Passage>))]
         passages: Arc<[Passage]>,
         /// Chunks in the searched datasets.
         total: u64,
@@ -87,6 +89,7 @@ pub enum DialogEvent {
         text: String,
         /// The sound, in the format that the dialog asks for; base64 in JSON.
         #[serde(with = "base64_bytes")]
+        #[cfg_attr(feature = "openapi", schema(value_type = String))]
         data: Bytes,
     },
     /// Questions that may come next, where the dialog gives them: after the answer.
@@ -110,6 +113,7 @@ pub enum DialogEvent {
 
 /// The end of a turn.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Done {
     /// Why the answer ended.
     pub finish: FinishReason,
@@ -117,6 +121,7 @@ pub struct Done {
     pub usage: Usage,
     /// Time spent by stage; in JSON in seconds.
     #[serde(rename = "seconds", with = "seconds")]
+    #[cfg_attr(feature = "openapi", schema(value_type = BTreeMap<String, f64>))]
     pub timings: BTreeMap<Stage, Duration>,
     /// Numbers of the passages that the answer cites.
     pub cited: Vec<usize>,
@@ -132,6 +137,7 @@ pub struct Done {
 
 /// The stages of a turn.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Stage {

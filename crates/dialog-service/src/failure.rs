@@ -9,6 +9,7 @@ use crate::DialogError;
 
 /// Why a turn failed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct TurnFailure {
     /// A stable name: `invalid`, `retrieval`, `deadline`, `stopped`, `prompt`, `internal`, or what
     /// [`ErrorKind`](llm_core::ErrorKind) calls a failure of the model.

@@ -1,12 +1,14 @@
 //! [`Flow`]: a turn under way, stage by stage.
 
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use futures::TryStreamExt;
 use futures::future::try_join_all;
 use llm_bundle::tools::{ToolEvent, ToolReply};
 use llm_core::{
-    ChatEvent, ChatRequest, ErrorKind, FinishReason, Message, ReasoningDelta, Role, Usage,
+    ChatEvent, ChatRequest, ErrorKind, FinishReason, Message, Part, ReasoningDelta, Role, ToolCall,
+    ToolResult, Usage,
 };
 use rag_core::MetadataFilter;
 
@@ -35,6 +37,10 @@ pub(crate) struct Flow {
     usage: Usage,
     finish: FinishReason,
     clock: Clock,
+    /// When the model said its first word.
+    first_said: Option<Instant>,
+    /// Tools that run.
+    called: Vec<ToolCall>,
 }
 
 impl Flow {
@@ -48,6 +54,8 @@ impl Flow {
             usage: Usage::default(),
             finish: FinishReason::Stop,
             clock: Clock::start(),
+            first_said: None,
+            called: Vec::new(),
         }
     }
 
@@ -288,16 +296,32 @@ impl Flow {
     pub(crate) fn take(&mut self, event: ToolEvent, citer: &mut Citer) -> Vec<DialogEvent> {
         match event {
             ToolEvent::Model(event) => self.take_said(event, citer),
-            ToolEvent::Called { call } => vec![DialogEvent::ToolCalled { call }],
+            ToolEvent::Called { call } => {
+                self.called.push(call.clone());
+                vec![DialogEvent::ToolCalled { call }]
+            }
             ToolEvent::Returned { result, took } => {
+                self.note_tool(&result, took);
                 vec![DialogEvent::ToolReturned { result, seconds: took.as_secs_f64() }]
             }
             _ => Vec::new(),
         }
     }
 
+    fn note_tool(&mut self, result: &ToolResult, took: Duration) {
+        let place = self.called.iter().position(|call| call.id == result.call_id);
+        let call = place.map(|place| self.called.swap_remove(place));
+        let input = call.map(|call| format!("{} {}", call.name, call.arguments));
+        let now = Instant::now();
+        let began = now.checked_sub(took).unwrap_or(now);
+        let output: Vec<&str> = result.parts.iter().filter_map(Part::as_text).collect();
+        let input = input.unwrap_or_default();
+        self.turn.trace.ended("tool", began, &input, &output.join("\n"));
+    }
+
     fn take_said(&mut self, event: ChatEvent, citer: &mut Citer) -> Vec<DialogEvent> {
         self.clock.first_event();
+        self.first_said.get_or_insert_with(Instant::now);
         match event {
             ChatEvent::Text { text, .. } | ChatEvent::Refusal { text, .. } => citer.push(&text),
             ChatEvent::Reasoning(delta) => vec![DialogEvent::Reasoning(delta)],
@@ -320,6 +344,9 @@ impl Flow {
     /// that and time, by meaning.
     pub(crate) async fn finish(&mut self, citer: &mut Citer, limits: &Limits) -> Vec<DialogEvent> {
         let mut events = citer.flush();
+        if let Some(began) = self.first_said {
+            self.turn.trace.ended("write", began, "", citer.text());
+        }
         let cosines = match (&self.service.embedding, citer.unmatched()) {
             (Some(embedding), Some(Unmatched { claims, sentences })) => {
                 let cosines = meaning::cosines(embedding, claims, sentences);

@@ -197,6 +197,13 @@ impl ConversationStore for MemoryConversations {
         Ok(self.kept().turns(tenant, session).pop())
     }
 
+    fn latest_turns(&self, tenant: &TenantId, limit: usize) -> Result<Vec<SavedTurn>, StoreError> {
+        let recent = self.sessions(tenant, &SessionPage { limit, ..SessionPage::default() })?;
+        let kept = self.kept();
+        let is_meant = |turn: &&SavedTurn| recent.iter().any(|session| session.id == turn.session);
+        Ok(kept.turns.iter().rev().filter(is_meant).take(limit).cloned().collect())
+    }
+
     fn path(
         &self,
         tenant: &TenantId,

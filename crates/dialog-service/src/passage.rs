@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 /// A passage that was retrieved for a question, with its source and why it was chosen.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Passage {
     /// The passage and its place.
     pub chunk: Chunk,

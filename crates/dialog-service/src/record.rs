@@ -13,6 +13,7 @@ use crate::{
 
 /// What is kept of a turn besides its question and its text: how the answer came about, in JSON.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(default)]
 pub struct TurnRecord {
     /// The model that answered, as `provider/model`.
@@ -24,6 +25,7 @@ pub struct TurnRecord {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub query: Option<SearchedFor>,
     /// The evidence, in the order of the prompt.
+    #[cfg_attr(feature = "openapi", schema(value_type = Vec<Passage>))]
     pub passages: Arc<[Passage]>,
     /// Chunks in the searched datasets.
     pub total: u64,
@@ -66,6 +68,7 @@ pub struct TurnRecord {
 
 /// A tool that was run.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct ToolRun {
     /// What the model asked for.
     pub call: ToolCall,
@@ -82,6 +85,7 @@ const KEPT: usize = 64 << 10;
 
 /// What was searched for.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct SearchedFor {
     /// The question, reworded to stand alone.
     pub text: String,

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 /// What calls to one model consumed, attempts that failed or were cancelled among them.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct ModelSpending {
     /// The model, as `provider/model`.
     pub model: String,

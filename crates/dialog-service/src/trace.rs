@@ -22,8 +22,10 @@ pub struct Trace {
 
 /// Something that was done for a turn.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Step {
-    /// What: `rewrite`, `translate`, `keywords`, `filter`, `sql`, `query`, `search`, `research`, `answer`, `related`, `mind_map`.
+    /// What: `rewrite`, `translate`, `keywords`, `filter`, `sql`, `query`, `search`, `research`, `answer` (until it begins), `tool`,
+    /// `write` (from its first word to its last), `related`, `mind_map`.
     pub name: String,
     /// When it began, in seconds since the turn did.
     pub at: f64,
@@ -74,6 +76,19 @@ impl Trace {
             failure: done.as_ref().err().map(ToString::to_string),
         });
         done
+    }
+
+    /// Notes something that began then, and has just ended.
+    pub(crate) fn ended(&self, name: &str, began: Instant, input: &str, output: &str) {
+        let since = *self.began.get_or_init(|| began);
+        self.note(Step {
+            name: name.to_owned(),
+            at: began.saturating_duration_since(since).as_secs_f64(),
+            seconds: began.elapsed().as_secs_f64(),
+            input: shortened(input),
+            output: shortened(output),
+            failure: None,
+        });
     }
 
     fn note(&self, step: Step) {

@@ -41,7 +41,8 @@ pub struct GuardOptions {
     pub retry: RetryOptions,
     /// How many retries there may be for each call, over many calls. Default 0.2: at most 20 % extra load.
     pub retry_share: f64,
-    /// How many answers may live at once, and who may wait how long for their turn. Default 256, and 1,024 that wait.
+    /// How many answers may live at once, and who may wait how long for their turn. Default 4,096, some 60 KB each, and 1,024
+    /// that wait.
     pub in_flight: InFlightOptions,
     /// When a model that fails is left alone, and how soon it is tried again.
     pub breaker: BreakerOptions,
@@ -55,7 +56,7 @@ impl Default for GuardOptions {
             idle: Duration::from_secs(60),
             retry: RetryOptions::default(),
             retry_share: 0.2,
-            in_flight: InFlightOptions::default(),
+            in_flight: InFlightOptions { limit: 4_096, ..InFlightOptions::default() },
             breaker: BreakerOptions::default(),
         }
     }

@@ -177,12 +177,13 @@ fn rerank() -> impl Strategy<Value = RerankRequest> {
 }
 
 fn transcription() -> impl Strategy<Value = TranscriptionRequest> {
-    (text(), text(), number(), any::<bool>()).prop_map(
-        |(audio, file_name, temperature, segments)| TranscriptionRequest {
+    (text(), text(), number(), any::<bool>(), any::<bool>()).prop_map(
+        |(audio, file_name, temperature, segments, translate)| TranscriptionRequest {
             audio: audio.into(),
             file_name,
             temperature,
             segments,
+            translate,
             ..TranscriptionRequest::default()
         },
     )

@@ -104,6 +104,8 @@ pub struct TranscriptionRequest {
     pub temperature: Option<f64>,
     /// Whether to report segments with times.
     pub segments: bool,
+    /// Whether to write English, whatever language is spoken.
+    pub translate: bool,
     /// Further fields of the provider's form.
     pub extra_body: Extra,
     /// Further headers of the provider's request.

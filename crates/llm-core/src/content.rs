@@ -234,6 +234,7 @@ impl Reasoning {
 
 /// A source that a model or provider names for a piece of its answer.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(tag = "type", rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Annotation {

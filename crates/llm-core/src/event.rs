@@ -127,6 +127,7 @@ pub struct Started {
 
 /// A piece of reasoning. Pieces with one `index` form one [`Reasoning`](crate::Reasoning) part.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct ReasoningDelta {
     /// Which of `n` answers.
     pub choice: u32,
@@ -145,6 +146,7 @@ pub struct ReasoningDelta {
     pub id: Option<String>,
     /// Provider fields without a name here.
     #[serde(default, skip_serializing_if = "Map::is_empty")]
+    #[cfg_attr(feature = "openapi", schema(value_type = Object))]
     pub extra: Extra,
 }
 
@@ -157,6 +159,7 @@ impl ReasoningDelta {
 
 /// A piece of a tool call. Pieces with one `index` form one [`ToolCall`](crate::ToolCall).
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct ToolCallDelta {
     /// Which of `n` answers.
     pub choice: u32,
@@ -175,6 +178,7 @@ pub struct ToolCallDelta {
     pub signature: Option<String>,
     /// Provider fields without a name here.
     #[serde(default, skip_serializing_if = "Map::is_empty")]
+    #[cfg_attr(feature = "openapi", schema(value_type = Object))]
     pub extra: Extra,
 }
 
@@ -219,6 +223,7 @@ pub struct Warning {
 
 /// Why an answer ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum FinishReason {

@@ -86,6 +86,7 @@ impl ModelKind {
 
 /// How a model runs. Callers need not care; operators may want to know.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Execution {
     /// It awaits I/O.
@@ -199,6 +200,7 @@ pub struct Capabilities {
 
 /// How much a model takes. `None` is "unknown".
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(default)]
 pub struct Limits {
     /// Tokens of prompt and answer together (chat) or of one input (embedding, rerank).

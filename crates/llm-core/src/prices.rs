@@ -6,6 +6,7 @@ use crate::Usage;
 
 /// What a model costs, in US dollars per token (or per unit where said). `None` is unknown, zero is free.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(default)]
 pub struct Prices {
     /// Of the prompt.
@@ -39,6 +40,7 @@ pub struct Prices {
 
 /// What a whole call costs whose prompt is longer than a provider's first tier. Unknown prices are those of the first tier.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(default)]
 pub struct LongPrices {
     /// From more prompt tokens than this on.

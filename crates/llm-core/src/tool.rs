@@ -88,6 +88,7 @@ pub enum ToolChoice {
 
 /// A model's request to run a tool.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct ToolCall {
     /// The id that the result must name. Made by us where a provider gives none.
     pub id: String,
@@ -100,6 +101,7 @@ pub struct ToolCall {
     pub signature: Option<String>,
     /// Provider fields without a name here.
     #[serde(default, skip_serializing_if = "Map::is_empty")]
+    #[cfg_attr(feature = "openapi", schema(value_type = Object))]
     pub extra: Extra,
 }
 
@@ -118,6 +120,7 @@ impl ToolCall {
 
 /// What a tool answered.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct ToolResult {
     /// The [`ToolCall::id`] that it answers.
     pub call_id: String,
@@ -125,12 +128,14 @@ pub struct ToolResult {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
     /// The answer: text or media parts.
+    #[cfg_attr(feature = "openapi", schema(value_type = Vec<Object>))]
     pub parts: Vec<Part>,
     /// Whether the tool failed.
     #[serde(default)]
     pub is_error: bool,
     /// Provider fields without a name here.
     #[serde(default, skip_serializing_if = "Map::is_empty")]
+    #[cfg_attr(feature = "openapi", schema(value_type = Object))]
     pub extra: Extra,
 }
 

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 /// Convention, whatever the provider's own: `input_tokens` *includes* tokens read from and written to the prompt
 /// cache; `output_tokens` *includes* reasoning tokens. Adapters convert.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Usage {
     /// Tokens of the whole prompt.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -14,6 +14,7 @@ pub const MOST_RECORDS: usize = 1_000;
 
 /// Some records, in the order of writing, which is about that of the calls' ends.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Page {
     /// The records.
     pub records: Vec<StoredCall>,

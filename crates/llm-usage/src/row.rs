@@ -11,12 +11,15 @@ use uuid::Uuid;
 
 /// A call as it was kept.
 #[derive(Clone, Debug, PartialEq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct StoredCall {
     /// Its place in the order of writing; the next page begins after the last one of this.
     pub cursor: i64,
     /// The record's id.
+    #[cfg_attr(feature = "openapi", schema(value_type = String, format = "uuid"))]
     pub id: Uuid,
     /// When it was made.
+    #[cfg_attr(feature = "openapi", schema(value_type = String, format = DateTime))]
     pub started: Timestamp,
     /// On whose behalf.
     #[serde(skip_serializing_if = "Option::is_none")]

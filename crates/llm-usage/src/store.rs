@@ -36,6 +36,19 @@ impl UsageStore {
         Ok(Self { path: path.to_owned(), writer: Mutex::new(writer), retention })
     }
 
+    /// Copies the records as they are now into a new file, whether or not a process has them open.
+    ///
+    /// # Errors
+    /// [`UsageError::Engine`]: a file that cannot be read, one that cannot be written, or one that is there.
+    pub fn copy(path: &Path, to: &Path) -> Result<(), UsageError> {
+        let copied = || {
+            let connection = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
+            connection.busy_timeout(PATIENCE)?;
+            connection.execute("VACUUM INTO ?1", [to.to_string_lossy()])
+        };
+        copied().map(drop).map_err(|source| UsageError::Engine { doing: "copy", source })
+    }
+
     /// Writes records, all or none. Those that are there already (by their id) stay as they are, so that what may have
     /// failed can be written again. Tells how many were new.
     ///

@@ -36,6 +36,7 @@ pub struct Group {
 
 /// What records make together. Counts that are unknown of a call count as none.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Totals {
     /// How many calls.
     pub calls: u64,
@@ -135,7 +136,7 @@ impl UsageStore {
     }
 }
 
-fn without_doubles(by: &[Dimension]) -> Vec<Dimension> {
+pub(crate) fn without_doubles(by: &[Dimension]) -> Vec<Dimension> {
     let mut seen = Vec::new();
     for dimension in by {
         if !seen.contains(dimension) {

@@ -141,6 +141,40 @@ fn groups_have_names_and_an_order() {
 }
 
 #[test]
+fn percentiles_are_of_each_group_and_of_all() {
+    let (_folder, store) = open();
+    // A hundred of each model: 10 ms to 1 s, and ten times as long.
+    let of = |number: u64| CallRecord {
+        target: Arc::new(ModelName::new("test", if number < 100 { "fast" } else { "slow" })),
+        total: Duration::from_millis((number % 100 + 1) * if number < 100 { 10 } else { 100 }),
+        first_event: (number % 2 == 0).then_some(Duration::from_millis(number % 100 + 1)),
+        ..record(number)
+    };
+    store.append(&(0..200).map(of).collect::<Vec<_>>()).unwrap();
+    let other = CallRecord { tenant: Some("other".into()), total: DAY, ..record(900) };
+    store.append(&[other]).unwrap();
+    let filter = Filter { tenant: Some("acme".into()), ..Filter::default() };
+    let told = store.latencies(&filter, &[Dimension::Model, Dimension::Model]).unwrap();
+    assert!(told.complete);
+    let about = |told: f64, exact: f64| {
+        assert!((told / exact - 1.0).abs() < 0.0101, "{told} is not about {exact}");
+    };
+    let seen: Vec<_> = told.groups.iter().map(|group| group.latency.clone()).collect();
+    assert_eq!(seen.iter().map(|latency| latency.calls).collect::<Vec<_>>(), [100, 100]);
+    for (latency, unit) in seen.iter().zip([0.01, 0.1]) {
+        let total = latency.total_seconds.unwrap();
+        about(total.p50, 50.0 * unit);
+        about(total.p90, 90.0 * unit);
+        about(total.p99, 99.0 * unit);
+        about(latency.first_event_seconds.unwrap().p50, 0.049);
+    }
+    assert_eq!(told.total.calls, 200);
+    about(told.total.total_seconds.unwrap().p99, 9.8);
+    let none = Filter { from: Timestamp::from_second(1 << 37).ok(), ..filter };
+    assert_eq!(store.latencies(&none, &[]).unwrap().total.total_seconds, None);
+}
+
+#[test]
 fn old_records_go_and_so_do_the_oldest_of_too_many() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("usage.db");

@@ -8,6 +8,7 @@ use crate::{ChunkId, DatasetId, DocumentId, Place};
 
 /// A passage of a document, with its place.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Chunk {
     /// Its id.
     pub id: ChunkId,
@@ -24,6 +25,7 @@ pub struct Chunk {
     /// contents.
     pub text: String,
     /// Byte range in the parsed document's text; for summaries the range that they sum up.
+    #[cfg_attr(feature = "openapi", schema(value_type = crate::openapi::Span))]
     pub span: Range<usize>,
     /// Headings above it, outermost first.
     pub headings: Vec<String>,
@@ -54,6 +56,7 @@ pub struct Chunk {
 
 /// What a chunk is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum ChunkKind {
@@ -88,6 +91,7 @@ impl ChunkKind {
 
 /// A word of a vocabulary and how much it applies.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Tag {
     /// The word.
     pub name: String,
@@ -163,8 +167,10 @@ fn is_default(kind: &ChunkKind) -> bool {
 
 /// Where a stretch of a chunk stood in its file.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct PlacedSpan {
     /// Byte range in the parsed document's text.
+    #[cfg_attr(feature = "openapi", schema(value_type = crate::openapi::Span))]
     pub span: Range<usize>,
     /// Page and box.
     #[serde(flatten)]

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 /// How documents are cut into chunks. Methods differ in what they hold together; all keep to the token budget unless
 /// said otherwise.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(default, deny_unknown_fields)]
 pub struct ChunkingOptions {
     /// What a chunk is.
@@ -29,6 +30,7 @@ pub struct ChunkingOptions {
 
 /// What a chunk is. RAGFlow's names of the methods; `naive` and `general` are the same.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum ChunkMethod {
@@ -62,6 +64,7 @@ pub enum ChunkMethod {
 
 /// A text at which passages end.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Delimiter {
     /// The text. It is part of no passage.
     pub text: String,
@@ -72,6 +75,7 @@ pub struct Delimiter {
 
 /// How chunks are cut into the parts that are searched.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(default, deny_unknown_fields)]
 pub struct ChildOptions {
     /// The most tokens of a part.

@@ -113,6 +113,12 @@ pub trait ConversationStore: Send + Sync {
         session: &SessionId,
     ) -> Result<Option<SavedTurn>, StoreError>;
 
+    /// Turns of the `limit` sessions updated last: the `limit` that were asked last, the latest first.
+    ///
+    /// # Errors
+    /// Only the engine's own.
+    fn latest_turns(&self, tenant: &TenantId, limit: usize) -> Result<Vec<SavedTurn>, StoreError>;
+
     /// A turn and those that it follows, oldest first: the nearest `limit` of them. Empty when the tenant has no such
     /// turn.
     ///

@@ -8,6 +8,7 @@ use crate::{ChunkingOptions, DatasetId, EnrichmentOptions, TenantId};
 
 /// A collection of documents, bound to one embedding.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Dataset {
     /// Its id.
     pub id: DatasetId,
@@ -25,6 +26,7 @@ pub struct Dataset {
 
 /// How a dataset's documents are cut, enriched and ranked. A change applies to documents ingested from then on.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(default, deny_unknown_fields)]
 pub struct DatasetSettings {
     /// How documents are cut, unless one has options of its own.
@@ -35,6 +37,7 @@ pub struct DatasetSettings {
     #[serde(skip_serializing_if = "AllowedProviders::is_any")]
     pub providers: AllowedProviders,
     /// Adds to the score of each of its chunks, in hundredths: 0 to 100.
+    #[cfg_attr(feature = "openapi", schema(maximum = 100))]
     pub page_rank: u8,
     /// What it is, for people.
     #[serde(skip_serializing_if = "String::is_empty")]
@@ -47,7 +50,9 @@ pub struct DatasetSettings {
 /// Whose models may see a text, by the names of providers. Models that run in this process, whose provider is `local`,
 /// always may. Where nothing is said, all may.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(transparent)]
+#[cfg_attr(feature = "openapi", schema(value_type = Option<Vec<String>>))]
 pub struct AllowedProviders(Option<BTreeSet<String>>);
 
 impl AllowedProviders {
@@ -83,6 +88,7 @@ impl AllowedProviders {
 
 /// What makes vectors comparable. A dataset refuses vectors of any other identity.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct EmbeddingIdentity {
     /// The model, as `provider/model`.
     pub model: String,

@@ -6,6 +6,7 @@ use crate::{ChunkingOptions, ContentHash, DatasetId, DocumentId, DocumentSource,
 
 /// A document of a dataset.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Document {
     /// Its id.
     pub id: DocumentId,
@@ -35,6 +36,7 @@ pub struct Document {
     /// How far its ingestion is.
     pub status: DocumentStatus,
     /// What is known of it besides its text.
+    #[cfg_attr(feature = "openapi", schema(value_type = std::collections::BTreeMap<String, crate::MetadataValue>))]
     pub metadata: Metadata,
     /// Milliseconds since the epoch.
     pub updated_at: i64,
@@ -57,6 +59,7 @@ pub struct DocumentChange {
 
 /// How far a document is.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(tag = "state", rename_all = "snake_case")]
 pub enum DocumentStatus {
     /// Its file is known, and nobody asked yet for its ingestion.
@@ -95,6 +98,7 @@ impl DocumentStatus {
 
 /// The steps of ingestion.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 #[allow(missing_docs)]
 pub enum IngestStage {

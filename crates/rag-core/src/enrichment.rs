@@ -6,14 +6,17 @@ use crate::DatasetId;
 
 /// What models add to chunks and documents. Nothing by default: each item costs calls.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(default, deny_unknown_fields)]
 pub struct EnrichmentOptions {
     /// The chat model, by reference; the server's default for chat when it is not named.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub model: Option<String>,
     /// Keywords for each chunk, at most; 0: none.
+    #[cfg_attr(feature = "openapi", schema(maximum = 255))]
     pub keywords: u8,
     /// Questions that each chunk answers, at most; 0: none.
+    #[cfg_attr(feature = "openapi", schema(maximum = 255))]
     pub questions: u8,
     /// Fields to find in each document.
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -22,6 +25,7 @@ pub struct EnrichmentOptions {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub tag_datasets: Vec<DatasetId>,
     /// Tags for each chunk, at most, where there are such datasets.
+    #[cfg_attr(feature = "openapi", schema(maximum = 255))]
     pub most_tags: u8,
     /// Whether a table of contents is kept.
     pub contents: bool,
@@ -38,6 +42,7 @@ pub struct EnrichmentOptions {
 
 /// A field that a model looks for in a document.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct MetadataField {
     /// Its name.
@@ -52,6 +57,7 @@ pub struct MetadataField {
 
 /// How summaries are made.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(default, deny_unknown_fields)]
 pub struct SummaryOptions {
     /// The most tokens of a summary.
@@ -70,6 +76,7 @@ impl Default for SummaryOptions {
 
 /// How the graph of entities is made.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(default, deny_unknown_fields)]
 pub struct GraphOptions {
     /// What kinds of things are looked for; none: whatever has a name.

@@ -33,6 +33,8 @@ mod filter_tokens;
 mod id;
 mod metadata;
 mod metadata_filter;
+#[cfg(feature = "openapi")]
+pub mod openapi;
 mod parsed;
 mod parser;
 mod reembedding;

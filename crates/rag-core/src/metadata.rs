@@ -11,6 +11,7 @@ pub type Metadata = BTreeMap<String, MetadataValue>;
 
 /// The value of a field.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(untagged)]
 pub enum MetadataValue {
     /// Yes or no.
@@ -25,6 +26,7 @@ pub enum MetadataValue {
 
 /// A field that documents have, for whoever makes filters.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct KnownField {
     /// Its name.
     pub name: String,
@@ -38,6 +40,7 @@ pub struct KnownField {
 
 /// A value of a field.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct FieldValue {
     /// What it is.
     pub value: String,

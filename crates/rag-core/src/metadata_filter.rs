@@ -11,13 +11,17 @@ use crate::{Metadata, MetadataValue, Scalar};
 /// Written for people it is `year >= 2020 and (author contains "Smith" or not tags in ("a", "b"))`, which it is read
 /// from by [`FromStr`](std::str::FromStr) and shown as by [`Display`](std::fmt::Display).
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum MetadataFilter {
     /// All of these hold; an empty list holds for every document.
+    #[cfg_attr(feature = "openapi", schema(no_recursion))]
     All(Vec<MetadataFilter>),
     /// At least one of these holds; an empty list holds for none.
+    #[cfg_attr(feature = "openapi", schema(no_recursion))]
     Any(Vec<MetadataFilter>),
     /// This does not hold.
+    #[cfg_attr(feature = "openapi", schema(no_recursion))]
     Not(Box<MetadataFilter>),
     /// One comparison.
     Field(MetadataCondition),
@@ -25,6 +29,7 @@ pub enum MetadataFilter {
 
 /// A comparison of one field.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct MetadataCondition {
     /// The field's name, exactly as in the document.
@@ -42,6 +47,7 @@ pub struct MetadataCondition {
 /// or the condition has a list, one pair that fits is enough. A field that a document lacks, and one that is blank,
 /// fits nothing; the negative operators hold exactly where the positive ones do not, so they hold for such a document.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum FilterOperator {
     /// The value is this one.

@@ -81,6 +81,7 @@ pub enum BlockKind {
 
 /// Where a piece stood in its file.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Place {
     /// Page, from 1; `None` for formats without pages.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -92,6 +93,7 @@ pub struct Place {
 
 /// A box on a page, in points (1/72 inch) from the page's upper left corner.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[allow(missing_docs)]
 pub struct BoundingBox {
     pub left: f32,

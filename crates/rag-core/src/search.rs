@@ -33,6 +33,7 @@ pub struct SearchQuery {
 /// What the phrases of a question are for: words in quotation marks, which a chunk holds when they stand in it in this
 /// order and side by side, in any of their forms.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum PhraseUse {
     /// Text hits that hold more of the phrases rank before those that hold fewer. Nothing is left out, and a phrase

@@ -231,6 +231,22 @@ pub trait MetadataStore: Send + Sync {
         range: Range<u32>,
     ) -> Result<Vec<Chunk>, StoreError>;
 
+    /// The first `limit` chunks of a document from this number on, in the order of their numbers, which may have gaps.
+    ///
+    /// # Errors
+    /// Only the engine's own.
+    fn chunk_page(
+        &self,
+        document: &DocumentId,
+        from: u32,
+        limit: usize,
+    ) -> Result<Vec<Chunk>, StoreError> {
+        let mut chunks = self.document_chunks(document, from..u32::MAX)?;
+        chunks.sort_by_key(|chunk| chunk.ordinal);
+        chunks.truncate(limit);
+        Ok(chunks)
+    }
+
     /// Chunks of a document with their vectors, all of the version that can be found now, in order.
     ///
     /// # Errors

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 
 /// One step of ingestion. Events of one document are in order; those of several interleave.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(tag = "event", rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum IngestEvent {
@@ -76,6 +77,7 @@ pub enum IngestEvent {
 
 /// Why work waits, and for how long.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Pause {
     /// One line.
     pub reason: String,
@@ -85,6 +87,7 @@ pub struct Pause {
 
 /// How far a pipeline is: totals since it was made. Unlike events, none of it can be missed.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Progress {
     /// Files accepted for work.
     pub queued: u64,

@@ -8,8 +8,12 @@ use rag_core::ContentHash;
 
 /// Hash and length of a file's bytes, read in pieces.
 pub(crate) fn of_file(path: &Path) -> io::Result<(ContentHash, u64)> {
+    of(&mut File::open(path)?)
+}
+
+/// The same of an open file, from where it is to its end.
+pub(crate) fn of(file: &mut File) -> io::Result<(ContentHash, u64)> {
     const PIECE: usize = 128 << 10;
-    let mut file = File::open(path)?;
     let mut hasher = blake3::Hasher::new();
     let mut piece = vec![0; PIECE];
     let mut length = 0;

@@ -68,6 +68,7 @@ mod held_job;
 mod job;
 mod names;
 mod on_pool;
+mod original;
 mod patience;
 mod pictures;
 mod pipeline;
@@ -83,6 +84,7 @@ mod worker;
 
 pub use error::IngestError;
 pub use event::{IngestEvent, Pause, Progress};
+pub use original::original;
 pub use pipeline::{
     ChatFor, EmbedderFor, IngestStore, Pipeline, PipelineOptions, PipelineParts, TextsOf,
     VisionFor, no_chat, one_embedder,

@@ -238,6 +238,22 @@ pub(crate) fn of_document(
     database.query(&sql, &[&document.as_str(), &start, &end])?.iter().map(chunk).collect()
 }
 
+/// The first chunks of a document from a number on, by their numbers.
+pub(crate) fn page(
+    database: &mut Connection,
+    document: &DocumentId,
+    from: u32,
+    limit: usize,
+) -> Result<Vec<Chunk>, StoreError> {
+    let sql = format!(
+        "SELECT {COLUMNS} {FROM} WHERE document.id = $1 AND chunk.ordinal >= $2
+         ORDER BY chunk.ordinal, chunk.key LIMIT $3"
+    );
+    let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+    let rows = database.query(&sql, &[&document.as_str(), &i64::from(from), &limit])?;
+    rows.iter().map(chunk).collect()
+}
+
 /// All chunks of a document with the vectors that are searched, in order; those without one if `also_unsearched`.
 pub(crate) fn embedded(
     database: &mut Connection,

@@ -89,6 +89,10 @@ impl ConversationStore for PostgresStore {
         self.inner.pool.read(|database| conversations::latest_turn(database, tenant, session))
     }
 
+    fn latest_turns(&self, tenant: &TenantId, limit: usize) -> Result<Vec<SavedTurn>, StoreError> {
+        self.inner.pool.read(|database| conversations::latest_turns(database, tenant, limit))
+    }
+
     fn path(
         &self,
         tenant: &TenantId,

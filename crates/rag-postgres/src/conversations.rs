@@ -256,6 +256,24 @@ pub(crate) fn latest_turn(
     row.as_ref().map(read_turn).transpose()
 }
 
+pub(crate) fn latest_turns(
+    database: &mut Connection,
+    tenant: &TenantId,
+    most: usize,
+) -> Result<Vec<SavedTurn>, StoreError> {
+    let sql = format!(
+        "WITH recent AS MATERIALIZED (
+            SELECT no FROM session WHERE tenant = $1 ORDER BY updated_at DESC, id DESC LIMIT $2
+         )
+         SELECT {TURN} FROM {TURNS} WHERE turn.no IN (
+            SELECT turn.no FROM recent JOIN turn ON turn.session = recent.no
+            ORDER BY turn.no DESC LIMIT $2
+         ) ORDER BY turn.no DESC"
+    );
+    let rows = database.query(&sql, &[&tenant.as_str(), &limit(most)])?;
+    rows.iter().map(read_turn).collect()
+}
+
 pub(crate) fn path(
     database: &mut Connection,
     tenant: &TenantId,

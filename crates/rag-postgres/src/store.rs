@@ -228,6 +228,15 @@ impl MetadataStore for PostgresStore {
         self.inner.pool.read(|database| chunks::of_document(database, document, range.clone()))
     }
 
+    fn chunk_page(
+        &self,
+        document: &DocumentId,
+        from: u32,
+        limit: usize,
+    ) -> Result<Vec<Chunk>, StoreError> {
+        self.inner.pool.read(|database| chunks::page(database, document, from, limit))
+    }
+
     fn embedded_chunks(&self, document: &DocumentId) -> Result<Vec<EmbeddedChunk>, StoreError> {
         self.inner.pool.read(|database| chunks::embedded(database, document, false))
     }

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 /// Why a passage was chosen: everything that its score is made of. Without rerank model and boosts the score is
 /// `(1 - vector_weight) × coverage + vector_weight × nearness`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(default)]
 pub struct Explanation {
     /// BM25; `None` when full text did not find it.

@@ -100,6 +100,7 @@ impl fmt::Debug for Reranker {
 
 /// What was found.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Retrieval {
     /// Passages, best first.
     #[serde(rename = "passages")]
@@ -116,6 +117,7 @@ pub struct Retrieval {
 
 /// A passage with its source and why it was chosen.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct RetrievedChunk {
     /// The passage and its place.
     pub chunk: Chunk,
@@ -126,6 +128,7 @@ pub struct RetrievedChunk {
     pub title: Option<String>,
     /// What else is known of its document.
     #[serde(default, skip_serializing_if = "Metadata::is_empty")]
+    #[cfg_attr(feature = "openapi", schema(value_type = std::collections::BTreeMap<String, rag_core::MetadataValue>))]
     pub metadata: Metadata,
     /// The score that it has its place by: 0 to 1, and what boosts added.
     pub score: f32,
@@ -133,6 +136,7 @@ pub struct RetrievedChunk {
     pub why: Explanation,
     /// Byte ranges of its text that match words of the question, in order; empty unless asked for.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[cfg_attr(feature = "openapi", schema(value_type = Vec<rag_core::openapi::Span>))]
     pub highlights: Vec<Range<usize>>,
     /// The chunks before it, nearest last; none unless asked for.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -144,13 +148,18 @@ pub struct RetrievedChunk {
 
 /// Where the time of a retrieval went.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Timings {
     /// Embedding the question.
+    #[cfg_attr(feature = "openapi", schema(value_type = rag_core::openapi::Elapsed))]
     pub embed: Duration,
     /// Searching the indexes and fusing.
+    #[cfg_attr(feature = "openapi", schema(value_type = rag_core::openapi::Elapsed))]
     pub search: Duration,
     /// Reading chunks and documents.
+    #[cfg_attr(feature = "openapi", schema(value_type = rag_core::openapi::Elapsed))]
     pub load: Duration,
     /// Ordering anew.
+    #[cfg_attr(feature = "openapi", schema(value_type = rag_core::openapi::Elapsed))]
     pub rerank: Duration,
 }

@@ -220,6 +220,29 @@ pub(crate) fn of_document(
         .collect()
 }
 
+/// The first chunks of a document from a number on, by their numbers. Only their texts are read.
+pub(crate) fn page(
+    connection: &Connection,
+    document: &DocumentId,
+    from: u32,
+    limit: usize,
+) -> Result<Vec<Chunk>, StoreError> {
+    let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+    connection
+        .prepare_cached(&format!(
+            "SELECT {COLUMNS} {FROM} WHERE chunk.key IN (
+                SELECT chunk.key FROM document JOIN chunk
+                    ON chunk.key BETWEEN document.version << 24 AND (document.version + 1 << 24) - 1
+                WHERE document.id = ?1 AND chunk.ordinal >= ?2 ORDER BY chunk.ordinal LIMIT ?3
+             ) ORDER BY chunk.ordinal"
+        ))
+        .map_err(database)?
+        .query_map(params![document.as_str(), from, limit], |row| Ok(chunk(row)))
+        .map_err(database)?
+        .map(|row| row.map_err(database)?)
+        .collect()
+}
+
 /// What the indexes hold of a version, with the vectors of one table: the document's title, and the chunks that are
 /// searched, in order.
 pub(crate) fn of_version(

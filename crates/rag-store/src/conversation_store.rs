@@ -102,6 +102,10 @@ impl ConversationStore for EmbeddedStore {
             .read(|connection| conversations::latest_turn(connection, tenant, session))
     }
 
+    fn latest_turns(&self, tenant: &TenantId, limit: usize) -> Result<Vec<SavedTurn>, StoreError> {
+        self.inner.readers.read(|connection| conversations::latest_turns(connection, tenant, limit))
+    }
+
     fn path(
         &self,
         tenant: &TenantId,

@@ -319,6 +319,28 @@ pub(crate) fn latest_turn(
         .transpose()
 }
 
+pub(crate) fn latest_turns(
+    connection: &Connection,
+    tenant: &TenantId,
+    most: usize,
+) -> Result<Vec<SavedTurn>, StoreError> {
+    connection
+        .prepare_cached(&format!(
+            "WITH recent AS MATERIALIZED (
+                SELECT no FROM session WHERE tenant = ?1 ORDER BY updated_at DESC, id DESC LIMIT ?2
+             )
+             SELECT {TURN} FROM {TURNS} WHERE turn.no IN (
+                SELECT turn.no FROM recent JOIN turn ON turn.session = recent.no
+                ORDER BY turn.no DESC LIMIT ?2
+             ) ORDER BY turn.no DESC"
+        ))
+        .map_err(database)?
+        .query_map(params![tenant.as_str(), limit(most)], |row| Ok(read_turn(row)))
+        .map_err(database)?
+        .map(|row| row.map_err(database)?)
+        .collect()
+}
+
 pub(crate) fn path(
     connection: &Connection,
     tenant: &TenantId,

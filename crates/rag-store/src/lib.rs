@@ -82,6 +82,7 @@ mod maintenance;
 mod metadata_index;
 mod metadata_indexes;
 mod metadata_store;
+mod moved;
 mod options;
 mod owner_changes;
 mod phrase_matches;
@@ -104,4 +105,5 @@ mod write_queue;
 
 pub use backup::BackupProgress;
 pub use embedded::EmbeddedStore;
+pub use lock::DirectoryLock;
 pub use options::{Durability, StoreOptions};

@@ -9,13 +9,16 @@ use crate::failure;
 
 /// Holds the data directory until dropped. The operating system lets go of it when the process dies.
 #[derive(Debug)]
-pub(crate) struct DirectoryLock {
+pub struct DirectoryLock {
     _file: File,
 }
 
 impl DirectoryLock {
-    /// Takes the directory, or tells that another process has it.
-    pub(crate) fn take(directory: &Path) -> Result<Self, StoreError> {
+    /// Takes the directory, which must be there.
+    ///
+    /// # Errors
+    /// [`StoreErrorKind::Locked`] when another process has it, else the disk's own.
+    pub fn take(directory: &Path) -> Result<Self, StoreError> {
         let path = directory.join("lock");
         let file =
             OpenOptions::new().create(true).write(true).truncate(false).open(&path).map_err(

@@ -201,6 +201,15 @@ impl MetadataStore for EmbeddedStore {
         self.inner.readers.read(|connection| chunks::of_document(connection, document, range))
     }
 
+    fn chunk_page(
+        &self,
+        document: &DocumentId,
+        from: u32,
+        limit: usize,
+    ) -> Result<Vec<Chunk>, StoreError> {
+        self.inner.readers.read(|connection| chunks::page(connection, document, from, limit))
+    }
+
     fn embedded_chunks(&self, document: &DocumentId) -> Result<Vec<EmbeddedChunk>, StoreError> {
         self.inner.readers.read(|connection| match documents::version(connection, document)? {
             Some(version) => Ok(chunks::of_version(connection, version, Vectors::Current)?.1),

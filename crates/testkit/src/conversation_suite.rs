@@ -19,6 +19,7 @@ const CASES: &[Case] = &[
     ("a turn needs its session and its parent", turns_need_what_they_follow),
     ("branches have paths of their own", branches_have_paths),
     ("turns are listed as they were asked, page by page", turns_are_listed),
+    ("the latest turns are those of the sessions updated last", latest_turns_are_found),
     ("feedback is noted and taken back", feedback_is_noted),
     ("what ran in a dead process was interrupted", running_turns_are_interrupted),
     ("nothing of another tenant can be reached", tenants_are_apart),
@@ -235,6 +236,25 @@ fn turns_are_listed(store: &dyn ConversationStore) {
     assert_eq!(list(None, 10), ["z", "a", "m"]);
     assert_eq!(list(None, 2), ["z", "a"]);
     assert_eq!(list(Some("a"), 2), ["m"]);
+}
+
+fn latest_turns_are_found(store: &dyn ConversationStore) {
+    assert_eq!(store.latest_turns(&mine(), 3).expect("read"), []);
+    for (id, updated_at) in [("s", 1), ("t", 2), ("u", 3)] {
+        store.create_session(&session(id, updated_at)).expect("made");
+    }
+    let asked = |id: &str, session: &str, asked_at| SavedTurn {
+        session: session.parse().expect("an id"),
+        asked_at,
+        ..turn(id, None)
+    };
+    let turns = [("a", "s", 10), ("b", "t", 11), ("c", "u", 12), ("d", "s", 13), ("e", "t", 14)];
+    for (id, session, time) in turns {
+        store.begin_turn(&mine(), &asked(id, session, time)).expect("begun");
+    }
+    assert_eq!(names(store.latest_turns(&mine(), 9).expect("read")), ["e", "d", "c", "b", "a"]);
+    assert_eq!(names(store.latest_turns(&mine(), 2).expect("read")), ["e", "d"]);
+    assert_eq!(store.latest_turns(&other(), 9).expect("read"), []);
 }
 
 fn feedback_is_noted(store: &dyn ConversationStore) {

@@ -1,5 +1,6 @@
 //! Measures speed.
 
+mod gateway;
 mod ingest;
 mod pages;
 mod retrieval;
@@ -21,6 +22,8 @@ pub(crate) struct Args {
 
 #[derive(Subcommand)]
 enum What {
+    /// What a chat costs that goes through the server, beside nginx and the upstream itself
+    Gateway(gateway::Args),
     /// Ingestion from end to end, and how long a question takes meanwhile
     Ingest(ingest::Args),
     /// How long searches take over 100,000 and 1,000,000 chunks, and over many datasets
@@ -32,6 +35,7 @@ enum What {
 /// Measures and prints.
 pub(crate) fn run(args: Args) -> Result<()> {
     match args.what {
+        What::Gateway(args) => gateway::run(&args),
         What::Ingest(args) => ingest::run(&args),
         What::Retrieval(args) => retrieval::run(&args),
         What::Turns(args) => turns::run(&args),

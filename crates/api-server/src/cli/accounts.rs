@@ -35,6 +35,9 @@ pub enum KeysCommand {
     Revoke {
         /// Its id
         id: String,
+        /// One JSON object
+        #[arg(long)]
+        json: bool,
     },
 }
 
@@ -110,5 +113,8 @@ pub enum PeopleCommand {
     Remove {
         /// Whom
         email: String,
+        /// One JSON object
+        #[arg(long)]
+        json: bool,
     },
 }

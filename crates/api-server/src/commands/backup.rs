@@ -1,34 +1,44 @@
 //! `backup` and `restore`
 
-use std::ops::ControlFlow;
+use std::io::Write;
 use std::process::ExitCode;
 
 use anyhow::{Context, Result};
 use indicatif::ProgressBar;
-use rag_store::EmbeddedStore;
+use serde_json::json;
 
+use crate::backup::{self, Progress};
 use crate::cli::{BackupArgs, RestoreArgs};
 use crate::config::Config;
 
-/// Copies everything about documents into one file. A server may go on serving and ingesting meanwhile.
+/// Copies the whole data directory into one file. A server may go on serving and ingesting meanwhile.
 pub(crate) fn backup(args: BackupArgs, config: &Config) -> Result<ExitCode> {
     let bar = ProgressBar::new(0).with_message("pages");
-    let copied = EmbeddedStore::backup_of(&config.server.data_dir, &args.file, |progress| {
-        bar.set_length(progress.pages);
-        bar.set_position(progress.copied);
-        ControlFlow::Continue(())
+    let mut files = 0;
+    let copied = backup::back_up(&config.server.data_dir, &args.file, |progress| match progress {
+        Progress::Pages(copied, pages) => {
+            bar.set_length(pages);
+            bar.set_position(copied);
+        }
+        Progress::File => files += 1,
     });
     bar.finish_and_clear();
     copied.with_context(|| format!("backing up into {}", args.file.display()))?;
-    eprintln!("the documents are in {}", args.file.display());
+    if args.json {
+        let bytes = std::fs::metadata(&args.file)?.len();
+        let line = json!({ "file": args.file, "bytes": bytes, "files": files });
+        writeln!(std::io::stdout(), "{line}")?;
+    } else {
+        eprintln!("the data directory is in {}, with {files} files", args.file.display());
+    }
     Ok(ExitCode::SUCCESS)
 }
 
-/// Makes the data directory's documents from a backup.
+/// Makes the data directory from a backup.
 pub(crate) fn restore(args: RestoreArgs, config: &Config) -> Result<ExitCode> {
     let directory = &config.server.data_dir;
-    EmbeddedStore::restore(&args.file, directory, args.replace)
+    backup::restore(&args.file, directory, args.replace)
         .with_context(|| format!("restoring {}", args.file.display()))?;
-    eprintln!("{} holds the documents of {}", directory.display(), args.file.display());
+    eprintln!("{} holds what is in {}", directory.display(), args.file.display());
     Ok(ExitCode::SUCCESS)
 }

@@ -19,7 +19,7 @@ pub(crate) fn keys(args: KeysArgs, config: &Config) -> Result<ExitCode> {
     match args.command {
         KeysCommand::Create(new) => create(&store, args.tenant, new),
         KeysCommand::List { json } => list(&store, &args.tenant, json),
-        KeysCommand::Revoke { id } => revoke(&store, &args.tenant, &id),
+        KeysCommand::Revoke { id, json } => revoke(&store, &args.tenant, &id, json),
     }
 }
 
@@ -76,9 +76,13 @@ fn list(store: &AccountStore, tenant: &TenantId, json: bool) -> Result<ExitCode>
     Ok(ExitCode::SUCCESS)
 }
 
-fn revoke(store: &AccountStore, tenant: &TenantId, id: &str) -> Result<ExitCode> {
+fn revoke(store: &AccountStore, tenant: &TenantId, id: &str, json: bool) -> Result<ExitCode> {
     if !store.revoke_key(tenant, id)? {
         bail!("there is no key `{id}` that could be revoked; `api-server keys list` shows them");
+    }
+    if json {
+        writeln!(std::io::stdout(), "{}", json!({ "id": id, "revoked": true }))?;
+        return Ok(ExitCode::SUCCESS);
     }
     eprintln!("{id} is revoked; a server that runs takes it for five seconds at most");
     Ok(ExitCode::SUCCESS)

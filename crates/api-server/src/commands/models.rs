@@ -1,5 +1,6 @@
 //! `models`
 
+use std::io::{self, Write};
 use std::process::ExitCode;
 
 use anyhow::Result;
@@ -19,20 +20,21 @@ pub(crate) async fn models(
 ) -> Result<ExitCode> {
     let app = App::open(config, &environment).await?;
     let key_of = |owner: &str| {
-        let provider = app.providers.iter().find(|provider| provider.name == owner);
+        let provider = app.setup.providers.iter().find(|provider| provider.name == owner);
         provider.map_or("", |provider| provider.key_source.as_str())
     };
     for entry in entries(&app).await? {
         let prices = entry.info.as_ref().and_then(|info| info.prices.clone());
         let limits = entry.info.as_ref().map(|info| info.limits.clone()).unwrap_or_default();
         if args.json {
-            println!(
+            writeln!(
+                io::stdout(),
                 "{}",
                 json!({
                     "id": entry.id, "kind": entry.kind, "owner": entry.owner, "limits": limits,
                     "prices": prices, "key": key_of(&entry.owner),
                 })
-            );
+            )?;
             continue;
         }
         let context = limits.context_tokens.map_or("?".into(), |tokens| tokens.to_string());
@@ -41,19 +43,21 @@ pub(crate) async fn models(
             source => source,
         };
         let price = price(prices.as_ref());
-        println!("{:<40} {:<13} context {context:<8} {price:<16} {key}", entry.id, entry.kind);
+        let (id, kind) = (entry.id, entry.kind);
+        writeln!(io::stdout(), "{id:<40} {kind:<13} context {context:<8} {price:<16} {key}")?;
     }
-    for provider in app.providers.iter().filter(|provider| provider.default_model.is_none()) {
+    for provider in app.setup.providers.iter().filter(|provider| provider.default_model.is_none()) {
         let name = &provider.name;
         if !args.json {
-            println!(
+            writeln!(
+                io::stdout(),
                 "{:<40} {:<13} context {:<8} {:<16} {}",
                 format!("{name}/…"),
                 "any",
                 "?",
                 "",
                 provider.key_source
-            );
+            )?;
         }
     }
     app.close().await;

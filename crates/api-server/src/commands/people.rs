@@ -20,7 +20,7 @@ pub(crate) fn people(args: PeopleArgs, config: &Config) -> Result<ExitCode> {
             invite(&store, &args.tenant, &email, role, json)
         }
         PeopleCommand::List { json } => list(&store, &args.tenant, json),
-        PeopleCommand::Remove { email } => remove(&store, &args.tenant, &email),
+        PeopleCommand::Remove { email, json } => remove(&store, &args.tenant, &email, json),
     }
 }
 
@@ -61,7 +61,7 @@ fn list(store: &AccountStore, tenant: &TenantId, json: bool) -> Result<ExitCode>
     Ok(ExitCode::SUCCESS)
 }
 
-fn remove(store: &AccountStore, tenant: &TenantId, email: &str) -> Result<ExitCode> {
+fn remove(store: &AccountStore, tenant: &TenantId, email: &str, json: bool) -> Result<ExitCode> {
     let wanted = email.trim().to_lowercase();
     let members = store.members(tenant)?;
     let Some(member) = members.iter().find(|member| member.person.email == wanted) else {
@@ -70,6 +70,10 @@ fn remove(store: &AccountStore, tenant: &TenantId, email: &str) -> Result<ExitCo
         );
     };
     store.remove_member(tenant, &member.person.id)?;
+    if json {
+        writeln!(std::io::stdout(), "{}", json!({ "email": wanted, "removed": true }))?;
+        return Ok(ExitCode::SUCCESS);
+    }
     eprintln!(
         "{wanted} belongs to {tenant} no more; a server that runs knows in five seconds at most"
     );

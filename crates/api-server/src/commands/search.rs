@@ -1,5 +1,6 @@
 //! `search`
 
+use std::io::{self, Write};
 use std::process::ExitCode;
 
 use anyhow::Result;
@@ -25,8 +26,8 @@ pub(crate) async fn search(
         eprintln!("warning: {warning}");
     }
     match args.json {
-        true => println!("{}", serde_json::to_string(&found)?),
-        false => print(&found, &args),
+        true => writeln!(io::stdout(), "{}", serde_json::to_string(&found)?)?,
+        false => print(&found, &args)?,
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -48,22 +49,24 @@ fn spec(args: &SearchArgs) -> SearchSpec {
     }
 }
 
-fn print(found: &Retrieval, args: &SearchArgs) {
+fn print(found: &Retrieval, args: &SearchArgs) -> io::Result<()> {
+    let mut stdout = io::stdout().lock();
     for (number, passage) in found.chunks.iter().enumerate() {
-        println!(
+        writeln!(
+            stdout,
             "{}. {} (score {:.2})",
             args.skip + number + 1,
             passage.chunk.location(&passage.document_name),
             passage.score
-        );
+        )?;
         if args.explain {
-            println!("   {}", explained(&passage.why));
+            writeln!(stdout, "   {}", explained(&passage.why))?;
         }
         for chunk in passage.before.iter().chain([&passage.chunk]).chain(&passage.after) {
-            println!("   {}", shortened(&chunk.text));
+            writeln!(stdout, "   {}", shortened(&chunk.text))?;
         }
     }
-    println!("{} of {} chunks", found.chunks.len(), found.total);
+    writeln!(stdout, "{} of {} chunks", found.chunks.len(), found.total)
 }
 
 /// What a score is made of, as a sum.

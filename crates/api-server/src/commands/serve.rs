@@ -5,12 +5,13 @@ use std::io::Write;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
-use anyhow::Result;
-use tokio::signal::unix::{SignalKind, signal};
+use anyhow::{Error, Result, ensure};
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::task::spawn_blocking;
 
 use super::progress::with_progress;
-use crate::cli::ServeArgs;
-use crate::config::{Config, Environment};
+use crate::cli::{ServeArgs, ServeRole};
+use crate::config::{Config, Environment, IndexEngine, MetadataEngine, StorageConfig, load};
 use crate::ingest::watch;
 use crate::{Server, error_line, ingest};
 
@@ -31,8 +32,10 @@ pub(crate) async fn serve(
     if let Some(listen) = args.listen {
         config.server.listen = listen;
     }
+    refuse_part(args.role, &config.storage)?;
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut hangup = signal(SignalKind::hangup())?;
     let server = Server::start(config, &environment).await?;
 
     let work = async {
@@ -44,6 +47,7 @@ pub(crate) async fn serve(
         result = work => result,
         _ = terminate.recv() => Ok(()),
         _ = interrupt.recv() => Ok(()),
+        () = reload(&server, &args, &environment, &mut hangup) => Ok(()),
     };
     tracing::info!("stopping");
     tokio::select! {
@@ -53,6 +57,30 @@ pub(crate) async fn serve(
         _ = interrupt.recv() => {}
     }
     result.map(|()| ExitCode::SUCCESS)
+}
+
+/// A part of a server alone needs a store that others open at the same time.
+fn refuse_part(role: ServeRole, storage: &StorageConfig) -> Result<()> {
+    let is_embedded = match (storage.metadata, storage.index) {
+        (MetadataEngine::Sqlite, IndexEngine::Embedded) => true,
+    };
+    ensure!(
+        role == ServeRole::All || !is_embedded,
+        "with the embedded store one process does everything: leave `--role` out, or choose `--role all`"
+    );
+    Ok(())
+}
+
+/// Reads the configuration again at each SIGHUP.
+async fn reload(server: &Server, args: &ServeArgs, environment: &Environment, hangup: &mut Signal) {
+    while hangup.recv().await.is_some() {
+        let (file, variables) = (args.common.config.clone(), environment.clone());
+        let read = spawn_blocking(move || load(file.as_deref(), &variables)).await;
+        let read = read.map_err(Error::from).and_then(|read| read.map_err(Error::from));
+        // What came of it is in the log and among the metrics.
+        let _ = server.take_over(read, environment).await;
+    }
+    pending().await
 }
 
 /// Works off what is submitted, and what changes in watched folders.
@@ -85,7 +113,7 @@ async fn start(server: &Server, args: &ServeArgs, began: Instant) -> Result<()> 
     app.readiness.has(INGEST);
     app.metrics.ready(began.elapsed());
     let mut stdout = std::io::stdout().lock();
-    writeln!(stdout, "listening on http://{}", server.address())?;
+    writeln!(stdout, "listening on {}", server.url())?;
     stdout.flush()?;
     Ok(())
 }

@@ -45,11 +45,11 @@ pub fn load(file: Option<&Path>, environment: &Environment) -> Result<Config, Co
                 .map_err(|reason| ConfigError::new(format!("variable {name}"), reason))?;
         }
     }
-    let config: Config = Value::Table(table)
+    let config: Config = Value::Table(table.clone())
         .try_into()
         .map_err(|error: toml::de::Error| ConfigError::new(place, with_nearest(error.message())))?;
     check(&config)?;
-    Ok(config)
+    Ok(Config { read_from: table, ..config })
 }
 
 fn read(file: Option<&Path>) -> Result<(Option<PathBuf>, String), ConfigError> {
@@ -134,6 +134,7 @@ fn check(config: &Config) -> Result<(), ConfigError> {
             return Err(ConfigError::new(place, "`hedge_percentile` lies between 0.5 and 1"));
         }
     }
+    config.server.check()?;
     local_model::check(&config.local_model)?;
     config.limits.check()?;
     config.cache.check(&config.shared)?;
@@ -190,6 +191,10 @@ mod tests {
             ("[server]\nlisten_on = 1", vec![], "did you mean `listen`?"),
             ("\n[sever]\n", vec![], "FILE, line 2: unknown field `sever`"),
             ("[server]\nlisten = 5", vec![], "FILE, line 2: "),
+            ("[server]\nheader_seconds = 0", vec![], "nonzero"),
+            ("[server]\nmax_header_bytes = 100", vec![], "[server]: `max_header_bytes` lies"),
+            ("[server]\nmax_tenant_share = 0.0", vec![], "[server]: `max_tenant_share` lies"),
+            ("[server.tls]\ncertificate = \"a.pem\"", vec![], "missing field `key`"),
             ("", vec![("COLLOQUY_SERVER__LISTN", "x")], "did you mean `listen`?"),
             ("", vec![("COLLOQUY_", "x")], "variable COLLOQUY_: names no key"),
             (

@@ -10,20 +10,22 @@ mod load;
 mod local_model;
 mod mcp;
 mod models;
+mod reload;
+mod responses;
 mod secret;
+mod server;
 mod sessions;
 mod telemetry;
 mod usage;
 mod web;
 
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
 use std::num::NonZeroU64;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use llm_bundle::{Fallback, HedgeOptions, RouteOptions, RouteTarget, Strategy};
-use llm_core::{Extra, ModelKind, ModelName, Unsupported};
+use llm_core::{Extra, ModelKind, ModelName};
 use llm_providers::catalogue::Dialect;
 use serde::Deserialize;
 
@@ -33,7 +35,9 @@ pub use load::{ConfigError, Environment, load};
 pub use local_model::LocalModelConfig;
 pub use mcp::McpConfig;
 pub use models::{KnownModel, ModelsConfig};
+pub use responses::ResponsesConfig;
 pub use secret::SecretRef;
+pub use server::{MetricsConfig, ServerConfig, TlsConfig};
 pub use sessions::{SessionsConfig, WhenBusyConfig};
 pub use telemetry::TelemetryConfig;
 pub use usage::UsageConfig;
@@ -67,6 +71,8 @@ pub struct Config {
     pub dialog: DialogConfig,
     /// Conversations that are kept.
     pub sessions: SessionsConfig,
+    /// Answers of `/v1/responses` that callers may go on from.
+    pub responses: ResponsesConfig,
     /// How much tenants and API keys may use.
     pub limits: LimitsConfig,
     /// Answers that are kept and given again.
@@ -79,45 +85,11 @@ pub struct Config {
     pub usage: UsageConfig,
     /// Spans and metrics for a collector.
     pub telemetry: TelemetryConfig,
-}
-
-/// `[server]`
-#[derive(Clone, Debug, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct ServerConfig {
-    /// Address to listen on; port 0 takes a free one.
-    pub listen: SocketAddr,
-    /// Where everything is kept.
-    pub data_dir: PathBuf,
-    /// The largest request body, in bytes.
-    pub max_body_bytes: usize,
-    /// Requests to `/v1` under way at once; more are refused with 503.
-    pub max_requests: usize,
-    /// How long live streams may go on after a stop signal, in seconds.
-    pub drain_seconds: u64,
-    /// What to do with a parameter that a model does not take: leave it out and say so (`warn`), or `refuse` the call.
-    /// A caller's header `x-colloquy-unsupported` goes before it.
-    pub unsupported: Unsupported,
-}
-
-impl Default for ServerConfig {
-    fn default() -> Self {
-        Self {
-            listen: SocketAddr::from(([127, 0, 0, 1], 9380)),
-            data_dir: PathBuf::from("colloquy-data"),
-            max_body_bytes: 32 << 20,
-            max_requests: 4_096,
-            drain_seconds: 20,
-            unsupported: Unsupported::default(),
-        }
-    }
-}
-
-impl ServerConfig {
-    /// [`drain_seconds`](Self::drain_seconds) as a duration.
-    pub fn drain(&self) -> Duration {
-        Duration::from_secs(self.drain_seconds)
-    }
+    /// Where metrics are read without a key.
+    pub metrics: MetricsConfig,
+    /// What the file and the environment say.
+    #[serde(skip)]
+    pub(crate) read_from: toml::Table,
 }
 
 /// `[auth]`
@@ -126,6 +98,9 @@ impl ServerConfig {
 pub struct AuthConfig {
     /// Who may use the server.
     pub mode: AuthMode,
+    /// Seals keys of providers that tenants bring: the base64 of 32 random bytes. Left out, it is in `master.key` in the data
+    /// directory, which is made at the first start.
+    pub master_key: Option<SecretRef>,
 }
 
 /// Who may use the server.

@@ -107,9 +107,9 @@ pub(crate) async fn turn_of(
     let rerank = rerank.filter(|name| !name.trim().is_empty());
     let rerank = rerank.map(|name| reranker(&bundle, &datasets, name)).transpose()?;
     request.max_output_tokens = request.max_output_tokens.or(settings.max_output_tokens);
-    let sources = app.web.of_dialog(&settings.web)?;
+    let sources = app.setup.web.of_dialog(&settings.web)?;
     let speech = settings.speech.clone().map(|settings| speech(&bundle, settings));
-    let tools = app.mcp.of_dialog(&settings.tools).await?;
+    let tools = app.setup.mcp.of_dialog(&settings.tools).await?;
     let sampling = &mut request.sampling;
     sampling.temperature = sampling.temperature.or(settings.temperature);
     sampling.top_p = sampling.top_p.or(settings.top_p);

@@ -4,8 +4,11 @@ use std::collections::BTreeMap;
 
 use dialog_service::{Dialog, DialogError, Filtering, Prompts, Research};
 use rag_core::MetadataFilter;
-use serde::{Deserialize, Serialize};
+use serde::de::{DeserializeOwned, Error};
+use serde::{Deserialize, Deserializer, Serialize};
+use serde_json::{Map, Value};
 
+use crate::http::WrittenFilter;
 use crate::search::written_filter;
 
 /// Bounds of what a dialog may say.
@@ -16,7 +19,7 @@ const MOST_PARAMETERS: usize = 64;
 const MOST_TOOLS: usize = 64;
 
 /// How a dialog answers. What is left out is as in `[dialog]` of the server's configuration.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(default, deny_unknown_fields)]
 pub(crate) struct DialogSettings {
     /// For people.
@@ -26,6 +29,7 @@ pub(crate) struct DialogSettings {
     #[serde(skip_serializing_if = "String::is_empty")]
     pub(crate) prologue: String,
     /// Names of the datasets that are searched; none makes it a plain chat.
+    #[schema(max_items = 64)]
     pub(crate) datasets: Vec<String>,
     /// The model that answers.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -44,18 +48,22 @@ pub(crate) struct DialogSettings {
     pub(crate) empty_response: Option<String>,
     /// The most passages.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(minimum = 1, maximum = 256)]
     pub(crate) top: Option<usize>,
     /// The least score of a passage.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(minimum = 0, maximum = 1)]
     pub(crate) threshold: Option<f32>,
     /// Weight of the vectors.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(minimum = 0, maximum = 1)]
     pub(crate) vector_weight: Option<f32>,
     /// A model that orders the best passages anew; blank: none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) rerank: Option<String>,
     /// Only documents whose metadata pass: an expression, or its parts as JSON.
     #[serde(deserialize_with = "written_filter", skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<WrittenFilter>)]
     pub(crate) filter: Option<MetadataFilter>,
     /// Whether the model makes a further filter of the question: yes, or of which fields.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -67,7 +75,7 @@ pub(crate) struct DialogSettings {
     #[serde(skip_serializing_if = "is_false")]
     pub(crate) graph: bool,
     /// How far to dig: the model says what is still missing, which is searched for, too.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(deserialize_with = "object", skip_serializing_if = "Option::is_none")]
     pub(crate) research: Option<ResearchSettings>,
     /// Whether to give questions that may come next.
     #[serde(skip_serializing_if = "is_false")]
@@ -102,12 +110,16 @@ pub(crate) struct DialogSettings {
     pub(crate) max_output_tokens: Option<u32>,
     /// How the model chooses tokens.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(minimum = 0, maximum = 2)]
     pub(crate) temperature: Option<f64>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(minimum = 0, maximum = 1)]
     pub(crate) top_p: Option<f64>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(minimum = -2, maximum = 2)]
     pub(crate) presence_penalty: Option<f64>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(minimum = -2, maximum = 2)]
     pub(crate) frequency_penalty: Option<f64>,
     /// What client programs keep with it, by a name of theirs; nothing else reads it.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
@@ -118,7 +130,7 @@ pub(crate) struct DialogSettings {
 }
 
 /// Something that each question may set.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Parameter {
     /// Its name: `parameters.NAME` in the template.
@@ -129,7 +141,7 @@ pub(crate) struct Parameter {
 }
 
 /// How answers are spoken.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct SpeechSettings {
     /// The model.
@@ -143,7 +155,7 @@ pub(crate) struct SpeechSettings {
 }
 
 /// How far to dig.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(default, deny_unknown_fields)]
 pub(crate) struct ResearchSettings {
     /// How often the model is asked what is missing.
@@ -180,13 +192,20 @@ impl From<ResearchSettings> for Research {
     }
 }
 
+/// An object, and not the list of its values that would be taken for one, too.
+fn object<'de, D: Deserializer<'de>, T: DeserializeOwned>(from: D) -> Result<Option<T>, D::Error> {
+    let object = Option::<Map<String, Value>>::deserialize(from)?;
+    let read = object.map(|object| serde_json::from_value(Value::Object(object)));
+    read.transpose().map_err(D::Error::custom)
+}
+
 #[allow(clippy::trivially_copy_pass_by_ref)]
 fn is_false(value: &bool) -> bool {
     !value
 }
 
 /// Whether the model makes a filter of the question.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(untagged)]
 pub(crate) enum AutoFilter {
     /// Of any field, or not at all.
@@ -308,7 +327,7 @@ impl DialogSettings {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::{Value, json};
+    use serde_json::json;
 
     use super::*;
 
@@ -322,6 +341,7 @@ mod tests {
     fn what_is_wrong_is_said() {
         for (settings, reason) in [
             (json!({ "datset": [] }), "unknown field `datset`"),
+            (json!({ "research": [null, null] }), "expected a map"),
             (json!({ "top": 0 }), "`top` lies between 1 and 256"),
             (json!({ "threshold": 1.5 }), "`threshold` lies between 0 and 1"),
             (json!({ "filter": "year >" }), "`filter`: "),

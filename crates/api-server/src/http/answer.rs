@@ -8,6 +8,7 @@ use axum::extract::rejection::BytesRejection;
 use axum::http::HeaderMap;
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
+use futures::future::BoxFuture;
 use futures::{Stream, StreamExt};
 use llm_bundle::Bundle;
 use llm_bundle::tools::{ToolSet, as_chat};
@@ -65,15 +66,22 @@ impl Call {
     /// As the model's, or the dialog's.
     pub(super) async fn whole(
         self,
-        mut request: ChatRequest,
+        request: ChatRequest,
         body: impl FnOnce(&ChatResponse) -> Value,
     ) -> Result<Response, ModelError> {
+        let answered = self.asked(request).await?;
+        let body = body(&answered.response);
+        Ok(answered.written(body))
+    }
+
+    /// The whole answer, before it is written.
+    ///
+    /// # Errors
+    /// As the model's, or the dialog's.
+    pub(super) async fn asked(self, mut request: ChatRequest) -> Result<Answered, ModelError> {
         request.unsupported = self.unsupported;
         let response = ask_whole(self.app, &self.bundle, request).await?;
-        let mut whole = Json(body(&response)).into_response();
-        unsupported::announce(whole.headers_mut(), &response.warnings);
-        self.caching.announce(whole.headers_mut());
-        Ok(whole)
+        Ok(Answered { response, caching: self.caching })
     }
 
     /// The answer as it comes, as `write` makes a response of it. Who holds it back ends with the token.
@@ -93,6 +101,22 @@ impl Call {
         unsupported::announce(stream.headers_mut(), &warnings);
         self.caching.announce(stream.headers_mut());
         Ok(stream)
+    }
+}
+
+/// A whole answer.
+pub(super) struct Answered {
+    pub(super) response: ChatResponse,
+    caching: Caching,
+}
+
+impl Answered {
+    /// The response with this body.
+    pub(super) fn written(self, body: Value) -> Response {
+        let mut whole = Json(body).into_response();
+        unsupported::announce(whole.headers_mut(), &self.response.warnings);
+        self.caching.announce(whole.headers_mut());
+        whole
     }
 }
 
@@ -140,7 +164,7 @@ async fn ask_whole(
 
 /// The tools of MCP servers that the request means, taken out of it.
 async fn tools(app: &App, request: &mut ChatRequest) -> Result<Option<ToolSet>, ModelError> {
-    let tools = app.mcp.take(request).await?;
+    let tools = app.setup.mcp.take(request).await?;
     if tools.is_some() && dialogs::named(request).is_some() {
         let message = "a dialog takes no tools of MCP servers; ask a model";
         let error = ModelError::new(ErrorKind::InvalidRequest, Operation::Chat, message);
@@ -169,8 +193,8 @@ async fn begun(reply: ChatReply) -> Result<(Vec<Warning>, ChatReply), ModelError
 pub(super) trait EventWriter: Send + 'static {
     /// What a piece of the answer becomes.
     fn write(&mut self, event: ChatEvent) -> Vec<NamedEvent>;
-    /// What comes after the last piece.
-    fn end(self) -> Vec<NamedEvent>;
+    /// What comes after the last piece, when all that must be done before is done.
+    fn end(self) -> BoxFuture<'static, Vec<NamedEvent>>;
     /// What ends an answer that fails half-way.
     fn fail(self, error: &ModelError) -> Vec<NamedEvent>;
 }
@@ -195,7 +219,7 @@ pub(super) fn written<W: EventWriter>(
                     }
                 }
                 Some(Err(error)) => break writer.fail(&error),
-                None => break writer.end(),
+                None => break writer.end().await,
             }
         };
         for event in last {

@@ -10,20 +10,21 @@ use axum::response::{IntoResponse, Response};
 
 use super::Failure;
 use super::cookie;
-use super::failure::AnthropicFailure;
+use super::dialect::{Dialect, Refused};
 use super::observe::is_own_origin;
+use super::openapi;
 use super::page;
 use super::permission::Permission;
-use super::problem::Problem;
-use super::ragflow;
 use crate::app::App;
 use crate::caller::Caller;
 use crate::door::{Credential, Door};
 use crate::parts::Parts;
 
-/// What opens to everybody: whether the server lives, the ways in, and the files of the console, which hold no data. Everything
-/// else asks who it is, an address that does not exist included.
-const OPEN: &[&str] = &["/healthz", "/readyz", "/api/v2/auth/login", "/api/v2/auth/join"];
+/// What opens to everybody: whether the server lives, the ways in, the description of the interface, and the files of the
+/// console, which hold no data. Everything else asks who it is, an address that does not exist included.
+fn is_open(path: &str) -> bool {
+    openapi::OPEN.contains(&path) || page::is_there(path) || openapi::is_page(path)
+}
 
 /// Where Anthropic's clients give their keys.
 const X_API_KEY: &str = "x-api-key";
@@ -40,7 +41,7 @@ pub(super) async fn authenticate(
         return next.run(request).await;
     };
     let path = request.uri().path();
-    if OPEN.contains(&path) || page::is_there(path) {
+    if is_open(path) {
         return next.run(request).await;
     }
     let needed = Permission::of(request.method(), route.as_ref().map_or("", MatchedPath::as_str));
@@ -88,10 +89,12 @@ impl FromRequestParts<Arc<Parts>> for App {
 /// `Authorization: Bearer SECRET`, else `x-api-key: KEY`, else the cookie of a browser.
 fn given(method: &Method, headers: &HeaderMap) -> Result<Credential, Refused> {
     let text = |name: &str| headers.get(name)?.to_str().ok();
-    let bearer = text(header::AUTHORIZATION.as_str()).and_then(|value| {
-        let (scheme, key) = value.split_once(' ')?;
-        scheme.eq_ignore_ascii_case("bearer").then(|| key.trim())
-    });
+    // Clients of RAGFlow send the bare secret, too.
+    let bearer =
+        text(header::AUTHORIZATION.as_str()).and_then(|value| match value.split_once(' ') {
+            Some((scheme, key)) => scheme.eq_ignore_ascii_case("bearer").then(|| key.trim()),
+            None => Some(value),
+        });
     if let Some(secret) = bearer.or_else(|| text(X_API_KEY)) {
         return Credential::parse(secret).ok_or(Refused::Unauthorized);
     }
@@ -99,52 +102,21 @@ fn given(method: &Method, headers: &HeaderMap) -> Result<Credential, Refused> {
     // A browser sends its cookies along with what pages of other sites ask for.
     let reads = matches!(*method, Method::GET | Method::HEAD);
     if !reads && !is_own_origin(headers) {
-        return Err(Refused::Forbidden("requests from pages of other sites are refused"));
+        return Err(Refused::OtherSite);
     }
     Ok(Credential::Session(session))
 }
 
-#[derive(Clone, Copy, Debug)]
-enum Refused {
-    Unauthorized,
-    /// Why.
-    Forbidden(&'static str),
-    Busy,
-}
-
-fn refusal(path: &str, refused: Refused) -> Response {
-    let mut response = in_dialect(path, refused);
-    if matches!(refused, Refused::Unauthorized) {
-        let scheme = HeaderValue::from_static("Bearer");
-        response.headers_mut().insert(header::WWW_AUTHENTICATE, scheme);
+/// The refusal in the dialect of the address.
+pub(super) fn refusal(path: &str, refused: Refused) -> Response {
+    let mut response = Dialect::of(path).refuse(path, refused);
+    let header = match refused {
+        Refused::Unauthorized => Some((header::WWW_AUTHENTICATE, "Bearer")),
+        Refused::Busy => Some((header::RETRY_AFTER, "1")),
+        _ => None,
+    };
+    if let Some((name, value)) = header {
+        response.headers_mut().insert(name, HeaderValue::from_static(value));
     }
     response
-}
-
-fn in_dialect(path: &str, refused: Refused) -> Response {
-    if path.starts_with("/api/v1/") {
-        return match refused {
-            Refused::Unauthorized => ragflow::unauthorized(),
-            Refused::Forbidden(reason) => ragflow::forbidden(reason),
-            Refused::Busy => ragflow::busy(),
-        };
-    }
-    if path.starts_with("/api/") {
-        return match refused {
-            Refused::Unauthorized => Problem::unauthorized(),
-            Refused::Forbidden(reason) => Problem::forbidden(reason),
-            Refused::Busy => Problem::busy("the server is busy; try again in a second"),
-        }
-        .into_response();
-    }
-    let failure = match refused {
-        Refused::Unauthorized => Failure::unauthorized(),
-        Refused::Forbidden(reason) => Failure::forbidden(reason),
-        Refused::Busy => Failure::busy(),
-    };
-    if path == "/v1/messages" || path.starts_with("/v1/messages/") {
-        AnthropicFailure::from(failure).into_response()
-    } else {
-        failure.into_response()
-    }
 }

@@ -13,10 +13,20 @@ use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use super::answer::{Call, created, parsed, read, stopping};
+use super::schemas::chat::{CallHeaders, ChatCompletion, ChatCompletionRequest};
+use super::schemas::events::AnswerEvent;
+use super::schemas::refusals::ModelFailures;
 use super::{Failure, sse};
 use crate::app::App;
 
 /// Answers, streamed or whole.
+#[utoipa::path(
+    post,
+    path = "/v1/chat/completions",
+    params(CallHeaders),
+    request_body = ChatCompletionRequest,
+    responses((status = 200, description = "The answer, whole or as it comes", content((ChatCompletion = "application/json"), (AnswerEvent = "text/event-stream"))), ModelFailures),
+)]
 pub(super) async fn completions(
     app: App,
     headers: HeaderMap,

@@ -14,6 +14,13 @@ pub(super) fn session(headers: &HeaderMap) -> Option<SessionSecret> {
     SessionSecret::parse(value.trim())
 }
 
+/// The session that came in any way.
+pub(super) fn any_session(headers: &HeaderMap) -> Option<SessionSecret> {
+    let value = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
+    let bearer = value.map(|value| value.rsplit(' ').next().unwrap_or_default());
+    bearer.and_then(SessionSecret::parse).or_else(|| session(headers))
+}
+
 /// Keeps the session in the browser until it ends: out of reach of scripts, and of requests from other sites.
 pub(super) fn keep(secret: &SessionSecret, until: Timestamp, headers: &HeaderMap) -> HeaderValue {
     let seconds = until.duration_since(Timestamp::now()).as_secs().max(0);

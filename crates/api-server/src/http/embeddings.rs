@@ -8,12 +8,22 @@ use llm_core::{ErrorKind, ModelError, ModelKind, Operation};
 use llm_providers::openai::server::{embeddings_body, parse_embedding_request};
 
 use super::cache::Caching;
+use super::schemas::chat::CacheHeader;
+use super::schemas::models::{Embeddings, EmbeddingsRequest};
+use super::schemas::refusals::ModelFailures;
 use super::{Failure, answer};
 use crate::app::App;
 
 const OPERATION: Operation = Operation::Embed;
 
 /// Embeds the inputs. Parsing and writing run on a thread, since both grow with the number of inputs.
+#[utoipa::path(
+    post,
+    path = "/v1/embeddings",
+    params(CacheHeader),
+    request_body = EmbeddingsRequest,
+    responses((status = 200, description = "What was asked for", body = Embeddings), ModelFailures),
+)]
 pub(super) async fn create(
     app: App,
     headers: HeaderMap,

@@ -12,6 +12,15 @@ use serde_json::{Value, json};
 /// What to do about a key that is missing, unknown, expired or revoked; which of these it is, is nobody's business.
 pub(super) const NO_KEY: &str = "this server asks for a valid API key: send it as `Authorization: Bearer KEY` or `x-api-key: KEY`";
 
+/// What to do about a body that did not arrive in time.
+pub(super) const TOO_SLOW: &str =
+    "the body took too long to arrive; send it faster, or a smaller one";
+/// What pages of other sites are told.
+pub(super) const OTHER_SITE: &str = "requests from pages of other sites are refused";
+
+/// What is told of a method that an address does not have.
+pub(super) const NO_METHOD: &str = "this address does not take this method; see docs/http.md";
+
 /// A status, a body of the OpenAI dialect, and when to come back.
 #[derive(Debug)]
 pub(super) struct Failure {
@@ -28,14 +37,12 @@ impl Failure {
 
     /// The address exists, the method does not.
     pub(super) fn method_not_allowed() -> Self {
-        let message = "this address does not take this method; see docs/http.md";
-        Self::own(StatusCode::METHOD_NOT_ALLOWED, "invalid_request_error", None, message)
+        Self::own(StatusCode::METHOD_NOT_ALLOWED, "invalid_request_error", None, NO_METHOD)
     }
 
     /// The page that asks is of another site.
     pub(super) fn other_site() -> Self {
-        let message = "requests from pages of other sites are refused";
-        Self::own(StatusCode::FORBIDDEN, "invalid_request_error", None, message)
+        Self::own(StatusCode::FORBIDDEN, "invalid_request_error", None, OTHER_SITE)
     }
 
     /// Whoever asks may not do that.

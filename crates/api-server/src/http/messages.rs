@@ -5,6 +5,7 @@ use axum::extract::rejection::BytesRejection;
 use axum::http::HeaderMap;
 use axum::response::Response;
 use bytes::Bytes;
+use futures::future::BoxFuture;
 use llm_core::{ChatEvent, ModelError, Operation};
 use llm_providers::anthropic::server::{
     EventWriter, ReplyHead, WireEvent, count_tokens_body, message_body,
@@ -16,10 +17,21 @@ use uuid::Uuid;
 
 use super::answer::{self, Call, parsed, read, written};
 use super::failure::AnthropicFailure;
+use super::schemas::chat::CallHeaders;
+use super::schemas::events::AnswerEvent;
+use super::schemas::messages::{CountTokensRequest, MessageAnswer, MessageRequest, TokenCount};
+use super::schemas::refusals::MessageFailures;
 use super::sse::{self, NamedEvent};
 use crate::app::App;
 
 /// Answers, streamed or whole.
+#[utoipa::path(
+    post,
+    path = "/v1/messages",
+    params(CallHeaders),
+    request_body = MessageRequest,
+    responses((status = 200, description = "The answer, whole or as it comes", content((MessageAnswer = "application/json"), (AnswerEvent = "text/event-stream"))), MessageFailures),
+)]
 pub(super) async fn create(
     app: App,
     headers: HeaderMap,
@@ -40,6 +52,12 @@ pub(super) async fn create(
 }
 
 /// Estimates the tokens of a request; nobody is asked.
+#[utoipa::path(
+    post,
+    path = "/v1/messages/count_tokens",
+    request_body = CountTokensRequest,
+    responses((status = 200, description = "What was asked for", body = TokenCount), MessageFailures),
+)]
 pub(super) async fn count_tokens(
     app: App,
     body: Result<Bytes, BytesRejection>,
@@ -57,8 +75,8 @@ impl answer::EventWriter for Writer {
         self.0.events(event).into_iter().map(named).collect()
     }
 
-    fn end(self) -> Vec<NamedEvent> {
-        self.0.end().into_iter().map(named).collect()
+    fn end(self) -> BoxFuture<'static, Vec<NamedEvent>> {
+        Box::pin(std::future::ready(self.0.end().into_iter().map(named).collect()))
     }
 
     fn fail(self, error: &ModelError) -> Vec<NamedEvent> {

@@ -6,16 +6,28 @@ use llm_core::{ErrorKind, ModelError, Operation};
 use serde_json::{Value, json};
 
 use super::Failure;
+use super::schemas::models::{Model, Models};
+use super::schemas::refusals::ModelFailures;
 use crate::app::App;
 use crate::catalogue::{Entry, entries};
 
 /// Every model and dialog that is known by name. A provider's other models can be asked all the same.
+#[utoipa::path(
+    get,
+    path = "/v1/models",
+    responses((status = 200, description = "What was asked for", body = Models), ModelFailures),
+)]
 pub(super) async fn list(app: App) -> Result<Json<Value>, Failure> {
     let data: Vec<Value> = entries(&app).await?.iter().map(body).collect();
     Ok(Json(json!({ "object": "list", "data": data })))
 }
 
 /// One of them.
+#[utoipa::path(
+    get,
+    path = "/v1/models/{*id}",
+    responses((status = 200, description = "What was asked for", body = Model), ModelFailures),
+)]
 pub(super) async fn one(app: App, Path(id): Path<String>) -> Result<Json<Value>, Failure> {
     let found = entries(&app).await?.iter().find(|entry| entry.id == id).map(body);
     let missing = || {

@@ -7,12 +7,11 @@ use axum::body::Body;
 use axum::extract::{MatchedPath, Request, State};
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header};
 use axum::middleware::Next;
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
 use service_guards::{HeldBody, Hold};
 use uuid::Uuid;
 
-use super::Failure;
-use super::failure::AnthropicFailure;
+use super::dialect::{Dialect, Refused};
 use crate::parts::Parts;
 
 const REQUEST_ID: &str = "x-request-id";
@@ -41,24 +40,8 @@ pub(super) async fn observe(
     hold(response, record)
 }
 
-/// Lets the request in, or refuses it at once. Its place is held until its answer has ended.
-pub(super) async fn admit(State(app): State<Arc<Parts>>, request: Request, next: Next) -> Response {
-    match app.in_flight.try_enter() {
-        Ok(permit) => hold(next.run(request).await, permit),
-        Err(_) => Failure::busy().into_response(),
-    }
-}
-
-/// The same, refused in the Anthropic dialect.
-pub(super) async fn admit_anthropic(
-    State(app): State<Arc<Parts>>,
-    request: Request,
-    next: Next,
-) -> Response {
-    match app.in_flight.try_enter() {
-        Ok(permit) => hold(next.run(request).await, permit),
-        Err(_) => AnthropicFailure::from(Failure::busy()).into_response(),
-    }
+fn refuse(path: &str, why: Refused) -> Response {
+    Dialect::of(path).refuse(path, why)
 }
 
 /// Refuses what a page of another site sends: without keys, being on this machine is all that lets a request in, and a
@@ -84,7 +67,7 @@ pub(super) async fn refuse_other_sites(
     if own_host && own_origin {
         next.run(request).await
     } else {
-        Failure::other_site().into_response()
+        refuse(request.uri().path(), Refused::OtherSite)
     }
 }
 

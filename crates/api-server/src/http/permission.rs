@@ -26,7 +26,7 @@ impl Permission {
     pub(super) fn of(method: &Method, route: &str) -> Self {
         let begins = |beginnings: &[&str]| beginnings.iter().any(|it| under(route, it));
         let reads = matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS);
-        if begins(&["/api/v2/auth"]) {
+        if begins(&["/api/v2/auth", "/api/v1/auth", "/api/v1/users/me"]) {
             return Self::Own;
         }
         if begins(&MANAGED) {
@@ -64,11 +64,17 @@ impl Permission {
 }
 
 /// Where it is decided who may do what.
-const MANAGED: [&str; 4] =
-    ["/api/v2/keys", "/api/v2/people", "/api/v2/invitations", "/api/v1/system/tokens"];
+const MANAGED: [&str; 6] = [
+    "/api/v2/keys",
+    "/api/v2/people",
+    "/api/v2/invitations",
+    "/api/v2/providers",
+    "/api/v1/system/tokens",
+    "/api/v1/tenants/{tenant}",
+];
 
 /// Where something is sent only to ask.
-const ASKED: [&str; 13] = [
+const ASKED: [&str; 14] = [
     "/api/v2/search",
     "/api/v2/ask",
     "/api/v2/dialogs/{name}/turns",
@@ -82,6 +88,7 @@ const ASKED: [&str; 13] = [
     "/api/v1/chat",
     "/api/v1/sessions",
     "/api/v1/openai",
+    "/api/v1/chats_openai",
 ];
 
 /// What is read to follow one's own question.

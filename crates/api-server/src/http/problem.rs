@@ -6,9 +6,10 @@ use axum::response::{IntoResponse, Response};
 use dialog_service::TurnFailure;
 use llm_core::{ModelError, Retry, RetryHint};
 use llm_providers::openai::server::error_status;
+use rag_core::{StoreError, StoreErrorKind};
 use serde_json::json;
 
-use super::failure::NO_KEY;
+use super::failure::{NO_KEY, NO_METHOD, OTHER_SITE, TOO_SLOW};
 
 /// A status, and what is wrong in one line that says what to do.
 #[derive(Debug)]
@@ -27,6 +28,16 @@ impl Problem {
     /// The request brings no key that opens the server.
     pub(super) fn unauthorized() -> Self {
         Self::new(StatusCode::UNAUTHORIZED, NO_KEY)
+    }
+
+    /// The page that asks is of another site.
+    pub(super) fn other_site() -> Self {
+        Self::forbidden(OTHER_SITE)
+    }
+
+    /// The address exists, the method does not.
+    pub(super) fn method_not_allowed() -> Self {
+        Self::new(StatusCode::METHOD_NOT_ALLOWED, NO_METHOD)
     }
 
     /// The password is not that of the address.
@@ -52,6 +63,23 @@ impl Problem {
     /// A defect of ours; the log tells which.
     pub(super) fn internal(error: &anyhow::Error) -> Self {
         tracing::error!(error = crate::error_line(error), "a request failed");
+        Self::failed()
+    }
+
+    /// The store refused or failed.
+    pub(super) fn store(error: StoreError) -> Self {
+        match error.kind() {
+            StoreErrorKind::NotFound => Self::not_found(error.to_string()),
+            StoreErrorKind::Occupied | StoreErrorKind::EmbeddingMismatch => {
+                Self::conflict(error.to_string())
+            }
+            StoreErrorKind::InvalidFilter => Self::invalid(error.to_string()),
+            _ => Self::internal(&error.into()),
+        }
+    }
+
+    /// The same, when the log has it already.
+    pub(super) fn failed() -> Self {
         Self::new(StatusCode::INTERNAL_SERVER_ERROR, "the server failed; its log tells why")
     }
 
@@ -68,6 +96,11 @@ impl Problem {
     /// There is no room for it now.
     pub(super) fn busy(detail: impl Into<String>) -> Self {
         Self { retry_after: Some(1), ..Self::new(StatusCode::SERVICE_UNAVAILABLE, detail) }
+    }
+
+    /// The body did not arrive in time.
+    pub(super) fn too_slow() -> Self {
+        Self::new(StatusCode::REQUEST_TIMEOUT, TOO_SLOW)
     }
 
     /// A model, or what leads to one, failed.

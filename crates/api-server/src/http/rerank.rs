@@ -10,13 +10,20 @@ use uuid::Uuid;
 
 use super::Failure;
 use super::answer::{parsed, read};
+use super::schemas::models::Ranking;
+use super::schemas::refusals::ModelFailures;
 use crate::app::App;
 
 /// Documents of one request.
 const MOST_DOCUMENTS: usize = 10_000;
 
 /// What to order, and for what.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, utoipa::ToSchema)]
+#[schema(as = RerankRequest, example = json!({
+    "model": "local/lexical",
+    "query": "How hot is water for green tea?",
+    "documents": ["Water for green tea has 80 degrees.", "Coffee takes 94."]
+}))]
 pub(super) struct Asked {
     #[serde(default)]
     model: String,
@@ -29,14 +36,21 @@ pub(super) struct Asked {
 }
 
 /// A document: its text, bare or wrapped.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, utoipa::ToSchema)]
 #[serde(untagged)]
+#[schema(as = RerankDocument)]
 enum Document {
     Bare(String),
     Wrapped { text: String },
 }
 
 /// Scores documents for a question, the best first.
+#[utoipa::path(
+    post,
+    path = "/v1/rerank",
+    request_body = Asked,
+    responses((status = 200, description = "What was asked for", body = Ranking), ModelFailures),
+)]
 pub(super) async fn create(
     app: App,
     body: Result<Bytes, BytesRejection>,

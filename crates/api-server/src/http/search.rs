@@ -6,9 +6,16 @@ use rag_retrieve::Retrieval;
 
 use super::problem::Problem;
 use crate::app::App;
+use crate::http::schemas::refusals::{Invalid, Missing};
 use crate::search::{SearchError, SearchSpec, search};
 
 /// Passages for a question.
+#[utoipa::path(
+    post,
+    path = "/api/v2/search",
+    request_body = SearchSpec,
+    responses((status = 200, description = "What was asked for", body = Retrieval), Invalid, Missing),
+)]
 pub(super) async fn passages(
     app: App,
     spec: Result<Json<SearchSpec>, JsonRejection>,

@@ -27,7 +27,7 @@ pub(super) async fn trace(
     request: Request,
     next: Next,
 ) -> Response {
-    if !app.config.telemetry.is_on() {
+    if !app.current.load().config.telemetry.is_on() {
         return next.run(request).await;
     }
     let route = path.as_ref().map_or("other", MatchedPath::as_str);

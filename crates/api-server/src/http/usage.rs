@@ -1,4 +1,4 @@
-//! `GET /api/v2/usage` and `GET /api/v2/usage/records`: what the tenant's model calls consumed.
+//! `GET /api/v2/usage`, `…/latency` and `…/records`: what the tenant's model calls consumed, and how long they took.
 
 use axum::Json;
 use axum::extract::Query;
@@ -6,12 +6,15 @@ use axum::extract::rejection::QueryRejection;
 use jiff::Timestamp;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
-use llm_usage::{Dimension, Filter, MOST_RECORDS, Page, Sums, Totals};
+use llm_usage::{Dimension, Filter, Latencies, MOST_RECORDS, Page, Sums, Totals};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::problem::Problem;
 use crate::app::App;
+use crate::http::schemas::native;
+use crate::http::schemas::native::{RecordsAsked, SumsAsked};
+use crate::http::schemas::refusals::{Invalid, Missing};
 use crate::usage::Usage;
 
 /// Records on a page, unless asked for otherwise.
@@ -67,6 +70,12 @@ impl Asked {
 }
 
 /// Sums, by whatever is asked for.
+#[utoipa::path(
+    get,
+    path = "/api/v2/usage",
+    params(SumsAsked),
+    responses((status = 200, description = "What was asked for", body = native::UsageSums), Invalid, Missing),
+)]
 pub(super) async fn sums(
     app: App,
     asked: Result<Query<Asked>, QueryRejection>,
@@ -84,7 +93,33 @@ pub(super) async fn sums(
     Ok(Json(json!({ "groups": sums.groups, "total": total, "complete": sums.complete })))
 }
 
+/// How long calls took, by whatever is asked for; those that a model answered, unless `outcome` says otherwise.
+#[utoipa::path(
+    get,
+    path = "/api/v2/usage/latency",
+    params(SumsAsked),
+    responses((status = 200, description = "What was asked for", body = Value), Invalid, Missing),
+)]
+pub(super) async fn latency(
+    app: App,
+    asked: Result<Query<Asked>, QueryRejection>,
+) -> Result<Json<Latencies>, Problem> {
+    let (usage, asked) = (usage(&app)?, read(asked)?);
+    asked.refuse(asked.after.is_some(), "after")?;
+    asked.refuse(asked.limit.is_some(), "limit")?;
+    let (mut filter, by) = (asked.filter(app.tenant().as_str())?, asked.dimensions()?);
+    filter.outcome.get_or_insert_with(|| "completed".to_owned());
+    let told = usage.read(move |store| store.latencies(&filter, &by)).await;
+    told.map(Json).map_err(|error| Problem::internal(&error))
+}
+
 /// Records one by one.
+#[utoipa::path(
+    get,
+    path = "/api/v2/usage/records",
+    params(RecordsAsked),
+    responses((status = 200, description = "What was asked for", body = Page), Invalid, Missing),
+)]
 pub(super) async fn records(
     app: App,
     asked: Result<Query<Asked>, QueryRejection>,

@@ -10,6 +10,7 @@ import { DialogsPage } from "./pages/DialogsPage";
 import { DocumentPage } from "./pages/DocumentPage";
 import { ModelsPage } from "./pages/ModelsPage";
 import { SearchPage } from "./pages/SearchPage";
+import { TurnPage } from "./pages/TurnPage";
 import { UsagePage } from "./pages/UsagePage";
 import { route, to } from "./route";
 import "./style/base.css";
@@ -34,6 +35,8 @@ function page(name: string, rest: string[]): ComponentChildren {
       return first === undefined ? <DatasetsPage /> : <DatasetPage key={first} name={first} />;
     case "documents":
       return <DocumentPage key={first ?? ""} id={first ?? ""} />;
+    case "turns":
+      return <TurnPage key={first ?? ""} id={first ?? ""} />;
     case "search":
       return <SearchPage />;
     case "dialogs":
@@ -55,7 +58,7 @@ function page(name: string, rest: string[]): ComponentChildren {
 function Console(): ComponentChildren {
   const { page: name, rest } = route.value;
   const main = useRef<HTMLElement>(null);
-  const title = PAGES.find(([page]) => page === name)?.[1] ?? "Document";
+  const title = PAGES.find(([page]) => page === name)?.[1] ?? (name === "turns" ? "Why this answer" : "Document");
   useEffect(() => {
     document.title = name === "chat" ? "Colloquy" : `${title} · Colloquy`;
   }, [name]);

@@ -16,15 +16,18 @@ use scan::{Piece, Scanner};
 
 /// A piece of the answer, and the piece of a source that bears it out.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Citation {
     /// Number of the passage in [`DialogEvent::Retrieved`], from 0.
     pub passage: usize,
     /// Characters (Unicode scalar values) of the answer that it supports.
+    #[cfg_attr(feature = "openapi", schema(value_type = rag_core::openapi::Span))]
     pub answer: Range<usize>,
     /// The words of the source.
     pub quote: String,
     /// Byte range of the quote in the parsed document's text; of all that it is about, where a model wrote it (a summary, an
     /// entity).
+    #[cfg_attr(feature = "openapi", schema(value_type = rag_core::openapi::Span))]
     pub source: Range<usize>,
     /// Page of the quote, for documents with pages.
     #[serde(default, skip_serializing_if = "Option::is_none")]

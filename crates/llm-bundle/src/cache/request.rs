@@ -222,6 +222,7 @@ impl CacheableRequest for TranscriptionRequest {
             prompt,
             temperature,
             segments,
+            translate,
             extra_body,
             extra_headers,
         } = self;
@@ -232,6 +233,7 @@ impl CacheableRequest for TranscriptionRequest {
         key.field("prompt", prompt);
         key.field("temperature", temperature);
         key.field("segments", segments);
+        key.field("translate", translate);
         key.extra("extra_body", extra_body);
         key.field("extra_headers", extra_headers);
     }

@@ -67,8 +67,11 @@ async fn ask(shared: &Shared, request: TranscriptionRequest) -> Result<Transcrip
 /// # Errors
 /// `Unsupported` for words to expect and for segments, which have no place in it: there is nobody to warn.
 pub fn render_transcription_form(request: TranscriptionRequest) -> Result<Form, ModelError> {
-    for (param, is_given) in [("prompt", request.prompt.is_some()), ("segments", request.segments)]
-    {
+    for (param, is_given) in [
+        ("prompt", request.prompt.is_some()),
+        ("segments", request.segments),
+        ("translate", request.translate),
+    ] {
         if is_given {
             let message = format!("the provider does not take `{param}`");
             let error = ModelError::new(ErrorKind::Unsupported, OPERATION, message);

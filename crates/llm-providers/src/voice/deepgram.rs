@@ -108,6 +108,9 @@ fn render_transcription(request: TranscriptionRequest) -> Result<RawRequest, Mod
     if request.temperature.is_some() {
         return Err(unsupported(Operation::Transcribe, "temperature"));
     }
+    if request.translate {
+        return Err(unsupported(Operation::Transcribe, "translate"));
+    }
     let mut raw = RawRequest::post("listen").query("model", request.model);
     if let Some(language) = request.language {
         raw = raw.query("language", language);

@@ -113,6 +113,9 @@ fn render_transcription(request: TranscriptionRequest) -> Result<RawRequest, Mod
     if request.prompt.is_some() {
         return Err(unsupported(Operation::Transcribe, "prompt"));
     }
+    if request.translate {
+        return Err(unsupported(Operation::Transcribe, "translate"));
+    }
     let mut form = Form::new().text("model_id", &request.model);
     if let Some(language) = &request.language {
         form = form.text("language_code", language);

@@ -260,18 +260,18 @@ fn event_stream(body: Body) -> Response {
     with_type(Response::new(body), "text/event-stream")
 }
 
-fn json_response(body: Value) -> Response {
+pub(super) fn json_response(body: Value) -> Response {
     with_type(Response::new(Body::from(body.to_string())), "application/json")
 }
 
-fn refusal(status: u16, body: String) -> Response {
+pub(super) fn refusal(status: u16, body: String) -> Response {
     let mut response = with_type(Response::new(Body::from(body)), "application/json");
     *response.status_mut() =
         StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     response
 }
 
-fn with_type(mut response: Response, content_type: &'static str) -> Response {
+pub(super) fn with_type(mut response: Response, content_type: &'static str) -> Response {
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
     headers.insert("x-request-id", HeaderValue::from_static(REQUEST_ID));

@@ -2,6 +2,8 @@
 
 mod answer;
 mod behaviour;
+mod live;
+mod sound;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::io;
@@ -19,11 +21,12 @@ use serde_json::Value;
 use tokio::sync::{Notify, watch};
 
 pub use behaviour::Behaviour;
+use live::LiveStream;
 
 /// The most bytes of a request that are read.
 const MAX_REQUEST: usize = 64 << 20;
 
-/// A real HTTP server that speaks `chat/completions` (streamed and not), `embeddings` and `models`.
+/// A real HTTP server that speaks `chat/completions` (streamed and not), `embeddings`, `audio/…` and `models`.
 ///
 /// By default it answers at once. Tell it otherwise for the next call ([`FakeUpstream::next`]), for a model
 /// ([`FakeUpstream::for_model`]) or for every call ([`FakeUpstream::always`]); the first of these that exists holds.
@@ -129,6 +132,9 @@ impl FakeUpstream {
         let router = Router::new()
             .route("/v1/chat/completions", post(chat))
             .route("/v1/embeddings", post(embeddings))
+            .route("/v1/audio/speech", post(speech))
+            .route("/v1/audio/transcriptions", post(transcript))
+            .route("/v1/audio/translations", post(transcript))
             .route("/v1/models", get(models))
             .with_state(state.clone());
         Ok(Self { server: LocalServer::start(router).await?, state })
@@ -218,7 +224,7 @@ impl Shared {
     }
 
     /// Notes a request and decides what to do about it.
-    fn take(&self, seen: SeenRequest) -> (Behaviour, Value) {
+    fn take(&self, seen: SeenRequest) -> Behaviour {
         let body = seen.json();
         let model = body.get("model").and_then(Value::as_str).unwrap_or_default();
         let mut inner = self.lock();
@@ -230,19 +236,31 @@ impl Shared {
         inner.requests.push(seen);
         drop(inner);
         self.changed.notify_waiters();
-        (behaviour, body)
+        behaviour
     }
 }
 
 async fn chat(State(state): State<Arc<Shared>>, request: Request) -> Response {
-    respond(state, request, async |state, behaviour, body| {
-        answer::chat(state, behaviour, &body).await
+    respond(state, request, async |state, behaviour, seen| {
+        answer::chat(state, behaviour, &seen.json()).await
     })
     .await
 }
 
 async fn embeddings(State(state): State<Arc<Shared>>, request: Request) -> Response {
-    respond(state, request, async |_, behaviour, body| answer::embeddings(behaviour, &body)).await
+    respond(state, request, async |_, behaviour, seen| answer::embeddings(behaviour, &seen.json()))
+        .await
+}
+
+async fn speech(State(state): State<Arc<Shared>>, request: Request) -> Response {
+    respond(state, request, async |state, behaviour, _| sound::speech(state, behaviour)).await
+}
+
+async fn transcript(State(state): State<Arc<Shared>>, request: Request) -> Response {
+    respond(state, request, async |_, behaviour, seen| {
+        sound::transcript(behaviour, &seen.form().unwrap_or_default())
+    })
+    .await
 }
 
 async fn models(State(state): State<Arc<Shared>>, request: Request) -> Response {
@@ -253,45 +271,16 @@ async fn models(State(state): State<Arc<Shared>>, request: Request) -> Response 
 async fn respond(
     state: Arc<Shared>,
     request: Request,
-    answer: impl AsyncFnOnce(Arc<Shared>, Behaviour, Value) -> Response,
+    answer: impl AsyncFnOnce(Arc<Shared>, Behaviour, SeenRequest) -> Response,
 ) -> Response {
     let Ok(seen) = SeenRequest::read(request).await else {
         return answer::broken_request();
     };
-    let (behaviour, body) = state.take(seen);
+    let behaviour = state.take(seen.clone());
     if behaviour.is_held {
         state.held().await;
     }
     answer::pause(behaviour.head_delay).await;
     let headers = behaviour.headers.clone();
-    answer::with_headers(answer(state, behaviour, body).await, &headers)
-}
-
-/// Counts a streamed answer while it is under way, and tells when and how it ended.
-struct LiveStream {
-    state: Arc<Shared>,
-    tokens: usize,
-    is_over: bool,
-}
-
-impl LiveStream {
-    fn begin(state: Arc<Shared>) -> Self {
-        {
-            let mut inner = state.lock();
-            inner.live += 1;
-            inner.most_live = inner.most_live.max(inner.live);
-        }
-        Self { state, tokens: 0, is_over: false }
-    }
-}
-
-impl Drop for LiveStream {
-    fn drop(&mut self) {
-        let end = StreamEnd { at: Instant::now(), tokens: self.tokens, by_client: !self.is_over };
-        let mut inner = self.state.lock();
-        inner.live = inner.live.saturating_sub(1);
-        inner.ends.push_back(end);
-        drop(inner);
-        self.state.changed.notify_waiters();
-    }
+    answer::with_headers(answer(state, behaviour, seen).await, &headers)
 }

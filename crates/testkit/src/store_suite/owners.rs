@@ -127,6 +127,18 @@ pub(super) fn chunks_are_edited(store: &dyn Store) {
     assert!(store.edit_chunks(&document, &disable).expect("edited"));
     assert_eq!((shelf.words("iced"), shelf.count()), (vec![], 1));
     assert_eq!(texts().len(), 2, "it is still there to be read");
+    let disable = edit(vec![chunk("a_md-1-0", "white tea", &[])], &["mine"]);
+    store.edit_chunks(&document, &disable).expect("edited");
+    store.edit_chunks(&document, &edit(vec![chunk("mine", "iced tea", &UP)], &[])).expect("edited");
+    let page = |from, limit| {
+        let chunks = store.chunk_page(&document, from, limit).expect("read");
+        chunks.into_iter().map(|chunk| chunk.text).collect::<Vec<_>>()
+    };
+    assert_eq!(page(0, 9), ["white tea", "iced tea"], "whatever is searched of it");
+    assert_eq!(
+        (page(0, 1), page(1, 9)),
+        (vec!["white tea".to_owned()], vec!["iced tea".to_owned()])
+    );
     let wrong = edit(vec![chunk("mine", "iced tea", &[1.0])], &[]);
     let refused = store.edit_chunks(&document, &wrong);
     assert_eq!(kind(refused), StoreErrorKind::EmbeddingMismatch);

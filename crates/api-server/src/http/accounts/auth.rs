@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use accounts::{InvitationSecret, Membership, Person, Session, SessionSecret};
+use accounts::{InvitationSecret, Membership, Person, Session};
 use axum::Json;
 use axum::extract::State;
 use axum::extract::rejection::JsonRejection;
@@ -12,25 +12,36 @@ use rag_core::TenantId;
 use secrecy::SecretString;
 use serde::Deserialize;
 use serde_json::{Value, json};
+use utoipa::ToSchema;
 
 use super::super::cookie;
+use super::schemas::{Begun, Me};
 use super::{body, door, missing, refused, with_store};
 use crate::app::App;
 use crate::caller::Identity;
 use crate::door::Door;
 use crate::http::problem::Problem;
+use crate::http::schemas::refusals::{Invalid, Missing, NoAccounts, WrongPassword};
 use crate::parts::Parts;
 
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(example = json!({ "email": "ada@example.com", "password": "four words of hers" }))]
 pub(super) struct Login {
     email: String,
+    #[schema(value_type = String)]
     password: SecretString,
     /// Where to; left out: the first that the person belongs to.
     tenant: Option<TenantId>,
 }
 
 /// Begins a session, which the browser keeps in a cookie. The answer holds it, too, for programs.
+#[utoipa::path(
+    post,
+    path = "/api/v2/auth/login",
+    request_body = Login,
+    responses((status = 200, description = "What was asked for", body = Begun), Invalid, WrongPassword, Missing, NoAccounts),
+)]
 pub(super) async fn log_in(
     State(parts): State<Arc<Parts>>,
     headers: HeaderMap,
@@ -43,18 +54,26 @@ pub(super) async fn log_in(
     begin(door, person.map_err(refused)?, tenant, &headers).await
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(example = json!({ "invitation": "clv_…", "name": "Ada", "password": "four words of hers" }))]
 pub(super) struct Joining {
     invitation: String,
     /// What a new person is called.
     #[serde(default)]
     name: String,
     /// A new person's password, or the one that the person has.
+    #[schema(value_type = String)]
     password: SecretString,
 }
 
 /// Follows an invitation, and begins a session there.
+#[utoipa::path(
+    post,
+    path = "/api/v2/auth/join",
+    request_body = Joining,
+    responses((status = 200, description = "What was asked for", body = Begun), Invalid, WrongPassword, Missing, NoAccounts),
+)]
 pub(super) async fn join(
     State(parts): State<Arc<Parts>>,
     headers: HeaderMap,
@@ -73,11 +92,14 @@ pub(super) async fn join(
 }
 
 /// Ends the session.
+#[utoipa::path(
+    post,
+    path = "/api/v2/auth/logout",
+    responses((status = 204, description = "It was done"), NoAccounts),
+)]
 pub(super) async fn log_out(app: App, headers: HeaderMap) -> Result<Response, Problem> {
     let door = door(&app)?;
-    let bearer = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
-    let bearer = bearer.and_then(|value| SessionSecret::parse(value.split_once(' ')?.1.trim()));
-    if let Some(secret) = bearer.or_else(|| cookie::session(&headers)) {
+    if let Some(secret) = cookie::any_session(&headers) {
         with_store(&app, move |store| store.end_session(&secret)).await?;
         door.forget();
     }
@@ -85,6 +107,11 @@ pub(super) async fn log_out(app: App, headers: HeaderMap) -> Result<Response, Pr
 }
 
 /// Who asks, and what they may do.
+#[utoipa::path(
+    get,
+    path = "/api/v2/auth/me",
+    responses((status = 200, description = "What was asked for", body = Me), NoAccounts),
+)]
 pub(super) async fn me(app: App) -> Result<Json<Value>, Problem> {
     let caller = app.caller();
     let mut me = json!({ "tenant": caller.tenant, "role": caller.role });
@@ -106,14 +133,23 @@ pub(super) async fn me(app: App) -> Result<Json<Value>, Problem> {
     Ok(Json(me))
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = NewPassword)]
 pub(super) struct NewPassword {
+    #[schema(value_type = String)]
     old: SecretString,
+    #[schema(value_type = String)]
     new: SecretString,
 }
 
 /// Replaces the person's password. All their sessions end, this one included.
+#[utoipa::path(
+    post,
+    path = "/api/v2/auth/password",
+    request_body = NewPassword,
+    responses((status = 204, description = "It was done"), Invalid, WrongPassword, NoAccounts),
+)]
 pub(super) async fn change_password(
     app: App,
     headers: HeaderMap,
@@ -129,13 +165,20 @@ pub(super) async fn change_password(
     Ok((StatusCode::NO_CONTENT, [(header::SET_COOKIE, cookie::forget(&headers))]).into_response())
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = OtherTenant)]
 pub(super) struct Elsewhere {
     tenant: TenantId,
 }
 
 /// Begins a session in another tenant that the person belongs to.
+#[utoipa::path(
+    post,
+    path = "/api/v2/auth/tenant",
+    request_body = Elsewhere,
+    responses((status = 200, description = "What was asked for", body = Begun), Invalid, Missing, NoAccounts),
+)]
 pub(super) async fn change_tenant(
     app: App,
     headers: HeaderMap,

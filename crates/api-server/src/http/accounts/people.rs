@@ -7,25 +7,40 @@ use axum::extract::rejection::JsonRejection;
 use axum::http::StatusCode;
 use serde::Deserialize;
 use serde_json::{Value, json};
+use utoipa::ToSchema;
 
+use super::schemas::{Invitations, MadeInvitation, People};
 use super::{body, door, missing, with_store};
 use crate::app::App;
 use crate::http::problem::Problem;
+use crate::http::schemas::refusals::{Invalid, Missing, NoAccounts};
 
 /// The tenant's members by address.
+#[utoipa::path(
+    get,
+    path = "/api/v2/people",
+    responses((status = 200, description = "What was asked for", body = People), NoAccounts),
+)]
 pub(super) async fn list(app: App) -> Result<Json<Value>, Problem> {
     let tenant = app.tenant();
     let people = with_store(&app, move |store| store.members(&tenant)).await?;
     Ok(Json(json!({ "people": people })))
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = RoleChange)]
 pub(super) struct Change {
     role: Role,
 }
 
 /// Changes what a member may do.
+#[utoipa::path(
+    patch,
+    path = "/api/v2/people/{id}",
+    request_body = Change,
+    responses((status = 204, description = "It was done"), Invalid, Missing, NoAccounts),
+)]
 pub(super) async fn change(
     app: App,
     Path(id): Path<String>,
@@ -37,6 +52,11 @@ pub(super) async fn change(
 }
 
 /// Lets a member belong to the tenant no more. Their sessions end, and the keys that they made are revoked.
+#[utoipa::path(
+    delete,
+    path = "/api/v2/people/{id}",
+    responses((status = 204, description = "It was done"), Missing, NoAccounts),
+)]
 pub(super) async fn remove(app: App, Path(id): Path<String>) -> Result<StatusCode, Problem> {
     let (tenant, asked) = (app.tenant(), id.clone());
     let removed = with_store(&app, move |store| store.remove_member(&tenant, &asked)).await?;
@@ -52,14 +72,20 @@ fn ended(app: &App, is_member: bool, id: &str) -> Result<StatusCode, Problem> {
 }
 
 /// The tenant's open invitations, oldest first, all but their secrets.
+#[utoipa::path(
+    get,
+    path = "/api/v2/invitations",
+    responses((status = 200, description = "What was asked for", body = Invitations), NoAccounts),
+)]
 pub(super) async fn invitations(app: App) -> Result<Json<Value>, Problem> {
     let tenant = app.tenant();
     let invitations = with_store(&app, move |store| store.invitations(&tenant)).await?;
     Ok(Json(json!({ "invitations": invitations })))
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = NewInvitation, example = json!({ "email": "ada@example.com", "role": "member" }))]
 pub(super) struct Invited {
     email: String,
     #[serde(default)]
@@ -68,6 +94,12 @@ pub(super) struct Invited {
 
 /// Invites somebody. The answer holds the invitation, to be given to that person, and nothing else ever does: the server sends
 /// no mail.
+#[utoipa::path(
+    post,
+    path = "/api/v2/invitations",
+    request_body = Invited,
+    responses((status = 201, description = "It was made", body = MadeInvitation), Invalid, NoAccounts),
+)]
 pub(super) async fn invite(
     app: App,
     invited: Result<Json<Invited>, JsonRejection>,
@@ -81,6 +113,11 @@ pub(super) async fn invite(
 }
 
 /// Takes an invitation back.
+#[utoipa::path(
+    delete,
+    path = "/api/v2/invitations/{id}",
+    responses((status = 204, description = "It was done"), Missing, NoAccounts),
+)]
 pub(super) async fn withdraw(app: App, Path(id): Path<String>) -> Result<StatusCode, Problem> {
     let (tenant, asked) = (app.tenant(), id.clone());
     match with_store(&app, move |store| store.withdraw(&tenant, &asked)).await? {

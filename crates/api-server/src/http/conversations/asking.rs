@@ -17,8 +17,17 @@ use super::super::problem::Problem;
 use super::{events, missing, refused, with_store};
 use crate::app::App;
 use crate::conversations::{AskError, Question, ask as begin, shown};
+use crate::http::schemas::events::TurnEvent;
+use crate::http::schemas::native;
+use crate::http::schemas::refusals::{Conflict, Failures, Invalid};
 
 /// Begins a turn, and gives its events or, with `"stream": false`, what came of it. The headers name turn and session.
+#[utoipa::path(
+    post,
+    path = "/api/v2/dialogs/{name}/turns",
+    request_body = Question,
+    responses((status = 200, description = "`DialogEvent`s as they come, or what came of them", content((native::Turn = "application/json"), (TurnEvent = "text/event-stream"))), Invalid, Conflict, Failures),
+)]
 pub(super) async fn ask(
     app: App,
     Path(dialog): Path<String>,

@@ -10,11 +10,18 @@ use super::super::problem::Problem;
 use super::{body, missing};
 use crate::app::App;
 use crate::dialogs::{self, DialogSettings, ListedDialog};
+use crate::http::schemas::native;
+use crate::http::schemas::refusals::{Failures, Invalid};
 
 /// The longest name.
 const MOST_NAME: usize = 128;
 
 /// The tenant's dialogs: those that are kept, and for each other dataset the one over it.
+#[utoipa::path(
+    get,
+    path = "/api/v2/dialogs",
+    responses((status = 200, description = "What was asked for", body = native::Dialogs), Failures),
+)]
 pub(super) async fn list(app: App) -> Result<Json<Value>, Problem> {
     let dialogs = dialogs::list(&app).await.map_err(|error| Problem::model(&error))?;
     let dialogs: Vec<Value> = dialogs.iter().map(shown).collect();
@@ -22,6 +29,11 @@ pub(super) async fn list(app: App) -> Result<Json<Value>, Problem> {
 }
 
 /// One of them.
+#[utoipa::path(
+    get,
+    path = "/api/v2/dialogs/{name}",
+    responses((status = 200, description = "What was asked for", body = native::Dialog), Failures),
+)]
 pub(super) async fn one(app: App, Path(name): Path<String>) -> Result<Json<Value>, Problem> {
     let dialogs = dialogs::list(&app).await.map_err(|error| Problem::model(&error))?;
     let found = dialogs.iter().find(|dialog| dialog.name == name);
@@ -29,6 +41,12 @@ pub(super) async fn one(app: App, Path(name): Path<String>) -> Result<Json<Value
 }
 
 /// Keeps a dialog, in place of the one of that name.
+#[utoipa::path(
+    put,
+    path = "/api/v2/dialogs/{name}",
+    request_body = DialogSettings,
+    responses((status = 200, description = "It is in place of another", body = native::Dialog), (status = 201, description = "It was made", body = native::Dialog), Invalid, Failures),
+)]
 pub(super) async fn save(
     app: App,
     Path(name): Path<String>,
@@ -52,11 +70,11 @@ pub(super) fn check(app: &App, settings: &DialogSettings) -> Result<(), Problem>
     if let Some(model) = settings.rerank.as_ref().filter(|name| !name.trim().is_empty()) {
         app.bundle.reranker(model).map_err(|error| Problem::model(&error))?;
     }
-    if let Some(unknown) = settings.tools.iter().find(|name| !app.mcp.knows(name)) {
+    if let Some(unknown) = settings.tools.iter().find(|name| !app.setup.mcp.knows(name)) {
         let reason = format!("`tools`: there is no MCP server `{unknown}` in the configuration");
         return Err(Problem::invalid(reason));
     }
-    if let Some(unknown) = settings.web.iter().find(|name| !app.web.knows(name)) {
+    if let Some(unknown) = settings.web.iter().find(|name| !app.setup.web.knows(name)) {
         let reason = format!("`web`: there is no search engine `{unknown}` in the configuration");
         return Err(Problem::invalid(reason));
     }
@@ -64,6 +82,11 @@ pub(super) fn check(app: &App, settings: &DialogSettings) -> Result<(), Problem>
 }
 
 /// Deletes a dialog that is kept. Sessions with it stay, to be read.
+#[utoipa::path(
+    delete,
+    path = "/api/v2/dialogs/{name}",
+    responses((status = 204, description = "It was done"), Failures),
+)]
 pub(super) async fn delete(app: App, Path(name): Path<String>) -> Result<StatusCode, Problem> {
     match dialogs::delete(&app, &name).await.map_err(|error| Problem::model(&error))? {
         true => Ok(StatusCode::NO_CONTENT),

@@ -14,11 +14,19 @@ use super::super::problem::Problem;
 use super::super::sse::{self, NamedEvent};
 use super::{id, missing, with_store};
 use crate::app::App;
+use crate::http::schemas::events::TurnEvent;
+use crate::http::schemas::refusals::{Gone, Invalid, Missing};
 
 /// The header by which a reader says what it has seen.
 const LAST_EVENT: &str = "last-event-id";
 
 /// The events of a turn that is under way or ended lately, after that of `Last-Event-ID`, to its end.
+#[utoipa::path(
+    get,
+    path = "/api/v2/turns/{id}/events",
+    params(("Last-Event-ID" = Option<u64>, Header, description = "The `id` of the last event that was seen")),
+    responses((status = 200, description = "`DialogEvent`s as they come", body = TurnEvent, content_type = "text/event-stream"), Invalid, Missing, Gone),
+)]
 pub(super) async fn of_turn(
     app: App,
     Path(asked): Path<String>,

@@ -3,42 +3,39 @@
 mod asking;
 mod dialogs;
 mod events;
+mod latest;
 mod once;
 mod sessions;
 mod turns;
 
 use std::str::FromStr;
-use std::sync::Arc;
 
+use axum::Json;
 use axum::extract::Query;
 use axum::extract::rejection::{JsonRejection, QueryRejection};
-use axum::routing::{get, post};
-use axum::{Json, Router};
 use dialog_service::ConversationError;
 use rag_core::{ConversationStore, InvalidId, StoreError};
+use utoipa_axum::routes;
 
+use super::openapi::{Described, tagged};
 use super::problem::Problem;
 use crate::app::App;
-use crate::parts::Parts;
 
-pub(super) fn routes() -> Router<Arc<Parts>> {
-    Router::new()
-        .route("/api/v2/ask", post(once::ask))
-        .route("/api/v2/dialogs", get(dialogs::list))
-        .route(
-            "/api/v2/dialogs/{name}",
-            get(dialogs::one).put(dialogs::save).delete(dialogs::delete),
-        )
-        .route("/api/v2/dialogs/{name}/sessions", post(sessions::create))
-        .route("/api/v2/dialogs/{name}/turns", post(asking::ask))
-        .route("/api/v2/sessions", get(sessions::list))
-        .route(
-            "/api/v2/sessions/{id}",
-            get(sessions::one).patch(sessions::rename).delete(sessions::delete),
-        )
-        .route("/api/v2/sessions/{id}/turns", get(turns::list))
-        .route("/api/v2/turns/{id}", get(turns::one).patch(turns::judge).delete(turns::stop))
-        .route("/api/v2/turns/{id}/events", get(events::of_turn))
+pub(super) fn routes() -> Described {
+    let dialogs = Described::new()
+        .routes(routes!(once::ask))
+        .routes(routes!(dialogs::list))
+        .routes(routes!(dialogs::one, dialogs::save, dialogs::delete))
+        .routes(routes!(sessions::create))
+        .routes(routes!(asking::ask));
+    let sessions = Described::new()
+        .routes(routes!(sessions::list))
+        .routes(routes!(sessions::one, sessions::rename, sessions::delete))
+        .routes(routes!(turns::list))
+        .routes(routes!(latest::list))
+        .routes(routes!(turns::one, turns::judge, turns::stop))
+        .routes(routes!(events::of_turn));
+    tagged("Dialogs", dialogs).merge(tagged("Sessions", sessions))
 }
 
 /// Runs work of the store on a thread of the callers.
@@ -49,7 +46,7 @@ async fn with_store<T: Send + 'static>(
     let store = app.store.clone();
     let done = app.callers.run(move || work(&*store)).await;
     let done = done.map_err(|error| Problem::internal(&error.into()))?;
-    done.map_err(|error| Problem::internal(&error.into()))
+    done.map_err(Problem::store)
 }
 
 /// An id of a path: what cannot be one names nothing.

@@ -20,10 +20,18 @@ use crate::app::App;
 use crate::attachments::{self, AttachmentError, GivenFile};
 use crate::conversations::MOST_QUESTION;
 use crate::dialogs::{Choice, DialogSettings, turn_of, unnamed};
+use crate::http::schemas::events::TurnEvent;
+use crate::http::schemas::native;
+use crate::http::schemas::refusals::{Conflict, Failures, Invalid};
 
 /// A question with the dialog that is to answer it.
-#[derive(Deserialize)]
+#[derive(Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = QuestionOnce, example = json!({
+    "question": "How hot is water for green tea?",
+    "dialog": { "datasets": ["default"] },
+    "stream": false
+}))]
 struct Asked {
     question: String,
     /// How it is answered; as dialogs are set up.
@@ -39,6 +47,12 @@ struct Asked {
 }
 
 /// Answers as typed events or, with `"stream": false`, whole. Who leaves ends the turn.
+#[utoipa::path(
+    post,
+    path = "/api/v2/ask",
+    request_body = Asked,
+    responses((status = 200, description = "`DialogEvent`s as they come, or what came of them", content((native::AnswerOnce = "application/json"), (TurnEvent = "text/event-stream"))), Invalid, Conflict, Failures),
+)]
 pub(super) async fn ask(
     app: App,
     body: Result<Bytes, BytesRejection>,

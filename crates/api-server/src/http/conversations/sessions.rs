@@ -8,25 +8,35 @@ use bytes::Bytes;
 use rag_core::{Session, SessionId, SessionPage};
 use serde::Deserialize;
 use serde_json::{Value, json};
+use utoipa::ToSchema;
 
 use super::super::problem::Problem;
 use super::{body, id, missing, query, with_store};
 use crate::app::App;
 use crate::conversations::{new_session, title};
 use crate::dialogs;
+use crate::http::schemas::native;
+use crate::http::schemas::refusals::{Failures, Invalid, Missing};
 
 /// Sessions on a page, unless asked for otherwise, and at most.
 const PAGE: usize = 50;
 const MOST: usize = 500;
 
 /// What a session is to be called.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = SessionTitle, example = json!({ "title": "Tea" }))]
 pub(super) struct Titled {
     title: Option<String>,
 }
 
 /// Makes an empty session with a dialog.
+#[utoipa::path(
+    post,
+    path = "/api/v2/dialogs/{name}/sessions",
+    request_body = Option<Titled>,
+    responses((status = 201, description = "It was made", body = Session), Invalid, Failures),
+)]
 pub(super) async fn create(
     app: App,
     Path(dialog): Path<String>,
@@ -48,15 +58,25 @@ pub(super) async fn create(
 }
 
 /// Which sessions are meant.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, utoipa::IntoParams)]
 #[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
 pub(super) struct Asked {
     dialog: Option<String>,
+    /// The `next` of the page before.
+    #[param(pattern = "^[0-9]{1,18}-[A-Za-z0-9_-]{1,64}$")]
     after: Option<String>,
+    #[param(minimum = 1, maximum = 500, default = 50)]
     limit: Option<usize>,
 }
 
 /// The tenant's sessions, the one updated last first.
+#[utoipa::path(
+    get,
+    path = "/api/v2/sessions",
+    params(Asked),
+    responses((status = 200, description = "What was asked for", body = native::Sessions), Invalid),
+)]
 pub(super) async fn list(
     app: App,
     asked: Result<Query<Asked>, QueryRejection>,
@@ -84,13 +104,34 @@ fn place(text: &str) -> Result<(i64, SessionId), Problem> {
 }
 
 /// One session.
+#[utoipa::path(
+    get,
+    path = "/api/v2/sessions/{id}",
+    responses((status = 200, description = "What was asked for", body = Session), Missing),
+)]
 pub(super) async fn one(app: App, Path(asked): Path<String>) -> Result<Json<Session>, Problem> {
     let (tenant, session) = (app.tenant(), id::<SessionId>("session", &asked)?);
     let found = with_store(&app, move |store| store.session(&tenant, &session)).await?;
     found.map(Json).ok_or_else(|| missing("session", &asked))
 }
 
+/// The other title of a session.
+#[derive(ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(as = SessionRenaming, example = json!({ "title": "Tea" }))]
+#[allow(dead_code, reason = "it only describes")]
+struct Renamed {
+    #[schema(pattern = r"\S")]
+    title: String,
+}
+
 /// Gives a session another title.
+#[utoipa::path(
+    patch,
+    path = "/api/v2/sessions/{id}",
+    request_body = Renamed,
+    responses((status = 200, description = "What was asked for", body = Session), Invalid, Missing),
+)]
 pub(super) async fn rename(
     app: App,
     Path(asked): Path<String>,
@@ -111,6 +152,11 @@ pub(super) async fn rename(
 }
 
 /// Stops a session's turns, and deletes it with all of them.
+#[utoipa::path(
+    delete,
+    path = "/api/v2/sessions/{id}",
+    responses((status = 204, description = "It was done"), Missing),
+)]
 pub(super) async fn delete(app: App, Path(asked): Path<String>) -> Result<StatusCode, Problem> {
     let (tenant, session) = (app.tenant(), id::<SessionId>("session", &asked)?);
     app.conversations.stop_session(&tenant, &session);

@@ -12,6 +12,8 @@ use super::super::problem::Problem;
 use super::{body, id, missing, query, with_store};
 use crate::app::App;
 use crate::conversations::shown;
+use crate::http::schemas::native;
+use crate::http::schemas::refusals::{Invalid, Missing};
 
 /// Turns on a page, unless asked for otherwise, and at most.
 const PAGE: usize = 50;
@@ -21,14 +23,22 @@ const MOST: usize = 200;
 const MOST_COMMENT: usize = 8_192;
 
 /// Which turns are meant.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, utoipa::IntoParams)]
 #[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
 pub(super) struct Asked {
     after: Option<String>,
+    #[param(minimum = 1, maximum = 200, default = 50)]
     limit: Option<usize>,
 }
 
 /// The turns of a session as they were asked. Those with the same `parent` are branches.
+#[utoipa::path(
+    get,
+    path = "/api/v2/sessions/{id}/turns",
+    params(Asked),
+    responses((status = 200, description = "What was asked for", body = native::Turns), Invalid, Missing),
+)]
 pub(super) async fn list(
     app: App,
     Path(session): Path<String>,
@@ -55,6 +65,11 @@ pub(super) async fn list(
 }
 
 /// One turn, with how its answer came about.
+#[utoipa::path(
+    get,
+    path = "/api/v2/turns/{id}",
+    responses((status = 200, description = "What was asked for", body = native::Turn), Missing),
+)]
 pub(super) async fn one(app: App, Path(asked): Path<String>) -> Result<Json<Value>, Problem> {
     let (tenant, turn) = (app.tenant(), id::<TurnId>("turn", &asked)?);
     let found = with_store(&app, move |store| store.turn(&tenant, &turn)).await?;
@@ -62,10 +77,12 @@ pub(super) async fn one(app: App, Path(asked): Path<String>) -> Result<Json<Valu
 }
 
 /// What is thought of an answer; `null` takes it back.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = Judgement, example = json!({ "feedback": { "helpful": true } }))]
 pub(super) struct Judged {
     #[serde(deserialize_with = "present")]
+    #[schema(required)]
     feedback: Option<Feedback>,
 }
 
@@ -75,6 +92,12 @@ fn present<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Feedback>, D::Er
 }
 
 /// Notes what a reader thinks of an answer.
+#[utoipa::path(
+    patch,
+    path = "/api/v2/turns/{id}",
+    request_body = Judged,
+    responses((status = 200, description = "What was asked for", body = native::Turn), Invalid, Missing),
+)]
 pub(super) async fn judge(
     app: App,
     Path(asked): Path<String>,
@@ -94,6 +117,11 @@ pub(super) async fn judge(
 }
 
 /// Ends a turn where it is. One that has ended stays as it is.
+#[utoipa::path(
+    delete,
+    path = "/api/v2/turns/{id}",
+    responses((status = 204, description = "It is stopped, or had ended"), Missing),
+)]
 pub(super) async fn stop(app: App, Path(asked): Path<String>) -> Result<StatusCode, Problem> {
     let (tenant, turn) = (app.tenant(), id::<TurnId>("turn", &asked)?);
     if let Some(live) = app.conversations.live(&tenant, &turn) {

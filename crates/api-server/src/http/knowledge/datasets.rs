@@ -13,12 +13,22 @@ use serde_json::{Value, json};
 use super::super::problem::Problem;
 use super::with_store;
 use crate::app::App;
+use crate::http::schemas::native;
+use crate::http::schemas::refusals::{Conflict, Failures, Invalid, Missing};
 use crate::uploads;
+
+/// The most that a dataset adds to the scores of its chunks, in hundredths.
+const MOST_RANK: u8 = 100;
 
 /// The longest name.
 const MOST_NAME: usize = 128;
 
 /// All datasets of the tenant.
+#[utoipa::path(
+    get,
+    path = "/api/v2/datasets",
+    responses((status = 200, description = "What was asked for", body = native::Datasets)),
+)]
 pub(crate) async fn list(app: App) -> Result<Json<Value>, Problem> {
     let tenant = app.tenant();
     let datasets = with_store(&app, move |store| store.datasets(&tenant)).await?;
@@ -26,6 +36,11 @@ pub(crate) async fn list(app: App) -> Result<Json<Value>, Problem> {
 }
 
 /// One of them.
+#[utoipa::path(
+    get,
+    path = "/api/v2/datasets/{name}",
+    responses((status = 200, description = "What was asked for", body = Dataset), Missing),
+)]
 pub(crate) async fn one(app: App, Path(name): Path<String>) -> Result<Json<Dataset>, Problem> {
     find(&app, name).await.map(Json)
 }
@@ -34,6 +49,11 @@ pub(crate) async fn one(app: App, Path(name): Path<String>) -> Result<Json<Datas
 const MOST_VALUES: usize = 100;
 
 /// The fields that its documents have: what filters can be made of.
+#[utoipa::path(
+    get,
+    path = "/api/v2/datasets/{name}/fields",
+    responses((status = 200, description = "What was asked for", body = native::KnownFields), Missing),
+)]
 pub(crate) async fn fields(app: App, Path(name): Path<String>) -> Result<Json<Value>, Problem> {
     let dataset = find(&app, name).await?;
     let told = move |store: &EmbeddedStore| store.metadata_fields(&[dataset.id], MOST_VALUES);
@@ -41,8 +61,9 @@ pub(crate) async fn fields(app: App, Path(name): Path<String>) -> Result<Json<Va
 }
 
 /// A dataset that is to be.
-#[derive(Deserialize)]
+#[derive(Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = NewDataset, example = json!({ "name": "drinks" }))]
 pub(crate) struct New {
     name: String,
     #[serde(default)]
@@ -50,6 +71,12 @@ pub(crate) struct New {
 }
 
 /// Makes an empty dataset, with the embedding model that is the default now.
+#[utoipa::path(
+    post,
+    path = "/api/v2/datasets",
+    request_body = New,
+    responses((status = 201, description = "It was made", body = Dataset), Invalid, Conflict, Failures),
+)]
 pub(crate) async fn create(
     app: App,
     new: Result<Json<New>, JsonRejection>,
@@ -57,6 +84,7 @@ pub(crate) async fn create(
     let Json(New { name, settings }) =
         new.map_err(|rejection| Problem::invalid(rejection.body_text()))?;
     check_name(&name)?;
+    check_rank(&settings)?;
     check_tags(&app, &settings).await?;
     let embedding = embedding(&app).await?;
     let tenant = app.tenant();
@@ -78,6 +106,11 @@ async fn embedding(app: &App) -> Result<EmbeddingIdentity, Problem> {
 }
 
 /// Removes a dataset with its documents.
+#[utoipa::path(
+    delete,
+    path = "/api/v2/datasets/{name}",
+    responses((status = 204, description = "It was done"), Missing),
+)]
 pub(crate) async fn delete(app: App, Path(name): Path<String>) -> Result<StatusCode, Problem> {
     let dataset = find(&app, name).await?;
     let gone = dataset.id.clone();
@@ -101,28 +134,15 @@ fn check_name(name: &str) -> Result<(), Problem> {
     }
 }
 
-/// What of a dataset can be changed.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct Change {
-    settings: DatasetSettings,
-}
-
-/// Changes how documents are cut, enriched and ranked from now on.
-pub(crate) async fn change(
-    app: App,
-    Path(name): Path<String>,
-    change: Result<Json<Change>, JsonRejection>,
-) -> Result<Json<Dataset>, Problem> {
-    let Json(change) = change.map_err(|rejection| Problem::invalid(rejection.body_text()))?;
-    let dataset = find(&app, name.clone()).await?;
-    check_tags(&app, &change.settings).await?;
-    with_store(&app, move |store| store.update_dataset(&dataset.id, &change.settings)).await?;
-    find(&app, name).await.map(Json)
+pub(super) fn check_rank(settings: &DatasetSettings) -> Result<(), Problem> {
+    match settings.page_rank {
+        0..=MOST_RANK => Ok(()),
+        _ => Err(Problem::invalid(format!("`page_rank` lies between 0 and {MOST_RANK}"))),
+    }
 }
 
 /// Tags come from the tenant's own datasets.
-async fn check_tags(app: &App, settings: &DatasetSettings) -> Result<(), Problem> {
+pub(super) async fn check_tags(app: &App, settings: &DatasetSettings) -> Result<(), Problem> {
     let tenant = app.tenant();
     let own = with_store(app, move |store| store.datasets(&tenant)).await?;
     let mut wanted = settings.enrichment.tag_datasets.iter();

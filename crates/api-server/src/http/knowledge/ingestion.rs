@@ -13,8 +13,14 @@ use tokio::sync::watch;
 use super::super::sse;
 use super::with_store;
 use crate::app::App;
+use crate::http::schemas::events::IngestionEvent;
 
 /// Totals since the server was started. They are those of the whole server; what is worked on is named to its tenant only.
+#[utoipa::path(
+    get,
+    path = "/api/v2/ingest",
+    responses((status = 200, description = "What was asked for", body = Progress)),
+)]
 pub(crate) async fn progress(app: App) -> Json<Progress> {
     let progress = app.pipeline.progress().borrow().clone();
     Json(shown(&mut Seen::new(app), progress).await)
@@ -22,6 +28,11 @@ pub(crate) async fn progress(app: App) -> Json<Progress> {
 
 /// What happens from now on, as server-sent events: each step of each document, and the totals whenever they change. A
 /// reader that falls far behind misses steps, never the latest totals. The stream ends when the server stops.
+#[utoipa::path(
+    get,
+    path = "/api/v2/ingest/events",
+    responses((status = 200, description = "`IngestEvent`s, and totals, as they come", body = IngestionEvent, content_type = "text/event-stream")),
+)]
 pub(crate) async fn events(app: App) -> Response {
     let steps = own(Seen::new(app.clone()), app.pipeline.events_by_dataset());
     let steps = steps.map(|event| json!(event).to_string());

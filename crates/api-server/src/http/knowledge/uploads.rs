@@ -15,6 +15,8 @@ use serde::Deserialize;
 use super::super::problem::Problem;
 use super::{datasets, with_store};
 use crate::app::App;
+use crate::http::schemas::FileBytes;
+use crate::http::schemas::refusals::{Conflict, Invalid, Missing};
 use crate::uploads;
 
 /// The longest name, and the longest part of one between slashes.
@@ -22,13 +24,21 @@ const MOST_NAME: usize = 1024;
 const MOST_PART: usize = 200;
 
 /// What a sent file is called.
-#[derive(Deserialize)]
+#[derive(Deserialize, utoipa::IntoParams)]
 #[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
 pub(crate) struct Named {
     name: String,
 }
 
 /// Takes the body as a file of this name, in place of the one that was sent under it before.
+#[utoipa::path(
+    post,
+    path = "/api/v2/datasets/{name}/documents",
+    params(Named),
+    request_body(content = FileBytes, content_type = "application/octet-stream"),
+    responses((status = 200, description = "It is as before", body = Document), (status = 202, description = "It is queued", body = Document), Invalid, Missing, Conflict),
+)]
 pub(crate) async fn upload(
     app: App,
     Path(dataset): Path<String>,
@@ -43,7 +53,10 @@ pub(crate) async fn upload(
     }
     let dataset = datasets::find(&app, dataset).await?;
     let folder = uploads::folder(&app, &dataset.id).await;
-    let path = folder.map_err(|error| Problem::internal(&error.into()))?.join(&name);
+    let folder = folder.map_err(|error| Problem::internal(&error.into()))?;
+    let (id, wanted) = (dataset.id.clone(), name.clone());
+    let before = with_store(&app, move |store| store.document_by_name(&id, &wanted)).await?;
+    let path = uploads::place(&folder, &name, before.as_ref()).await;
     let file = path.clone();
     let kept = app.callers.run(move || keep(&file, &body)).await;
     kept.map_err(|error| Problem::internal(&error.into()))?
@@ -77,7 +90,7 @@ fn keep(path: &FilePath, body: &[u8]) -> std::io::Result<()> {
 }
 
 /// Names become paths below the folder, and nothing else.
-fn check_name(name: &str) -> Result<(), Problem> {
+pub(super) fn check_name(name: &str) -> Result<(), Problem> {
     let is_part = |part: &str| {
         !matches!(part, "" | "." | "..")
             && part.len() <= MOST_PART

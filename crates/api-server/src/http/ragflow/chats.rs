@@ -5,7 +5,6 @@ use std::collections::HashMap;
 use axum::Json;
 use axum::extract::{Path, Query};
 use axum::http::{HeaderMap, header};
-use bytes::Bytes;
 use rag_core::{ConversationStore, Dataset, MetadataStore, SessionPage};
 use serde_json::{Value, json};
 use uuid::Uuid;
@@ -13,8 +12,10 @@ use uuid::Uuid;
 use super::caller::RagflowCaller;
 use super::chat_shape::{Chat, ChatNote};
 use super::envelope::{Refusal, Reply, counted, data};
-use super::fields::{Fields, Meant};
+use super::fields::{Body, Fields, Meant};
 use super::paging::{Page, Params, order};
+use super::schemas::chats::{self as schemas, ChatChange, ChatQuery, Chats};
+use super::schemas::{Answer, Counted, Keywords, Meant as MeantChats, Paging};
 use super::with_store;
 use crate::app::App;
 use crate::conversations::now;
@@ -26,11 +27,17 @@ const MOST_NAME: usize = 128;
 const AT_ONCE: usize = 256;
 
 /// Makes a chat.
+#[utoipa::path(
+    post,
+    path = "/api/v1/chats",
+    request_body = ChatChange,
+    responses((status = 200, description = "What was asked for", body = Answer<schemas::Chat>)),
+)]
 pub(super) async fn create(
     app: App,
     caller: RagflowCaller,
     headers: HeaderMap,
-    body: Bytes,
+    Body(body): Body,
 ) -> Reply {
     let mut fields = Fields::read(&app, &headers, body).await?;
     let name = fields.text("name", 0..=usize::MAX).filter(|name| !name.is_empty());
@@ -57,6 +64,12 @@ pub(super) async fn create(
 const OPENER: &str = "Hello! What would you like to know?";
 
 /// The caller's chats, page by page.
+#[utoipa::path(
+    get,
+    path = "/api/v1/chats",
+    params(Paging, ChatQuery, Keywords),
+    responses((status = 200, description = "What was asked for", body = Answer<Chats>)),
+)]
 pub(super) async fn list(
     app: App,
     caller: RagflowCaller,
@@ -99,18 +112,29 @@ fn wants_older(chats: &[Chat], params: &Params, headers: &HeaderMap) -> bool {
 }
 
 /// One chat.
+#[utoipa::path(
+    get,
+    path = "/api/v1/chats/{chat}",
+    responses((status = 200, description = "What was asked for", body = Answer<schemas::Chat>)),
+)]
 pub(super) async fn one(app: App, caller: RagflowCaller, Path(id): Path<String>) -> Reply {
     let (chat, datasets) = find(&app, &caller, &id).await?;
     data(chat.shown(&datasets))
 }
 
 /// Changes what is named of a chat.
+#[utoipa::path(
+    method(put, patch),
+    path = "/api/v1/chats/{chat}",
+    request_body = ChatChange,
+    responses((status = 200, description = "What was asked for", body = Answer<schemas::Chat>)),
+)]
 pub(super) async fn update(
     app: App,
     caller: RagflowCaller,
     Path(id): Path<String>,
     headers: HeaderMap,
-    body: Bytes,
+    Body(body): Body,
 ) -> Reply {
     let mut fields = Fields::read(&app, &headers, body).await?;
     let (mut chat, datasets) = find(&app, &caller, &id).await?;
@@ -149,11 +173,17 @@ async fn rename(app: &App, caller: &RagflowCaller, from: &str, to: &str) -> Resu
 }
 
 /// Deletes chats with their sessions.
+#[utoipa::path(
+    delete,
+    path = "/api/v1/chats",
+    request_body = Option<MeantChats>,
+    responses((status = 200, description = "What was asked for", body = Answer<Counted>)),
+)]
 pub(super) async fn delete(
     app: App,
     caller: RagflowCaller,
     headers: HeaderMap,
-    body: Bytes,
+    Body(body): Body,
 ) -> Reply {
     let mut fields = Fields::read(&app, &headers, body).await?;
     let meant = Meant::read(&mut fields, "ids")?;
@@ -182,6 +212,11 @@ pub(super) async fn delete(
 }
 
 /// Deletes one chat with its sessions.
+#[utoipa::path(
+    delete,
+    path = "/api/v1/chats/{chat}",
+    responses((status = 200, description = "What was asked for", body = Answer<bool>)),
+)]
 pub(super) async fn delete_one(app: App, caller: RagflowCaller, Path(id): Path<String>) -> Reply {
     let (chat, _) = find(&app, &caller, &id).await?;
     remove(&app, &caller, &chat.name).await?;

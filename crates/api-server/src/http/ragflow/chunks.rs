@@ -4,7 +4,6 @@ use std::collections::HashMap;
 
 use axum::extract::{Path, Query};
 use axum::http::HeaderMap;
-use bytes::Bytes;
 use rag_core::{Chunk, ChunkId, ChunkKind, Document, MetadataStore, Tag};
 use serde_json::{Value, json};
 use uuid::Uuid;
@@ -13,17 +12,23 @@ use super::caller::RagflowCaller;
 use super::chunk_shape::listed;
 use super::document_shape;
 use super::envelope::{Refusal, Reply, counted, data, done};
-use super::fields::{Fields, Meant};
+use super::fields::{Body, Fields, Meant};
 use super::paging::{Page, Params};
+use super::schemas::chunks::{
+    self as schemas, Availability, ChunkChange, ChunkIds, ChunkQuery, Chunks, NewChunk,
+};
+use super::schemas::{Answer, Counted, Done, Keywords, Paging};
 use super::{documents, with_store};
 use crate::app::App;
-
-/// Bytes of a chunk.
-const MOST_CONTENT: usize = 256 << 10;
-/// Words, questions and tags of a chunk.
-const MOST_WORDS: usize = 256;
+use crate::chunk_text::{MOST_TEXT, MOST_WORDS, rewrite};
 
 /// The chunks that are searched, and those taken out of it, page by page.
+#[utoipa::path(
+    get,
+    path = "/api/v1/datasets/{dataset}/documents/{document}/chunks",
+    params(Paging, Keywords, ChunkQuery),
+    responses((status = 200, description = "What was asked for", body = Answer<Chunks>)),
+)]
 pub(super) async fn list(
     app: App,
     caller: RagflowCaller,
@@ -53,6 +58,11 @@ pub(super) async fn list(
 }
 
 /// One chunk.
+#[utoipa::path(
+    get,
+    path = "/api/v1/datasets/{dataset}/documents/{document}/chunks/{chunk}",
+    responses((status = 200, description = "What was asked for", body = Answer<schemas::Chunk>)),
+)]
 pub(super) async fn one(
     app: App,
     caller: RagflowCaller,
@@ -63,12 +73,18 @@ pub(super) async fn one(
 }
 
 /// Adds a chunk after the last one.
+#[utoipa::path(
+    post,
+    path = "/api/v1/datasets/{dataset}/documents/{document}/chunks",
+    request_body = ChunkChange,
+    responses((status = 200, description = "What was asked for", body = Answer<NewChunk>)),
+)]
 pub(super) async fn add(
     app: App,
     caller: RagflowCaller,
     Path((dataset, document)): Path<(String, String)>,
     headers: HeaderMap,
-    body: Bytes,
+    Body(body): Body,
 ) -> Reply {
     let mut fields = Fields::read(&app, &headers, body).await?;
     let (dataset, document) = documents::find_in(&app, &caller, &dataset, &document).await?;
@@ -86,12 +102,18 @@ pub(super) async fn add(
 }
 
 /// Changes what is named of a chunk.
+#[utoipa::path(
+    method(put, patch),
+    path = "/api/v1/datasets/{dataset}/documents/{document}/chunks/{chunk}",
+    request_body = ChunkChange,
+    responses((status = 200, description = "What was asked for", body = Done)),
+)]
 pub(super) async fn update(
     app: App,
     caller: RagflowCaller,
     Path((dataset, document, chunk)): Path<(String, String, String)>,
     headers: HeaderMap,
-    body: Bytes,
+    Body(body): Body,
 ) -> Reply {
     let mut fields = Fields::read(&app, &headers, body).await?;
     let (dataset, document) = documents::find_in(&app, &caller, &dataset, &document).await?;
@@ -106,12 +128,18 @@ pub(super) async fn update(
 }
 
 /// Takes several chunks out of searches, or into them again.
+#[utoipa::path(
+    patch,
+    path = "/api/v1/datasets/{dataset}/documents/{document}/chunks",
+    request_body = Availability,
+    responses((status = 200, description = "What was asked for", body = Answer<Counted>)),
+)]
 pub(super) async fn update_availability(
     app: App,
     caller: RagflowCaller,
     Path((dataset, document)): Path<(String, String)>,
     headers: HeaderMap,
-    body: Bytes,
+    Body(body): Body,
 ) -> Reply {
     let mut fields = Fields::read(&app, &headers, body).await?;
     let ids = fields.texts("chunk_ids").unwrap_or_default();
@@ -137,12 +165,18 @@ pub(super) async fn update_availability(
 }
 
 /// Removes chunks.
+#[utoipa::path(
+    delete,
+    path = "/api/v1/datasets/{dataset}/documents/{document}/chunks",
+    request_body = Option<ChunkIds>,
+    responses((status = 200, description = "What was asked for", body = Done)),
+)]
 pub(super) async fn delete(
     app: App,
     caller: RagflowCaller,
     Path((dataset, document)): Path<(String, String)>,
     headers: HeaderMap,
-    body: Bytes,
+    Body(body): Body,
 ) -> Reply {
     let mut fields = Fields::read(&app, &headers, body).await?;
     let meant = Meant::read(&mut fields, "chunk_ids")?;
@@ -165,15 +199,14 @@ pub(super) async fn delete(
     done()
 }
 
-/// A chunk as the request wants it. One whose text is another is nobody's but its owner's.
+/// A chunk as the request wants it.
 fn changed(fields: &mut Fields, mut chunk: Chunk) -> Chunk {
     if let Some(text) = fields.verbatim("content") {
-        if text.len() > MOST_CONTENT {
-            fields.wrong("content", &format!("it has {MOST_CONTENT} bytes at most"), &json!(""));
-        } else if text != chunk.text {
-            chunk.tokens = llm_tokens::estimate(&text);
-            chunk.kind = ChunkKind::Written;
-            chunk.text = text;
+        match text.len() <= MOST_TEXT {
+            true => rewrite(&mut chunk, text),
+            false => {
+                fields.wrong("content", &format!("it has {MOST_TEXT} bytes at most"), &json!(""));
+            }
         }
     }
     let mut words = |name: &str| {

@@ -7,7 +7,6 @@ use async_stream::stream;
 use axum::extract::Path;
 use axum::http::HeaderMap;
 use axum::response::{IntoResponse, Response};
-use bytes::Bytes;
 use dialog_service::{ConversationError, DialogEvent, Follows, LiveTurn, Passage, TurnFailure};
 use futures::{Stream, StreamExt};
 use llm_core::Message;
@@ -20,30 +19,45 @@ use super::caller::RagflowCaller;
 use super::chat_shape::Chat;
 use super::chunk_shape::reference;
 use super::envelope::{Refusal, data};
-use super::fields::Fields;
+use super::fields::{Body, Fields};
 use super::marked::{Marked, marked};
+use super::schemas::Answer as AnswerOf;
+use super::schemas::chats::{ChatAnswer, Question};
 use super::{chats, sessions};
 use crate::app::App;
+use crate::http::schemas::events::AnswerEvent;
 use crate::http::sse;
 
 /// Asks the chat of the address. Text is cumulative unless said otherwise: this is the older address.
+#[utoipa::path(
+    post,
+    path = "/api/v1/chats/{chat}/completions",
+    request_body = Question,
+    responses((status = 200, description = "The answer, whole or as it comes; or why there is none", content((AnswerOf<ChatAnswer> = "application/json"), (AnswerEvent = "text/event-stream")))),
+)]
 pub(super) async fn of_chat(
     app: App,
     caller: RagflowCaller,
     Path(chat): Path<String>,
     headers: HeaderMap,
-    body: Bytes,
+    Body(body): Body,
 ) -> Result<Response, Refusal> {
     let fields = Fields::read(&app, &headers, body).await?;
     ask(&app, &caller, &chat, fields, true).await
 }
 
 /// Asks the chat that the body names. Text comes in pieces unless said otherwise.
+#[utoipa::path(
+    post,
+    path = "/api/v1/chat/completions",
+    request_body = Question,
+    responses((status = 200, description = "The answer, whole or as it comes; or why there is none", content((AnswerOf<ChatAnswer> = "application/json"), (AnswerEvent = "text/event-stream")))),
+)]
 pub(super) async fn of_body(
     app: App,
     caller: RagflowCaller,
     headers: HeaderMap,
-    body: Bytes,
+    Body(body): Body,
 ) -> Result<Response, Refusal> {
     let mut fields = Fields::read(&app, &headers, body).await?;
     match fields.verbatim("chat_id").filter(|id| !id.is_empty()) {

@@ -5,7 +5,6 @@ use std::collections::HashMap;
 use axum::Json;
 use axum::extract::{Path, Query};
 use axum::http::HeaderMap;
-use bytes::Bytes;
 use rag_core::{
     ChunkIndex, Dataset, DatasetSettings, EmbeddingIdentity, MetadataStore, StoreError, TenantId,
 };
@@ -14,9 +13,12 @@ use serde_json::{Value, json};
 use super::caller::RagflowCaller;
 use super::dataset_shape::{Counted, DatasetNote};
 use super::envelope::{Refusal, Reply, counted, data};
-use super::fields::{Fields, Meant};
+use super::fields::{Body, Fields, Meant};
 use super::names::with_number;
 use super::paging::{Page, Params, order};
+use super::schemas::datasets as schemas;
+use super::schemas::datasets::{DatasetChange, NewDataset};
+use super::schemas::{Answer, Counted as CountedAnswer, MeantOnly, Named, Paging};
 use super::{chat_datasets, model_names, parser_config, uploads, with_store};
 use crate::app::App;
 
@@ -26,11 +28,17 @@ const MOST_DESCRIPTION: usize = 65_535;
 const MOST_AVATAR: usize = 65_535;
 
 /// Makes a dataset. When its name is taken, it gets a number.
+#[utoipa::path(
+    post,
+    path = "/api/v1/datasets",
+    request_body = NewDataset,
+    responses((status = 200, description = "What was asked for", body = Answer<schemas::Dataset>)),
+)]
 pub(super) async fn create(
     app: App,
     caller: RagflowCaller,
     headers: HeaderMap,
-    body: Bytes,
+    Body(body): Body,
 ) -> Reply {
     let mut fields = Fields::read(&app, &headers, body).await?;
     if !fields.has("name") {
@@ -54,6 +62,12 @@ pub(super) async fn create(
 }
 
 /// The datasets of the caller, page by page.
+#[utoipa::path(
+    get,
+    path = "/api/v1/datasets",
+    params(Paging, Named),
+    responses((status = 200, description = "What was asked for", body = schemas::Datasets)),
+)]
 pub(super) async fn list(
     app: App,
     caller: RagflowCaller,
@@ -81,6 +95,11 @@ pub(super) async fn list(
 }
 
 /// One dataset.
+#[utoipa::path(
+    get,
+    path = "/api/v1/datasets/{dataset}",
+    responses((status = 200, description = "What was asked for", body = Answer<schemas::Dataset>)),
+)]
 pub(super) async fn one(app: App, caller: RagflowCaller, Path(id): Path<String>) -> Reply {
     let dataset = find(&app, &caller, &id).await?;
     let counted = with_store(&app, move |store| count(store)(dataset));
@@ -88,12 +107,18 @@ pub(super) async fn one(app: App, caller: RagflowCaller, Path(id): Path<String>)
 }
 
 /// Changes what is named of a dataset.
+#[utoipa::path(
+    put,
+    path = "/api/v1/datasets/{dataset}",
+    request_body = DatasetChange,
+    responses((status = 200, description = "What was asked for", body = Answer<schemas::Dataset>)),
+)]
 pub(super) async fn update(
     app: App,
     caller: RagflowCaller,
     Path(id): Path<String>,
     headers: HeaderMap,
-    body: Bytes,
+    Body(body): Body,
 ) -> Reply {
     let mut fields = Fields::read(&app, &headers, body).await?;
     if fields.is_empty() {
@@ -126,11 +151,17 @@ pub(super) async fn update(
 }
 
 /// Deletes datasets with all that is in them: all that are named, or none.
+#[utoipa::path(
+    delete,
+    path = "/api/v1/datasets",
+    request_body = Option<MeantOnly>,
+    responses((status = 200, description = "What was asked for", body = Answer<CountedAnswer>)),
+)]
 pub(super) async fn delete(
     app: App,
     caller: RagflowCaller,
     headers: HeaderMap,
-    body: Bytes,
+    Body(body): Body,
 ) -> Reply {
     let mut fields = Fields::read(&app, &headers, body).await?;
     let meant = Meant::read(&mut fields, "ids")?;

@@ -5,7 +5,6 @@ use std::collections::HashMap;
 use axum::extract::{Path, Query};
 use axum::http::{HeaderMap, HeaderValue, header};
 use axum::response::{IntoResponse, Response};
-use bytes::Bytes;
 use rag_core::{
     ChunkIndex, Dataset, Document, DocumentChange, DocumentId, DocumentSource, Metadata,
     MetadataFilter, MetadataStore,
@@ -16,13 +15,23 @@ use serde_json::{Value, json};
 use super::caller::RagflowCaller;
 use super::document_shape::{ending, kind, run, shown};
 use super::envelope::{Refusal, Reply, counted, data};
-use super::fields::{Fields, Meant};
+use super::fields::{Body, Fields, Meant};
 use super::names::split;
 use super::paging::{Page, Params, Timed, order};
+use super::schemas::documents::{self as schemas, DocumentQuery, StatusChange};
+use super::schemas::{Answer, Counted, Keywords, Meant as MeantDocuments, Named, Paging};
 use super::{datasets, metadata_condition, parser_config, uploads, with_store};
 use crate::app::App;
+use crate::http::schemas::FileBytes;
+use crate::http::schemas::refusals::RagflowRefusal;
 
 /// The documents of a dataset, page by page.
+#[utoipa::path(
+    get,
+    path = "/api/v1/datasets/{dataset}/documents",
+    params(Paging, Named, Keywords, DocumentQuery),
+    responses((status = 200, description = "What was asked for", body = Answer<schemas::Documents>)),
+)]
 pub(super) async fn list(
     app: App,
     caller: RagflowCaller,
@@ -101,12 +110,18 @@ fn number_of_run(document: &Document) -> &'static str {
 }
 
 /// Changes name, cutting, metadata or whether it is searched.
+#[utoipa::path(
+    method(put, patch),
+    path = "/api/v1/datasets/{dataset}/documents/{document}",
+    request_body = schemas::DocumentChange,
+    responses((status = 200, description = "What was asked for", body = Answer<schemas::Document>)),
+)]
 pub(super) async fn update(
     app: App,
     caller: RagflowCaller,
     Path((dataset, document)): Path<(String, String)>,
     headers: HeaderMap,
-    body: Bytes,
+    Body(body): Body,
 ) -> Reply {
     let mut fields = Fields::read(&app, &headers, body).await?;
     let (dataset, document) = find_in(&app, &caller, &dataset, &document).await?;
@@ -165,12 +180,18 @@ pub(super) fn metadata(value: Value) -> Result<Metadata, Refusal> {
 }
 
 /// Searches several documents, or leaves them out.
+#[utoipa::path(
+    post,
+    path = "/api/v1/datasets/{dataset}/documents/batch-update-status",
+    request_body = StatusChange,
+    responses((status = 200, description = "What was asked for", body = Answer<Counted>)),
+)]
 pub(super) async fn update_status(
     app: App,
     caller: RagflowCaller,
     Path(dataset): Path<String>,
     headers: HeaderMap,
-    body: Bytes,
+    Body(body): Body,
 ) -> Reply {
     let mut fields = Fields::read(&app, &headers, body).await?;
     let ids = fields.texts("doc_ids").or_else(|| fields.texts("document_ids"));
@@ -191,12 +212,18 @@ pub(super) async fn update_status(
 }
 
 /// Deletes documents with all that was made of them.
+#[utoipa::path(
+    delete,
+    path = "/api/v1/datasets/{dataset}/documents",
+    request_body = Option<MeantDocuments>,
+    responses((status = 200, description = "What was asked for", body = Answer<Counted>)),
+)]
 pub(super) async fn delete(
     app: App,
     caller: RagflowCaller,
     Path(dataset): Path<String>,
     headers: HeaderMap,
-    body: Bytes,
+    Body(body): Body,
 ) -> Reply {
     let mut fields = Fields::read(&app, &headers, body).await?;
     let meant = Meant::read(&mut fields, "ids")?;
@@ -218,6 +245,11 @@ pub(super) async fn delete(
 }
 
 /// The bytes of a document's file.
+#[utoipa::path(
+    get,
+    path = "/api/v1/datasets/{dataset}/documents/{document}",
+    responses((status = 200, description = "The file; or why there is none", content((FileBytes = "application/octet-stream"), (RagflowRefusal = "application/json")))),
+)]
 pub(super) async fn download_in(
     app: App,
     caller: RagflowCaller,
@@ -228,6 +260,11 @@ pub(super) async fn download_in(
 }
 
 /// The same of a document of any dataset.
+#[utoipa::path(
+    get,
+    path = "/api/v1/documents/{document}",
+    responses((status = 200, description = "The file; or why there is none", content((FileBytes = "application/octet-stream"), (RagflowRefusal = "application/json")))),
+)]
 pub(super) async fn download(
     app: App,
     caller: RagflowCaller,

@@ -1,5 +1,6 @@
 //! What every answer of `/api/v1` is wrapped in: a code, and data or a message.
 
+use super::super::failure::TOO_SLOW;
 use axum::Json;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
@@ -8,6 +9,8 @@ use llm_core::ModelError;
 use rag_core::{StoreError, StoreErrorKind};
 use rag_ingest::IngestError;
 use serde_json::{Value, json};
+
+use crate::http::failure::OTHER_SITE;
 
 /// An answer: data with code 0, or why there is none.
 pub(super) type Reply = Result<Json<Value>, Refusal>;
@@ -52,6 +55,8 @@ impl Refusal {
     pub(super) const DATA: u16 = 102;
     /// Whoever asks may not do that.
     const PERMISSION: u16 = 108;
+    /// It is not known who asks.
+    pub(super) const AUTHENTICATION: u16 = 109;
 
     pub(super) fn new(code: u16, message: impl Into<String>) -> Self {
         Self { status: StatusCode::OK, code, message: message.into() }
@@ -79,15 +84,46 @@ impl Refusal {
         Self { status: StatusCode::UNAUTHORIZED, ..Self::new(401, message) }
     }
 
+    /// The page that asks is of another site.
+    pub(super) fn other_site() -> Self {
+        Self { status: StatusCode::FORBIDDEN, ..Self::new(403, OTHER_SITE) }
+    }
+
+    /// The address exists, the method does not. Clients of this dialect read the code.
+    pub(super) fn no_method() -> Self {
+        let message = "<MethodNotAllowed '405: Method Not Allowed'>";
+        Self { status: StatusCode::METHOD_NOT_ALLOWED, ..Self::new(Self::EXCEPTION, message) }
+    }
+
+    /// A defect of ours, when the log has it already.
+    pub(super) fn failed() -> Self {
+        let message = "the server failed; its log tells why";
+        let status = StatusCode::INTERNAL_SERVER_ERROR;
+        Self { status, ..Self::new(Self::EXCEPTION, message) }
+    }
+
     /// Whoever asks may not do that.
     pub(super) fn forbidden(reason: &str) -> Self {
         Self::new(Self::PERMISSION, reason)
+    }
+
+    /// The body is too large, or did not arrive.
+    pub(super) fn unreadable(status: StatusCode, message: String) -> Self {
+        match status {
+            StatusCode::PAYLOAD_TOO_LARGE => Self { status, ..Self::new(413, message) },
+            _ => Self::argument(message),
+        }
     }
 
     /// Too much is going on.
     pub(super) fn busy() -> Self {
         let message = "the server is busy; try again in a second";
         Self { status: StatusCode::SERVICE_UNAVAILABLE, ..Self::new(503, message) }
+    }
+
+    /// The body did not arrive in time.
+    pub(super) fn too_slow() -> Self {
+        Self { status: StatusCode::REQUEST_TIMEOUT, ..Self::new(408, TOO_SLOW) }
     }
 
     /// A part of the dialect that this server does not speak.

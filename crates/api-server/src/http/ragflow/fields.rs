@@ -2,6 +2,7 @@
 
 use std::ops::RangeInclusive;
 
+use axum::extract::{FromRequest, Request};
 use axum::http::{HeaderMap, header};
 use bytes::Bytes;
 use serde_json::{Map, Value};
@@ -12,6 +13,18 @@ use crate::http::answer::parsed;
 
 /// Characters of a value that are shown.
 const SHOWN: usize = 128;
+
+/// The bytes of a request, or why they are not there in words of this dialect.
+pub(super) struct Body(pub(super) Bytes);
+
+impl<S: Send + Sync> FromRequest<S> for Body {
+    type Rejection = Refusal;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, Refusal> {
+        let bytes = Bytes::from_request(request, state).await;
+        bytes.map(Self).map_err(|error| Refusal::unreadable(error.status(), error.body_text()))
+    }
+}
 
 /// An object whose fields are taken out one by one.
 #[derive(Debug, Default)]

@@ -1,6 +1,7 @@
 //! `/api/v1`: RAGFlow's HTTP API, translated to our own services. Nothing below knows of it. `docs/ragflow.md` lists what is
 //! spoken, and what is not.
 
+mod accounts;
 mod asking;
 mod caller;
 mod chat_datasets;
@@ -26,6 +27,7 @@ mod parsing;
 mod prompt_template;
 mod related;
 mod retrieval;
+mod schemas;
 mod sessions;
 mod system;
 mod uploads;
@@ -36,10 +38,14 @@ use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::http::Uri;
 use axum::response::{IntoResponse, Response};
-use axum::routing::{any, get, post, put};
+use axum::routing::any;
 use rag_core::StoreError;
 use rag_store::EmbeddedStore;
+use utoipa_axum::router::UtoipaMethodRouterExt;
+use utoipa_axum::routes;
 
+use super::dialect::Refused;
+use super::openapi::{Described, also_at, tagged};
 use crate::app::App;
 use crate::parts::Parts;
 use envelope::Refusal;
@@ -69,126 +75,113 @@ const NOT_SPOKEN: [(&str, &str); 21] = [
     ("compilation-template-groups", "compilation templates"),
 ];
 
-/// A request that brings no key that opens the server.
-pub(super) fn unauthorized() -> Response {
-    Refusal::unauthorized().into_response()
+/// What a caller is told for whom nothing is done at `path`.
+pub(super) fn refused(path: &str, why: Refused) -> Response {
+    let refusal = match why {
+        Refused::Unauthorized => Refusal::unauthorized(),
+        Refused::Forbidden(reason) => Refusal::forbidden(reason),
+        Refused::OtherSite => Refusal::other_site(),
+        Refused::NotFound => Refusal::no_address(path),
+        Refused::MethodNotAllowed => Refusal::no_method(),
+        Refused::Busy => Refusal::busy(),
+        Refused::TooSlow => Refusal::too_slow(),
+        Refused::Internal => Refusal::failed(),
+    };
+    refusal.into_response()
 }
 
-/// A request of somebody who may not do that.
-pub(super) fn forbidden(reason: &str) -> Response {
-    Refusal::forbidden(reason).into_response()
-}
-
-/// A request whose key nobody could look up.
-pub(super) fn busy() -> Response {
-    Refusal::busy().into_response()
-}
-
-/// The addresses of the dialect.
-pub(super) fn routes(most_body_bytes: usize) -> Router<Arc<Parts>> {
-    let mut routes = Router::new()
-        .merge(dataset_routes())
-        .merge(chunk_routes())
-        .merge(chat_routes())
-        .merge(system_routes());
+/// What is known of the dialect and not spoken, and all that is not known of it.
+pub(super) fn refusals() -> Router<Arc<Parts>> {
+    let mut routes = Router::new().route("/api/v1/{*rest}", any(unknown));
     for (address, _) in NOT_SPOKEN {
         for path in [format!("/api/v1/{address}"), format!("/api/v1/{address}/{{*rest}}")] {
             routes = routes.route(&path, any(not_spoken));
         }
     }
     routes
-        .route("/api/v1/{*rest}", any(unknown))
-        .layer(DefaultBodyLimit::max(most_body_bytes))
-        .method_not_allowed_fallback(async || {
-            Refusal::new(Refusal::EXCEPTION, "<MethodNotAllowed '405: Method Not Allowed'>")
-        })
 }
 
-fn dataset_routes() -> Router<Arc<Parts>> {
-    const DOCUMENT: &str = "/api/v1/datasets/{dataset}/documents/{document}";
+/// The addresses of the dialect.
+pub(super) fn routes() -> Described {
+    tagged("RAGFlow: datasets", dataset_routes())
+        .merge(tagged("RAGFlow: documents", document_routes()))
+        .merge(tagged("RAGFlow: chunks", chunk_routes()))
+        .merge(tagged("RAGFlow: chats", chat_routes()))
+        .merge(tagged("RAGFlow: sessions", session_routes()))
+        .merge(tagged("RAGFlow: system", system_routes()))
+}
+
+fn dataset_routes() -> Described {
+    Described::new()
+        .routes(routes!(datasets::create, datasets::list, datasets::delete))
+        .routes(routes!(datasets::one, datasets::update))
+}
+
+fn document_routes() -> Described {
     // Files are written as they come, each bounded by itself.
-    let upload = post(uploads::upload).layer(DefaultBodyLimit::disable());
-    Router::new()
-        .route(
-            "/api/v1/datasets",
-            post(datasets::create).get(datasets::list).delete(datasets::delete),
-        )
-        .route("/api/v1/datasets/{dataset}", get(datasets::one).put(datasets::update))
-        .route(
-            "/api/v1/datasets/{dataset}/documents",
-            get(documents::list).delete(documents::delete).merge(upload),
-        )
-        .route(
-            DOCUMENT,
-            get(documents::download_in).put(documents::update).patch(documents::update),
-        )
-        .route(
-            "/api/v1/datasets/{dataset}/documents/batch-update-status",
-            post(documents::update_status),
-        )
-        .route("/api/v1/datasets/{dataset}/documents/parse", post(parsing::parse))
-        .route("/api/v1/datasets/{dataset}/documents/stop", post(parsing::stop))
-        .route("/api/v1/documents/{document}", get(documents::download))
-        .route("/api/v1/document/download/{document}", get(documents::download))
-        .route("/api/v1/document/get/{document}", get(documents::download))
+    let upload = routes!(uploads::upload).layer(DefaultBodyLimit::disable());
+    let chunks = "/api/v1/datasets/{dataset}/chunks";
+    Described::new()
+        .routes(routes!(documents::list, documents::delete))
+        .routes(upload)
+        .routes(routes!(documents::download_in, documents::update))
+        .routes(routes!(documents::update_status))
+        .routes(routes!(parsing::parse))
+        .routes(routes!(parsing::stop))
+        .routes(also_at(chunks, routes!(parsing::parse)))
+        .routes(routes!(parsing::stop_older))
+        .routes(routes!(documents::download))
+        .routes(also_at("/api/v1/document/download/{document}", routes!(documents::download)))
+        .routes(also_at("/api/v1/document/get/{document}", routes!(documents::download)))
 }
 
-fn chunk_routes() -> Router<Arc<Parts>> {
-    const CHUNKS: &str = "/api/v1/datasets/{dataset}/documents/{document}/chunks";
-    const CHUNK: &str = "/api/v1/datasets/{dataset}/documents/{document}/chunks/{chunk}";
-    Router::new()
-        .route("/api/v1/datasets/{dataset}/chunks", post(parsing::parse).delete(parsing::stop))
-        .route(
-            CHUNKS,
-            get(chunks::list)
-                .post(chunks::add)
-                .patch(chunks::update_availability)
-                .delete(chunks::delete),
-        )
-        .route(CHUNK, get(chunks::one).put(chunks::update).patch(chunks::update))
-        .route("/api/v1/retrieval", post(retrieval::retrieve))
-        .route("/api/v1/datasets/search", post(retrieval::retrieve))
+fn chunk_routes() -> Described {
+    Described::new()
+        .routes(routes!(chunks::list, chunks::add, chunks::update_availability, chunks::delete))
+        .routes(routes!(chunks::one, chunks::update))
+        .routes(routes!(retrieval::retrieve))
+        .routes(also_at("/api/v1/datasets/search", routes!(retrieval::retrieve)))
 }
 
-fn chat_routes() -> Router<Arc<Parts>> {
-    const SESSION: &str = "/api/v1/chats/{chat}/sessions/{session}";
-    Router::new()
-        .route("/api/v1/chats", post(chats::create).get(chats::list).delete(chats::delete))
-        .route(
-            "/api/v1/chats/{chat}",
-            get(chats::one).put(chats::update).patch(chats::update).delete(chats::delete_one),
-        )
-        .route(
-            "/api/v1/chats/{chat}/sessions",
-            post(sessions::create).get(sessions::list).delete(sessions::delete),
-        )
-        .route(SESSION, get(sessions::one).put(sessions::update).patch(sessions::update))
-        .route(
-            "/api/v1/chats/{chat}/sessions/{session}/messages/{message}",
-            axum::routing::delete(sessions::delete_message),
-        )
-        .route(
-            "/api/v1/chats/{chat}/sessions/{session}/messages/{message}/feedback",
-            put(sessions::judge),
-        )
-        .route("/api/v1/chats/{chat}/completions", post(completions::of_chat))
-        .route("/api/v1/chat/completions", post(completions::of_body))
-        .route("/api/v1/openai/{chat}/chat/completions", post(openai::completions))
-        .route("/api/v1/chats_openai/{chat}/chat/completions", post(openai::completions))
-        .route("/api/v1/chat/recommendation", post(related::questions))
-        .route("/api/v1/sessions/related_questions", post(related::questions))
+fn chat_routes() -> Described {
+    let openai = "/api/v1/chats_openai/{chat}/chat/completions";
+    let related = "/api/v1/sessions/related_questions";
+    Described::new()
+        .routes(routes!(chats::create, chats::list, chats::delete))
+        .routes(routes!(chats::one, chats::update, chats::delete_one))
+        .routes(routes!(completions::of_chat))
+        .routes(routes!(completions::of_body))
+        .routes(routes!(openai::completions))
+        .routes(also_at(openai, routes!(openai::completions)))
+        .routes(routes!(related::questions))
+        .routes(also_at(related, routes!(related::questions)))
 }
 
-fn system_routes() -> Router<Arc<Parts>> {
-    Router::new()
-        .route("/api/v1/system/ping", get(system::ping))
-        .route("/api/v1/system/version", get(system::version))
-        .route("/api/v1/system/healthz", get(system::health))
-        .route("/v1/system/healthz", get(system::health))
-        .route("/api/v1/system/status", get(system::status))
-        .route("/api/v1/system/config", get(system::config))
-        .route("/api/v1/models", get(system::models))
-        .route("/api/v1/models/default", get(system::default_models))
+fn session_routes() -> Described {
+    Described::new()
+        .routes(routes!(sessions::create, sessions::list, sessions::delete))
+        .routes(routes!(sessions::one, sessions::update))
+        .routes(routes!(sessions::delete_message))
+        .routes(routes!(sessions::judge))
+}
+
+fn system_routes() -> Described {
+    Described::new()
+        .routes(routes!(accounts::log_in))
+        .routes(routes!(accounts::log_out))
+        .routes(routes!(accounts::me))
+        .routes(routes!(accounts::tenants))
+        .routes(routes!(accounts::members))
+        .routes(routes!(accounts::tokens, accounts::new_token))
+        .routes(routes!(accounts::revoke_token))
+        .routes(routes!(system::ping))
+        .routes(routes!(system::version))
+        .routes(routes!(system::health))
+        .routes(also_at("/v1/system/healthz", routes!(system::health)))
+        .routes(routes!(system::status))
+        .routes(routes!(system::config))
+        .routes(routes!(system::models))
+        .routes(routes!(system::default_models))
 }
 
 /// A part of the dialect that is known, and not spoken.

@@ -8,7 +8,6 @@ use axum::Json;
 use axum::extract::Path;
 use axum::http::HeaderMap;
 use axum::response::{IntoResponse, Response};
-use bytes::Bytes;
 use dialog_service::{DialogError, DialogEvent, Passage, TurnFailure};
 use futures::{Stream, StreamExt};
 use llm_core::{FinishReason, Message, Usage};
@@ -20,20 +19,28 @@ use super::caller::RagflowCaller;
 use super::chats;
 use super::chunk_shape::reference;
 use super::envelope::Refusal;
-use super::fields::Fields;
+use super::fields::{Body, Fields};
 use super::marked::{Marked, marked};
 use super::metadata_condition;
 use super::model_names;
+use super::schemas::chats::{CompletionAnswer, CompletionRequest};
 use crate::app::App;
+use crate::http::schemas::events::AnswerEvent;
 use crate::http::sse;
 
 /// Answers the conversation of the body.
+#[utoipa::path(
+    post,
+    path = "/api/v1/openai/{chat}/chat/completions",
+    request_body = CompletionRequest,
+    responses((status = 200, description = "The answer, whole or as it comes; or why there is none", content((CompletionAnswer = "application/json"), (AnswerEvent = "text/event-stream")))),
+)]
 pub(super) async fn completions(
     app: App,
     caller: RagflowCaller,
     Path(chat): Path<String>,
     headers: HeaderMap,
-    body: Bytes,
+    Body(body): Body,
 ) -> Result<Response, Refusal> {
     let mut fields = Fields::read(&app, &headers, body).await?;
     let model = fields.verbatim("model");

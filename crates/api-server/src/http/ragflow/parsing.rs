@@ -7,17 +7,25 @@ use rag_core::{Dataset, Document, DocumentStatus};
 
 use super::caller::RagflowCaller;
 use super::envelope::{Refusal, Reply, counted};
-use super::fields::Fields;
+use super::fields::{Body, Fields};
+use super::schemas::documents::DocumentIds;
+use super::schemas::{Answer, Counted};
 use super::{datasets, documents};
 use crate::app::App;
 
 /// Queues documents. What can be found of them stays so until they are ingested.
+#[utoipa::path(
+    post,
+    path = "/api/v1/datasets/{dataset}/documents/parse",
+    request_body = DocumentIds,
+    responses((status = 200, description = "What was asked for", body = Answer<Counted>)),
+)]
 pub(super) async fn parse(
     app: App,
     caller: RagflowCaller,
     Path(dataset): Path<String>,
     headers: HeaderMap,
-    body: Bytes,
+    Body(body): Body,
 ) -> Reply {
     let (_, named, mut errors) = named(&app, &caller, &dataset, &headers, body).await?;
     let mut queued = 0;
@@ -36,12 +44,18 @@ pub(super) async fn parse(
 }
 
 /// Takes back the ingestion of documents.
+#[utoipa::path(
+    post,
+    path = "/api/v1/datasets/{dataset}/documents/stop",
+    request_body = DocumentIds,
+    responses((status = 200, description = "What was asked for", body = Answer<Counted>)),
+)]
 pub(super) async fn stop(
     app: App,
     caller: RagflowCaller,
     Path(dataset): Path<String>,
     headers: HeaderMap,
-    body: Bytes,
+    Body(body): Body,
 ) -> Reply {
     let (_, named, mut errors) = named(&app, &caller, &dataset, &headers, body).await?;
     let mut stopped = 0;
@@ -53,6 +67,23 @@ pub(super) async fn stop(
         }
     }
     counted(stopped, errors)
+}
+
+/// Takes back the ingestion of documents: the older address.
+#[utoipa::path(
+    delete,
+    path = "/api/v1/datasets/{dataset}/chunks",
+    request_body = DocumentIds,
+    responses((status = 200, description = "What was asked for", body = Answer<Counted>)),
+)]
+pub(super) async fn stop_older(
+    app: App,
+    caller: RagflowCaller,
+    dataset: Path<String>,
+    headers: HeaderMap,
+    Body(body): Body,
+) -> Reply {
+    stop(app, caller, dataset, headers, Body(body)).await
 }
 
 async fn named(

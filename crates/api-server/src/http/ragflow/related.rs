@@ -1,11 +1,12 @@
 //! Questions that could be asked next.
 
 use axum::http::HeaderMap;
-use bytes::Bytes;
 use llm_core::{ChatRequest, ChatResponse, Message};
 
 use super::envelope::{Refusal, Reply, data};
-use super::fields::Fields;
+use super::fields::{Body, Fields};
+use super::schemas::ListAnswer;
+use super::schemas::chats::RelatedRequest;
 use crate::app::App;
 
 /// Questions that are given, at most.
@@ -17,7 +18,13 @@ const PROMPT: &str = "Somebody searched for the question below. Write five to te
 they might want to ask next, in the language of the question, one a line, without numbers and without anything else.\n\n";
 
 /// Asks the default chat model.
-pub(super) async fn questions(app: App, headers: HeaderMap, body: Bytes) -> Reply {
+#[utoipa::path(
+    post,
+    path = "/api/v1/chat/recommendation",
+    request_body = RelatedRequest,
+    responses((status = 200, description = "What was asked for", body = ListAnswer<String>)),
+)]
+pub(super) async fn questions(app: App, headers: HeaderMap, Body(body): Body) -> Reply {
     let mut fields = Fields::read(&app, &headers, body).await?;
     let question = fields.text("question", 1..=MOST_QUESTION);
     fields.finish()?;

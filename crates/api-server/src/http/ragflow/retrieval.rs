@@ -1,7 +1,6 @@
 //! `POST /api/v1/retrieval`: chunks of several datasets for a question.
 
 use axum::http::HeaderMap;
-use bytes::Bytes;
 use dialog_service::Dialog;
 use rag_core::{Dataset, DocumentId, MetadataStore};
 use rag_retrieve::{Retrieval, RetrieveRequest, RetrievedChunk};
@@ -10,7 +9,9 @@ use serde_json::{Value, json};
 use super::caller::RagflowCaller;
 use super::chunk_shape::{by_document, found};
 use super::envelope::{Refusal, Reply, data};
-use super::fields::Fields;
+use super::fields::{Body, Fields};
+use super::schemas::Answer;
+use super::schemas::chunks::{self as schemas, RetrievalRequest};
 use super::{asking, datasets, metadata_condition, model_names, with_store};
 use crate::app::App;
 use crate::bundle::embedders;
@@ -31,11 +32,17 @@ struct Asked {
 }
 
 /// Finds chunks.
+#[utoipa::path(
+    post,
+    path = "/api/v1/retrieval",
+    request_body = RetrievalRequest,
+    responses((status = 200, description = "What was asked for", body = Answer<schemas::Retrieval>)),
+)]
 pub(super) async fn retrieve(
     app: App,
     caller: RagflowCaller,
     headers: HeaderMap,
-    body: Bytes,
+    Body(body): Body,
 ) -> Reply {
     let mut fields = Fields::read(&app, &headers, body).await?;
     let Some(asked) = read(&app, &caller, &mut fields).await? else {

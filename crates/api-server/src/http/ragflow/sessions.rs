@@ -4,7 +4,6 @@ use std::collections::HashMap;
 
 use axum::extract::{Path, Query};
 use axum::http::HeaderMap;
-use bytes::Bytes;
 use dialog_service::TurnRecord;
 use rag_core::{ConversationStore, Feedback, SavedTurn, Session, SessionId, SessionPage, TurnId};
 use serde_json::{Value, json};
@@ -13,12 +12,15 @@ use super::caller::RagflowCaller;
 use super::chat_shape::Chat;
 use super::chunk_shape::reference;
 use super::envelope::{Refusal, Reply, counted, data};
-use super::fields::{Fields, Meant};
+use super::fields::{Body, Fields, Meant};
 use super::marked::marked;
 use super::paging::{Page, Params, Timed, date, order};
+use super::schemas::sessions::{self as schemas, Judgement, SessionName, SessionQuery};
+use super::schemas::{Answer, Counted, ListAnswer, Meant as MeantSessions, Paging};
 use super::{chats, with_store};
 use crate::app::App;
 use crate::conversations::new_session;
+use crate::http::schemas::refusals::RagflowRefusal;
 
 /// Characters of a name.
 const MOST_NAME: usize = 255;
@@ -44,12 +46,18 @@ impl Timed for Session {
 }
 
 /// Makes an empty session.
+#[utoipa::path(
+    post,
+    path = "/api/v1/chats/{chat}/sessions",
+    request_body = Option<SessionName>,
+    responses((status = 200, description = "What was asked for", body = Answer<schemas::Session>)),
+)]
 pub(super) async fn create(
     app: App,
     caller: RagflowCaller,
     Path(chat): Path<String>,
     headers: HeaderMap,
-    body: Bytes,
+    Body(body): Body,
 ) -> Reply {
     let mut fields = Fields::read(&app, &headers, body).await?;
     let (chat, _) = chats::find(&app, &caller, &chat).await?;
@@ -80,6 +88,12 @@ pub(super) async fn begin(
 }
 
 /// The sessions of a chat with their messages, page by page.
+#[utoipa::path(
+    get,
+    path = "/api/v1/chats/{chat}/sessions",
+    params(Paging, SessionQuery),
+    responses((status = 200, description = "What was asked for", body = ListAnswer<schemas::Session>)),
+)]
 pub(super) async fn list(
     app: App,
     caller: RagflowCaller,
@@ -111,6 +125,11 @@ pub(super) async fn list(
 }
 
 /// One session with its messages.
+#[utoipa::path(
+    get,
+    path = "/api/v1/chats/{chat}/sessions/{session}",
+    responses((status = 200, description = "What was asked for", body = Answer<schemas::Session>)),
+)]
 pub(super) async fn one(
     app: App,
     caller: RagflowCaller,
@@ -126,12 +145,18 @@ pub(super) async fn one(
 }
 
 /// Renames a session.
+#[utoipa::path(
+    method(put, patch),
+    path = "/api/v1/chats/{chat}/sessions/{session}",
+    request_body = SessionName,
+    responses((status = 200, description = "What was asked for", body = Answer<schemas::Session>)),
+)]
 pub(super) async fn update(
     app: App,
     caller: RagflowCaller,
     Path((chat, session)): Path<(String, String)>,
     headers: HeaderMap,
-    body: Bytes,
+    Body(body): Body,
 ) -> Reply {
     let mut fields = Fields::read(&app, &headers, body).await?;
     let (chat, _) = chats::find(&app, &caller, &chat).await?;
@@ -154,12 +179,18 @@ pub(super) async fn update(
 }
 
 /// Stops and deletes sessions with all that was said.
+#[utoipa::path(
+    delete,
+    path = "/api/v1/chats/{chat}/sessions",
+    request_body = Option<MeantSessions>,
+    responses((status = 200, description = "What was asked for", body = Answer<Counted>)),
+)]
 pub(super) async fn delete(
     app: App,
     caller: RagflowCaller,
     Path(chat): Path<String>,
     headers: HeaderMap,
-    body: Bytes,
+    Body(body): Body,
 ) -> Reply {
     let mut fields = Fields::read(&app, &headers, body).await?;
     let meant = Meant::read(&mut fields, "ids")?;
@@ -195,12 +226,18 @@ pub(super) async fn delete(
 }
 
 /// Notes what a reader thinks of an answer.
+#[utoipa::path(
+    put,
+    path = "/api/v1/chats/{chat}/sessions/{session}/messages/{message}/feedback",
+    request_body = Judgement,
+    responses((status = 200, description = "What was asked for", body = Answer<schemas::Session>)),
+)]
 pub(super) async fn judge(
     app: App,
     caller: RagflowCaller,
     Path((chat, session, message)): Path<(String, String, String)>,
     headers: HeaderMap,
-    body: Bytes,
+    Body(body): Body,
 ) -> Reply {
     let mut fields = Fields::read(&app, &headers, body).await?;
     let helpful = fields.flag("thumbup");
@@ -287,6 +324,11 @@ fn messages(turn: &SavedTurn, chat: &Chat) -> [Value; 2] {
 }
 
 /// Messages of a session cannot be taken out of it.
+#[utoipa::path(
+    delete,
+    path = "/api/v1/chats/{chat}/sessions/{session}/messages/{message}",
+    responses((status = 200, description = "What was asked for", body = RagflowRefusal)),
+)]
 pub(super) async fn delete_message() -> Reply {
     Err(Refusal::unsupported("single messages to delete"))
 }

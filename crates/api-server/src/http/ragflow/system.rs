@@ -7,21 +7,39 @@ use rag_core::MetadataStore;
 use serde_json::{Value, json};
 
 use super::envelope::{Reply, data};
+use super::schemas::system::{DefaultModels, Health, Model, Status, SystemConfig};
+use super::schemas::{Answer, ListAnswer};
 use super::{model_names, with_store};
 use crate::app::App;
+use crate::caller::Identity;
 use crate::catalogue::entries;
 
 /// It answers.
+#[utoipa::path(
+    get,
+    path = "/api/v1/system/ping",
+    responses((status = 200, description = "pong", body = String, content_type = "text/plain")),
+)]
 pub(super) async fn ping() -> &'static str {
     "pong"
 }
 
 /// Ours, not that of the server whose dialect this is.
+#[utoipa::path(
+    get,
+    path = "/api/v1/system/version",
+    responses((status = 200, description = "What was asked for", body = Answer<String>)),
+)]
 pub(super) async fn version() -> Reply {
     data(concat!("colloquy-", env!("CARGO_PKG_VERSION")))
 }
 
 /// Whether each part works.
+#[utoipa::path(
+    get,
+    path = "/api/v1/system/healthz",
+    responses((status = 200, description = "All works", body = Health), (status = 503, description = "Something does not", body = Health)),
+)]
 pub(super) async fn health(app: App) -> Response {
     let database = with_store(&app, |store| store.stats().map(drop)).await.is_ok();
     let missing = app.readiness.missing();
@@ -40,6 +58,11 @@ pub(super) async fn health(app: App) -> Response {
 }
 
 /// How much it holds and does.
+#[utoipa::path(
+    get,
+    path = "/api/v1/system/status",
+    responses((status = 200, description = "What was asked for", body = Answer<Status>)),
+)]
 pub(super) async fn status(app: App) -> Reply {
     let stats = with_store(&app, |store| store.stats()).await?;
     let green = json!({ "status": "green", "elapsed": "0.0" });
@@ -49,16 +72,27 @@ pub(super) async fn status(app: App) -> Reply {
         "database": { "database": "sqlite", "status": "green", "elapsed": "0.0" },
         "redis": green,
         "task_executor_heartbeats": {},
-        "totals": stats,
+        // Of all tenants: for who owns them all.
+        "totals": matches!(app.caller().identity, Identity::Local).then_some(stats),
     }))
 }
 
 /// What clients may want to know before they log in.
-pub(super) async fn config() -> Reply {
-    data(json!({ "registerEnabled": 0, "disablePasswordLogin": true }))
+#[utoipa::path(
+    get,
+    path = "/api/v1/system/config",
+    responses((status = 200, description = "What was asked for", body = Answer<SystemConfig>)),
+)]
+pub(super) async fn config(app: App) -> Reply {
+    data(json!({ "registerEnabled": 0, "disablePasswordLogin": app.door.is_none() }))
 }
 
 /// All models that are known by name.
+#[utoipa::path(
+    get,
+    path = "/api/v1/models",
+    responses((status = 200, description = "What was asked for", body = ListAnswer<Model>)),
+)]
 pub(super) async fn models(app: App) -> Reply {
     let entries = entries(&app).await?;
     let models = entries.iter().filter(|entry| entry.kind != "dialog");
@@ -77,6 +111,11 @@ pub(super) async fn models(app: App) -> Reply {
 }
 
 /// The models that are asked when none is named.
+#[utoipa::path(
+    get,
+    path = "/api/v1/models/default",
+    responses((status = 200, description = "What was asked for", body = Answer<DefaultModels>)),
+)]
 pub(super) async fn default_models(app: App) -> Reply {
     let chat = app.chat_model(None).await.map(|model| model.info().name.to_string());
     let defaults = &app.config.defaults;

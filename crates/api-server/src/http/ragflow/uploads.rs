@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use axum::extract::multipart::Field;
+use axum::extract::multipart::{Field, MultipartRejection};
 use axum::extract::{Multipart, Path as Address};
 use rag_core::{Dataset, DatasetId, Document, DocumentId, MetadataStore};
 use rag_parse::ParseLimits;
@@ -15,6 +15,9 @@ use super::caller::RagflowCaller;
 use super::document_shape::shown;
 use super::envelope::{Refusal, Reply, data};
 use super::names::with_number;
+use super::schemas::ListAnswer;
+use super::schemas::documents as schemas;
+use super::schemas::documents::Files;
 use super::{datasets, with_store};
 use crate::app::App;
 use crate::uploads::{self, folder};
@@ -25,13 +28,20 @@ const MOST_FILES: usize = 256;
 const MOST_NAME: usize = 255;
 
 /// Takes files in as documents that are kept until their parsing is asked for.
+#[utoipa::path(
+    post,
+    path = "/api/v1/datasets/{dataset}/documents",
+    request_body(content = Files, content_type = "multipart/form-data"),
+    responses((status = 200, description = "What was asked for", body = ListAnswer<schemas::Document>)),
+)]
 pub(super) async fn upload(
     app: App,
     caller: RagflowCaller,
     Address(dataset): Address<String>,
-    mut form: Multipart,
+    form: Result<Multipart, MultipartRejection>,
 ) -> Reply {
     let dataset = datasets::find(&app, &caller, &dataset).await?;
+    let mut form = form.map_err(|error| Refusal::argument(error.body_text()))?;
     let mut documents = Vec::new();
     while let Some(field) = form.next_field().await.map_err(unreadable)? {
         if field.name() != Some("file") {

@@ -5,20 +5,29 @@ export interface Span {
   end: number;
 }
 
+/** Where a stretch of a chunk stood in its file; bounds in points from the page's upper left corner. */
+export interface Place {
+  span: Span;
+  page?: number;
+  bounds?: { left: number; top: number; right: number; bottom: number };
+}
+
 export interface Chunk {
   id: string;
   dataset: string;
   document: string;
   ordinal: number;
-  kind?: "passage" | "parent" | "summary" | "contents" | "entity";
+  kind?: "passage" | "parent" | "summary" | "contents" | "entity" | "written";
   text: string;
   /** Bytes of the document's text. */
   span: Span;
   headings: string[];
-  places: { span: Span; page?: number }[];
+  places: Place[];
   tokens: number;
   keywords?: string[];
   questions?: string[];
+  /** Taken out of searches. */
+  disabled?: boolean;
 }
 
 export interface Why {
@@ -121,12 +130,37 @@ export interface Turn {
   citations?: Citation[];
   reasoning?: string;
   warnings?: string[];
+  query?: { text: string; translations?: string[]; keywords?: string[] };
+  trace?: Step[];
+  spent?: Spending[];
   ran?: { call: ToolCall; result?: ToolResult; seconds?: number }[];
   attachments?: { name: string }[];
   done?: Done;
   failure?: Failure;
   feedback: { helpful: boolean; comment?: string } | null;
   asked_at: number;
+}
+
+/** Something that was done for a turn; times in seconds since it began. */
+export interface Step {
+  name: string;
+  at: number;
+  seconds: number;
+  input: string;
+  output?: string;
+  failure?: string;
+}
+
+/** A turn in short. */
+export interface LatestTurn {
+  id: string;
+  session: string;
+  status: TurnStatus;
+  question: string;
+  model: string;
+  asked_at: number;
+  seconds: number | null;
+  cost: number;
 }
 
 export interface Session {
@@ -186,6 +220,8 @@ export interface Document {
   pages: number;
   chunks: number;
   status: DocumentStatus;
+  /** Taken out of searches. */
+  disabled?: boolean;
   metadata: Record<string, unknown>;
   updated_at: number;
 }
@@ -239,7 +275,7 @@ export interface Model {
 }
 
 export interface UsageGroup {
-  by: Record<string, string>;
+  by: Record<string, string | null>;
   calls: number;
   attempts: number;
   input_tokens: number;
@@ -252,5 +288,23 @@ export interface UsageGroup {
 export interface UsageAnswer {
   groups: UsageGroup[];
   total: UsageGroup;
+  complete: boolean;
+}
+
+export interface Percentiles {
+  p50: number;
+  p90: number;
+  p99: number;
+}
+
+export interface Latency {
+  calls: number;
+  total_seconds: Percentiles | null;
+  first_event_seconds: Percentiles | null;
+}
+
+export interface LatencyAnswer {
+  groups: (Latency & { by: Record<string, string | null> })[];
+  total: Latency;
   complete: boolean;
 }

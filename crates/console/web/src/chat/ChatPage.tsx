@@ -7,6 +7,7 @@ import { get } from "../api/client";
 import type { Dialog, Model } from "../api/types";
 import { warmUp } from "../markdown/Markdown";
 import { go, route, to } from "../route";
+import { CitationCard } from "./CitationCard";
 import { Composer } from "./Composer";
 import * as conversation from "./conversation";
 import { Log } from "./Log";
@@ -98,6 +99,7 @@ export function ChatPage(): ComponentChildren {
         <Composer />
       </section>
       {source && <Sources {...source} />}
+      <CitationCard />
     </div>
   );
 }

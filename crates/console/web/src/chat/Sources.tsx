@@ -4,9 +4,12 @@ import { signal } from "@preact/signals";
 import type { ComponentChildren } from "preact";
 import { useEffect, useRef } from "preact/hooks";
 import type { Citation, Passage } from "../api/types";
-import { DocumentText } from "../parts/DocumentText";
+import { Original } from "../parts/Original";
 import { to } from "../route";
 import * as conversation from "./conversation";
+
+/** Characters of a quote that are shown above its document. */
+const MOST_QUOTE = 600;
 
 export interface ShownSource {
   turn: string;
@@ -50,10 +53,14 @@ export function Sources({ turn: id, citation }: ShownSource): ComponentChildren 
               Open the document
             </a>
           </p>
-          <DocumentText
+          {citation.quote && <blockquote class="quote">{citation.quote.slice(0, MOST_QUOTE)}</blockquote>}
+          {!isVerbatim(passage) && <Written passage={passage} />}
+          <Original
             document={passage.chunk.document}
+            name={passage.document_name}
             near={passage.chunk.ordinal}
             span={citation.source}
+            places={passage.chunk.places}
             fallback={passage.chunk}
           />
         </>
@@ -71,6 +78,21 @@ export function Sources({ turn: id, citation }: ShownSource): ComponentChildren 
       )}
     </aside>
   );
+}
+
+/** What a person or a model wrote, which is nowhere in the document's text. */
+function Written({ passage }: { passage: Passage }): ComponentChildren {
+  const by = passage.chunk.kind === "written" ? "This was written by hand" : "A model wrote this";
+  return (
+    <div class="written">
+      <p class="note">{by}; below is what it is about.</p>
+      <div class="plain" tabIndex={0} role="group" aria-label="What was written">{passage.chunk.text}</div>
+    </div>
+  );
+}
+
+function isVerbatim({ chunk: { kind } }: Passage): boolean {
+  return kind === undefined || kind === "passage" || kind === "parent";
 }
 
 /** A passage as if all of it were cited. */

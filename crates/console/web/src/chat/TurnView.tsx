@@ -4,7 +4,9 @@ import type { ComponentChildren } from "preact";
 import { useState } from "preact/hooks";
 import { Markdown } from "../markdown/Markdown";
 import * as conversation from "./conversation";
+import { hide, leave, peek } from "./CitationCard";
 import { showSource } from "./Sources";
+import { to } from "../route";
 import { branches, type ShownTurn, type ToolStep } from "./turn";
 
 export function TurnView({ turn }: { turn: ShownTurn }): ComponentChildren {
@@ -49,7 +51,13 @@ export function TurnView({ turn }: { turn: ShownTurn }): ComponentChildren {
         text={turn.answer}
         ended={ended}
         citations={turn.citations}
-        onCite={(citation) => showSource(turn.id, citation)}
+        onCite={{
+          open: (citation) => {
+            hide();
+            showSource(turn.id, citation);
+          },
+          peek: (citation, button) => (button ? peek(turn.id, citation, button) : leave()),
+        }}
       />
       {!ended && !turn.answer && <p class="note waiting">{turn.passages.length ? "Reading the passages…" : "Searching…"}</p>}
       {turn.warnings.map((warning) => (
@@ -95,6 +103,7 @@ function Foot({ turn, onEdit }: { turn: ShownTurn; onEdit: () => void }): Compon
         Regenerate
       </button>
       <button type="button" class="quiet" disabled={busy} onClick={onEdit}>Edit</button>
+      <a class="quiet button" href={to("turns", turn.id)}>Why this answer</a>
       <button type="button" class="quiet" onClick={() => void navigator.clipboard?.writeText(turn.answer)}>Copy</button>
       <button type="button" class="quiet" aria-pressed={turn.helpful === true} onClick={() => void conversation.judge(turn, true)}>
         Helpful

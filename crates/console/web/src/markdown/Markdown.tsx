@@ -7,11 +7,17 @@ import { Blocks, type Block } from "./blocks";
 import { colour, whenIdle } from "./highlight";
 import { rendered, type Mark } from "./render";
 
+export interface OnCite {
+  open: (citation: PlacedCitation) => void;
+  /** Its button, while the pointer or the focus is there; else nothing. */
+  peek: (citation: PlacedCitation, button: HTMLElement | null) => void;
+}
+
 interface Props {
   text: string;
   ended: boolean;
   citations: PlacedCitation[];
-  onCite: (citation: PlacedCitation) => void;
+  onCite: OnCite;
 }
 
 interface Placed {
@@ -51,7 +57,7 @@ const GROUP = 16;
 export function warmUp(): void {
   const sample = "# A\n\n*b* `c` [d](https://example.org)\n\n- e\n\n|f|\n|-|\n|g|\n\n```js\nh\n```\n\n";
   whenIdle(() => {
-    for (let round = 0; round < 5; round++) rendered(sample, [{ at: 3, label: 1 }], () => {});
+    for (let round = 0; round < 5; round++) rendered(sample, [{ at: 3, label: 1 }], { open: () => {} });
   });
 }
 
@@ -60,7 +66,7 @@ interface GroupProps {
   blocks: Block[];
   settled: number;
   marks: Map<number, Placed[]>;
-  onCite: (citation: PlacedCitation) => void;
+  onCite: OnCite;
 }
 
 /** A group is drawn again only when something in it changed: a long answer has thousands of blocks. */
@@ -134,18 +140,24 @@ interface PieceProps {
   block: Block;
   marks: Placed[];
   isSettled: boolean;
-  onCite: (citation: PlacedCitation) => void;
+  onCite: OnCite;
 }
 
 function Piece({ block, marks, isSettled, onCite }: PieceProps): ComponentChildren {
   const element = useRef<HTMLDivElement>(null);
   const marked = key(marks);
   useLayoutEffect(() => {
-    const cite = (label: number) => {
-      const meant = marks.find(({ mark }) => mark.label === label);
-      if (meant) onCite(meant.citation);
-    };
-    const fragment = rendered(block.source, marks.map(({ mark }) => mark), cite);
+    const citation = (mark: Mark) => marks.find((one) => one.mark === mark)?.citation;
+    const fragment = rendered(block.source, marks.map(({ mark }) => mark), {
+      open: (mark) => {
+        const meant = citation(mark);
+        if (meant) onCite.open(meant);
+      },
+      peek: (mark, button) => {
+        const meant = citation(mark);
+        if (meant) onCite.peek(meant, button);
+      },
+    });
     element.current?.replaceChildren(fragment);
   }, [block.source, marked]);
   useEffect(() => {

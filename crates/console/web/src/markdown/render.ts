@@ -3,7 +3,7 @@
 import DOMPurify, { type Config } from "dompurify";
 import { Marked } from "marked";
 
-/** Marks of citations within the source: characters that no text has, since those are taken out first. */
+/** Marks of citations within the source, their numbers between characters that no text has, since those are taken out first. */
 const OPEN = "\uE000";
 const CLOSE = "\uE001";
 
@@ -54,11 +54,17 @@ function tame(element: Element): void {
   }
 }
 
+/** What is done about a mark: opened; looked at, and left (without its button). */
+export interface OnMark {
+  open: (mark: Mark) => void;
+  peek?: (mark: Mark, button: HTMLElement | null) => void;
+}
+
 /** The fragment of a piece of Markdown, with a button for each mark. */
-export function rendered(source: string, marks: Mark[], onMark: (label: number) => void): DocumentFragment {
+export function rendered(source: string, marks: Mark[], onMark: OnMark): DocumentFragment {
   const plain = source.replace(/[\uE000\uE001]/g, "\uFFFD");
   const fragment = sanitised(marked.parse(withMarks(plain, marks)) as string);
-  setButtons(fragment, onMark);
+  setButtons(fragment, marks, onMark);
   for (const table of fragment.querySelectorAll("table")) scrolls(table);
   for (const code of fragment.querySelectorAll("pre")) code.tabIndex = 0;
   return fragment;
@@ -76,23 +82,24 @@ function scrolls(table: Element): void {
 function withMarks(source: string, marks: Mark[]): string {
   let text = "";
   let from = 0;
-  for (const { at, label } of [...marks].sort((one, other) => one.at - other.at)) {
+  const numbered = marks.map(({ at }, number) => ({ at, number }));
+  for (const { at, number } of numbered.sort((one, other) => one.at - other.at)) {
     const place = Math.max(from, Math.min(at, source.length));
-    text += source.slice(from, place) + mark(source, place, label);
+    text += source.slice(from, place) + mark(source, place, number);
     from = place;
   }
   return text + source.slice(from);
 }
 
-function mark(source: string, at: number, label: number): string {
-  const mark = `${OPEN}${label}${CLOSE}`;
+function mark(source: string, at: number, number: number): string {
+  const mark = `${OPEN}${number}${CLOSE}`;
   const line = source.slice(source.lastIndexOf("\n", at - 1) + 1, at);
   // What closes a block of code, or underlines a heading, is alone on its line.
   if (/^ {0,3}(?:`{3,}|~{3,}|=+\s*$|-+\s*$)/.test(line)) return `\n\n${mark}\n\n`;
   return mark;
 }
 
-function setButtons(fragment: DocumentFragment, onMark: (label: number) => void): void {
+function setButtons(fragment: DocumentFragment, marks: Mark[], onMark: OnMark): void {
   const walker = document.createTreeWalker(fragment, NodeFilter.SHOW_TEXT);
   const found: Text[] = [];
   while (walker.nextNode()) {
@@ -102,19 +109,24 @@ function setButtons(fragment: DocumentFragment, onMark: (label: number) => void)
   for (const text of found) {
     const parts = text.data.split(/\uE000(\d+)\uE001/);
     const within = text.parentElement?.closest("a");
-    const nodes = parts.map((part, number) => (number % 2 ? button(Number(part), onMark) : part));
+    const nodes = parts.map((part, place) => {
+      const mark = place % 2 ? marks[Number(part)] : undefined;
+      return mark ? button(mark, onMark) : part;
+    });
     text.replaceWith(...nodes.filter((node) => node !== ""));
     // A button within a link is neither.
     for (const moved of within?.querySelectorAll(".cite") ?? []) within?.after(moved);
   }
 }
 
-function button(label: number, onMark: (label: number) => void): HTMLButtonElement {
+function button(mark: Mark, { open, peek }: OnMark): HTMLButtonElement {
   const button = document.createElement("button");
   button.type = "button";
   button.className = "cite";
-  button.textContent = `${label}`;
-  button.setAttribute("aria-label", `Source ${label}`);
-  button.addEventListener("click", () => onMark(label));
+  button.textContent = `${mark.label}`;
+  button.setAttribute("aria-label", `Source ${mark.label}`);
+  button.addEventListener("click", () => open(mark));
+  for (const event of ["mouseenter", "focus"]) button.addEventListener(event, () => peek?.(mark, button));
+  for (const event of ["mouseleave", "blur"]) button.addEventListener(event, () => peek?.(mark, null));
   return button;
 }

@@ -1,26 +1,31 @@
-// One document: its text with a passage marked, its chunks, its metadata.
+// One document: its pages or text with a passage marked, its chunks, what is known of it.
 
 import type { ComponentChildren } from "preact";
-import { useEffect, useState } from "preact/hooks";
-import { part, post, told } from "../api/client";
-import type { Chunk, Document } from "../api/types";
-import { DocumentText } from "../parts/DocumentText";
+import { useState } from "preact/hooks";
+import { part, told } from "../api/client";
+import type { Chunk, Document, Span } from "../api/types";
 import { useLoaded } from "../parts/load";
+import { Original } from "../parts/Original";
 import { Problem } from "../parts/Problem";
+import { download } from "../pdf/original";
 import { route } from "../route";
+import { Chunks } from "./Chunks";
+import { DocumentForm } from "./DocumentForm";
 
-const PAGE = 50;
+const VIEWS = { text: "Document", chunks: "Chunks", metadata: "Metadata" } as const;
+type View = keyof typeof VIEWS;
 
 export function DocumentPage({ id }: { id: string }): ComponentChildren {
   const { value: document, problem, again } = useLoaded<Document>(`/api/v2/documents/${part(id)}`);
   const { query } = route.value;
-  const [view, setView] = useState<"text" | "chunks" | "metadata">("text");
+  const [view, setView] = useState<View>("text");
+  const [failed, setFailed] = useState("");
   const from = Number(query.get("from") ?? NaN);
   const to = Number(query.get("to") ?? NaN);
   const span = from < to ? { start: from, end: to } : null;
   return (
     <div class="page">
-      <Problem text={problem} />
+      <Problem text={problem || failed} />
       {document && (
         <>
           <h1>{document.name}</h1>
@@ -28,78 +33,32 @@ export function DocumentPage({ id }: { id: string }): ComponentChildren {
             {document.title && document.title !== document.name ? `${document.title} · ` : ""}
             {document.chunks} chunks{document.pages ? ` · ${document.pages} pages` : ""} · {document.status.state}
             {document.status.state === "failed" ? `: ${document.status.reason}` : ""}
+            {document.disabled ? " · not searched" : ""}
           </p>
           <div class="row" role="group" aria-label="View">
-            {(["text", "chunks", "metadata"] as const).map((name) => (
-              <button key={name} type="button" aria-pressed={view === name} onClick={() => setView(name)}>
-                {{ text: "Text", chunks: "Chunks", metadata: "Metadata" }[name]}
-              </button>
+            {(Object.keys(VIEWS) as View[]).map((name) => (
+              <button key={name} type="button" aria-pressed={view === name} onClick={() => setView(name)}>{VIEWS[name]}</button>
             ))}
+            <button
+              type="button"
+              onClick={() => void download(id, document.name).then(() => setFailed(""), (error: unknown) => setFailed(told(error)))}
+            >
+              Download the file
+            </button>
           </div>
-          {view === "text" && <DocumentText document={id} near={Number(query.get("chunk") ?? 0)} span={span} />}
-          {view === "chunks" && <Chunks id={id} />}
-          {view === "metadata" && <MetadataForm document={document} onSaved={again} />}
+          {view === "text" && <Around document={document} near={Number(query.get("chunk") ?? 0)} span={span} />}
+          {view === "chunks" && <Chunks document={document} onChanged={again} />}
+          {view === "metadata" && <DocumentForm document={document} onSaved={again} />}
         </>
       )}
     </div>
   );
 }
 
-function Chunks({ id }: { id: string }): ComponentChildren {
-  const [from, setFrom] = useState(0);
-  const { value, problem } = useLoaded<{ chunks: Chunk[] }>(`/api/v2/documents/${part(id)}/chunks?from=${from}&limit=${PAGE}`);
-  return (
-    <>
-      <Problem text={problem} />
-      <ol class="chunks" start={from + 1}>
-        {value?.chunks.map((chunk) => (
-          <li key={chunk.id}>
-            <p class="note">
-              {[chunk.kind ?? "passage", chunk.headings.join(" › "), `${chunk.tokens} tokens`, `bytes ${chunk.span.start}–${chunk.span.end}`]
-                .filter(Boolean).join(" · ")}
-            </p>
-            <div class="plain">{chunk.text}</div>
-            {chunk.keywords && <p class="note">Keywords: {chunk.keywords.join(", ")}</p>}
-            {chunk.questions && <p class="note">Questions: {chunk.questions.join(" ")}</p>}
-          </li>
-        ))}
-      </ol>
-      <div class="row">
-        <button type="button" disabled={from === 0} onClick={() => setFrom(Math.max(0, from - PAGE))}>Earlier chunks</button>
-        <button type="button" disabled={(value?.chunks.length ?? 0) < PAGE} onClick={() => setFrom(from + PAGE)}>Later chunks</button>
-      </div>
-    </>
-  );
-}
-
-function MetadataForm({ document, onSaved }: { document: Document; onSaved: () => void }): ComponentChildren {
-  const [text, setText] = useState("");
-  const [problem, setProblem] = useState("");
-  const [state, setState] = useState("");
-  useEffect(() => setText(JSON.stringify(document.metadata, null, 2)), [document]);
-  const save = async () => {
-    try {
-      const metadata: unknown = JSON.parse(text);
-      await post(`/api/v2/documents/${part(document.id)}`, { metadata }, "PATCH");
-      setProblem("");
-      setState("Saved.");
-      onSaved();
-    } catch (error) {
-      setProblem(error instanceof SyntaxError ? `This is no JSON: ${error.message}` : told(error));
-    }
-  };
-  return (
-    <form
-      class="fields"
-      onSubmit={(event) => {
-        event.preventDefault();
-        void save();
-      }}
-    >
-      <label>Metadata as JSON; filters see it at once <textarea rows={10} value={text} onInput={(event) => setText(event.currentTarget.value)} /></label>
-      <Problem text={problem} />
-      <p role="status" class="note">{state}</p>
-      <button class="primary">Save</button>
-    </form>
-  );
+/** The document around a chunk, whose places in the file are asked for first. */
+function Around({ document, near, span }: { document: Document; near: number; span: Span | null }): ComponentChildren {
+  const { value, problem } = useLoaded<{ chunks: Chunk[] }>(`/api/v2/documents/${part(document.id)}/chunks?from=${near}&limit=1`);
+  if (!value) return <Problem text={problem} />;
+  const places = span ? (value.chunks[0]?.places ?? []) : [];
+  return <Original document={document.id} name={document.name} near={near} span={span} places={places} />;
 }

@@ -29,11 +29,11 @@ export function DocumentText({ document, near, span, fallback }: Props): Compone
   useEffect(() => {
     let left = false;
     const limit = range.to - range.from;
-    get<{ chunks: Chunk[] }>(`/api/v2/documents/${part(document)}/chunks?from=${range.from}&limit=${Math.min(1000, limit)}`).then(
+    get<{ chunks: Chunk[]; next: number | null }>(`/api/v2/documents/${part(document)}/chunks?from=${range.from}&limit=${Math.min(1000, limit)}`).then(
       (found) => {
         if (left) return;
         setChunks(found.chunks);
-        setAll(found.chunks.length < limit);
+        setAll(found.next === null);
         setProblem("");
       },
       (error: unknown) => {

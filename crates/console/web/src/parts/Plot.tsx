@@ -5,15 +5,19 @@ import { useEffect, useRef } from "preact/hooks";
 
 interface Props {
   name: string;
+  /** What the lines differ in. */
+  by: string;
   times: number[];
-  models: string[];
-  lines: number[][];
+  names: string[];
+  lines: (number | null)[][];
+  /** Seconds since the epoch from which on there could be something. */
+  from: number;
 }
 
 const COLOURS = ["#2563eb", "#c2410c", "#15803d", "#9333ea", "#be123c", "#0e7490", "#a16207", "#4d7c0f"];
 const HEIGHT = 180;
 
-export function Plot({ name, times, models, lines }: Props): ComponentChildren {
+export function Plot({ name, by, times, names, lines, from }: Props): ComponentChildren {
   const frame = useRef<HTMLDivElement>(null);
   useEffect(() => {
     let stop = () => {};
@@ -27,9 +31,9 @@ export function Plot({ name, times, models, lines }: Props): ComponentChildren {
         {
           width: element.clientWidth,
           height: HEIGHT,
-          series: [{}, ...models.map((label, number) => line(label, COLOURS[number % COLOURS.length] ?? "#2563eb"))],
+          series: [{}, ...names.map((label, number) => line(label, COLOURS[number % COLOURS.length] ?? "#2563eb"))],
           axes: [axis, { ...axis, size: 70 }],
-          scales: { y: { range: (_: unknown, __: number, most: number) => [0, most > 0 ? most * 1.1 : 1] } },
+          scales: { x: { range: [Math.min(from, times[0] ?? from), Date.now() / 1000] }, y: { range: (_: unknown, __: number, most: number) => [0, most > 0 ? most * 1.1 : 1] } },
           legend: { live: false },
         },
         [times, ...lines],
@@ -46,11 +50,11 @@ export function Plot({ name, times, models, lines }: Props): ComponentChildren {
       left = true;
       stop();
     };
-  }, [times, models, lines]);
+  }, [times, names, lines, from]);
   return (
     <figure class="plot">
       <figcaption>{name}</figcaption>
-      <div ref={frame} role="img" aria-label={`${name} over time by model; the table below has the sums`} />
+      <div ref={frame} role="img" aria-label={`${name} over time by ${by}; the table below has the figures`} />
     </figure>
   );
 }

@@ -62,7 +62,7 @@ for (const address of ["datasets", "datasets/default", "documents/ID", "dialogs"
     await page.goto(`${running.url}/#/${address.replace("ID", document)}`);
     await expect(page.getByRole("heading").first()).toBeVisible();
     if (address === "documents/ID") {
-      for (const view of ["Chunks", "Metadata", "Text"]) await page.getByRole("button", { name: view, exact: true }).click();
+      for (const view of ["Chunks", "Metadata", "Document"]) await page.getByRole("button", { name: view, exact: true }).click();
       await expect(page.locator(".document-text")).toContainText("hostile words");
     }
     if (address === "search") {

@@ -8,6 +8,8 @@ import { createInterface } from "node:readline";
 
 export interface Running {
   url: string;
+  /** Where it keeps its data. */
+  data: string;
   stop: () => Promise<void>;
 }
 
@@ -34,6 +36,7 @@ export async function server(providers = ""): Promise<Running> {
   const ended = new Promise((resolve) => child.on("exit", resolve));
   return {
     url,
+    data: join(folder, "data"),
     stop: async () => {
       child.kill("SIGTERM");
       await ended;
@@ -48,11 +51,11 @@ export function provider(url: string): string {
 }
 
 /** Sends a file to a dataset and waits until it is searchable, or failed. */
-export async function ingest(url: string, name: string, text: string, dataset = "default"): Promise<string> {
+export async function ingest(url: string, name: string, text: string | Buffer, dataset = "default"): Promise<string> {
   const events = await fetch(`${url}/api/v2/ingest/events`);
   const sent = await fetch(`${url}/api/v2/datasets/${dataset}/documents?name=${encodeURIComponent(name)}`, {
     method: "POST",
-    body: text,
+    body: typeof text === "string" ? text : new Uint8Array(text),
   });
   if (!sent.ok) throw new Error(await sent.text());
   const { id } = (await sent.json()) as { id: string };

@@ -27,6 +27,14 @@ describe("a document's text", () => {
     }
   });
 
+  it("has what its owner wrote in place of what was there", () => {
+    const written: Chunk = { ...chunk(14, 34), kind: "written", text: "kocht." };
+    const found = stretches([chunk(0, 14), written, chunk(34, bytes.length)], { start: 20, end: 22 });
+    expect(found.map(({ text }) => text)[1]).toBe("kocht.");
+    expect(found.map(({ marked }) => marked)).toEqual([false, true, false]);
+    expect(stretches([{ ...written, span: { start: 0, end: 0 } }], null)).toEqual([]);
+  });
+
   it("tells where something is missing", () => {
     expect(stretches([chunk(0, 6), chunk(30, 40)], null).map(({ gap }) => gap)).toEqual([false, true]);
   });

@@ -1,6 +1,6 @@
 import { beforeEach, describe, expect, it } from "vitest";
 import { highlighted } from "../../src/markdown/languages";
-import { rendered, type Mark } from "../../src/markdown/render";
+import { rendered, type Mark, type OnMark } from "../../src/markdown/render";
 import { XSS } from "../xss";
 
 const TAGS = new Set(
@@ -26,7 +26,7 @@ function check(element: Element): void {
   }
 }
 
-function shown(source: string, marks: Mark[] = [], onMark = (_: number) => {}): HTMLElement {
+function shown(source: string, marks: Mark[] = [], onMark: OnMark = { open: () => {} }): HTMLElement {
   const element = document.createElement("div");
   element.append(rendered(source, marks, onMark));
   return element;
@@ -62,7 +62,7 @@ describe("Markdown that others wrote", () => {
       ["Title\n---", 9],
     ] as const) {
       const clicked: number[] = [];
-      const element = shown(source, [{ at, label: 7 }], (label) => clicked.push(label));
+      const element = shown(source, [{ at, label: 7 }], { open: ({ label }) => clicked.push(label) });
       const button = element.querySelector<HTMLButtonElement>("button.cite");
       expect(button?.textContent, source).toBe("7");
       expect(button?.closest("a"), source).toBeNull();
@@ -70,6 +70,17 @@ describe("Markdown that others wrote", () => {
       expect(clicked, source).toEqual([7]);
       expect(element.textContent).not.toMatch(/[\uE000\uE001]/);
     }
+  });
+
+  it("tells which mark is looked at, also of two with one label", () => {
+    const marks = [{ at: 12, label: 1 }, { at: 5, label: 1 }];
+    const seen: [Mark, boolean][] = [];
+    const element = shown("First second.", marks, { open: () => {}, peek: (mark, button) => seen.push([mark, button !== null]) });
+    for (const button of element.querySelectorAll("button")) {
+      button.dispatchEvent(new Event("mouseenter"));
+      button.dispatchEvent(new Event("blur"));
+    }
+    expect(seen).toEqual([[marks[1], true], [marks[1], false], [marks[0], true], [marks[0], false]]);
   });
 
   it("cannot be made to show marks of its own", () => {

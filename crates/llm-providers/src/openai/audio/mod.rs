@@ -48,13 +48,16 @@ impl OpenAi {
 
     /// A transcription model of which more is known.
     pub fn transcription_with(&self, info: ModelInfo) -> Arc<dyn TranscriptionModel> {
-        self.listening(info, "audio/transcriptions")
+        Arc::new(Remote::over(&self.shared, info, transcribe))
     }
 
     /// A model that hears any language and writes English (`audio/translations`). Nothing is sent.
     pub fn translation(&self, model: impl Into<String>) -> Arc<dyn TranscriptionModel> {
         let info = self.info(model, ModelKind::Transcription);
-        self.listening(info, "audio/translations")
+        let ask = |shared, request| {
+            transcribe(shared, TranscriptionRequest { translate: true, ..request })
+        };
+        Arc::new(Remote::over(&self.shared, info, ask))
     }
 
     /// Asks [`TranscriptionRequest::model`] for a transcript that comes as it is made, ended by the whole. Providers that
@@ -67,11 +70,6 @@ impl OpenAi {
         request: TranscriptionRequest,
     ) -> BoxFuture<'static, Result<TranscriptReply, ModelError>> {
         follow(self.shared.clone(), request)
-    }
-
-    fn listening(&self, info: ModelInfo, path: &'static str) -> Arc<dyn TranscriptionModel> {
-        let ask = move |shared, request| transcribe(shared, path, request);
-        Arc::new(Remote::over(&self.shared, info, ask))
     }
 }
 

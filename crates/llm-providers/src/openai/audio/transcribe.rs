@@ -12,6 +12,7 @@ use serde_json::Value;
 use super::transcript_stream::{TranscriptDecoder, TranscriptEvent};
 use super::{
     is_of_type, malformed, parse_transcript, render_transcription_body, render_transcription_form,
+    unsupported,
 };
 use crate::openai::provider::Shared;
 use crate::quirks::TranscriptionShape;
@@ -23,28 +24,27 @@ const OPERATION: Operation = Operation::Transcribe;
 /// A transcript on its way. Dropping it cancels the call.
 pub type TranscriptReply = Reply<TranscriptEvent, ModelError>;
 
-/// Asks for a transcript at `path`.
+/// Asks for a transcript.
 ///
 /// # Errors
 /// As any call; `Malformed` for what is no transcript.
 pub(super) async fn transcribe(
     shared: Arc<Shared>,
-    path: &str,
     request: TranscriptionRequest,
 ) -> Result<Transcript, ModelError> {
-    let response = ask(&shared, path, request).await?;
+    let response = ask(&shared, request).await?;
     whole(&shared, response).await
 }
 
-async fn ask(
-    shared: &Shared,
-    path: &str,
-    request: TranscriptionRequest,
-) -> Result<Response, ModelError> {
+async fn ask(shared: &Shared, request: TranscriptionRequest) -> Result<Response, ModelError> {
     let headers = transport::extra_headers(OPERATION, &request.extra_headers)?;
-    let path = match shared.quirks.transcription {
-        TranscriptionShape::NamelessForm => "stt",
-        _ => path,
+    let path = match (shared.quirks.transcription, request.translate) {
+        (TranscriptionShape::NamelessForm | TranscriptionShape::InputAudio, true) => {
+            return Err(unsupported(OPERATION, "translate"));
+        }
+        (TranscriptionShape::NamelessForm, false) => "stt",
+        (_, true) => "audio/translations",
+        (_, false) => "audio/transcriptions",
     };
     let path = shared.path_for(&request.model, path).into_owned();
     if shared.quirks.transcription == TranscriptionShape::InputAudio {
@@ -84,7 +84,7 @@ pub(in crate::openai) fn follow(
             let provider = shared.name.clone();
             move |error: ModelError| error.at_if_unknown(&provider, &model)
         };
-        let response = ask(&shared, "audio/transcriptions", request).await.map_err(&named)?;
+        let response = ask(&shared, request).await.map_err(&named)?;
         if !is_of_type(&response, "text/event-stream") {
             let transcript = whole(&shared, response).await.map_err(&named)?;
             return Ok(Reply::one(TranscriptEvent::Done(Box::new(transcript))));

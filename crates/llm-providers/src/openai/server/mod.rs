@@ -20,6 +20,9 @@ mod body;
 mod chunk;
 mod embeddings;
 mod error;
+mod speech;
+mod transcript;
+mod transcription;
 
 pub(crate) use body::reasoning_detail_value;
 pub use body::{chat_body, usage_body};
@@ -29,6 +32,13 @@ pub use embeddings::{
     parse_embedding_request,
 };
 pub use error::{error_body, error_status, request_error_body};
+pub use speech::{
+    IncomingSpeech, parse_speech_request, speech_delta, speech_done, speech_media_type,
+};
+pub use transcript::{transcript_body, transcript_events};
+pub use transcription::{
+    IncomingTranscription, SoundFile, TranscriptFormat, has_what_it_takes, parse_transcription_form,
+};
 
 /// What every chunk and body of one answer repeats.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -23,11 +23,13 @@
 
 mod body;
 mod content;
+mod items;
 mod output;
 mod writer;
 
 pub use body::{response_body, usage_body};
-pub use writer::{EventWriter, ServerEvent};
+pub use items::{input_items, listed_items};
+pub use writer::{Ending, EventWriter, ServerEvent};
 
 use llm_core::Extra;
 

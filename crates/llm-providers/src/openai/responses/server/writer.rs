@@ -38,6 +38,24 @@ pub struct EventWriter {
     finish: Option<FinishReason>,
 }
 
+/// The end of a streamed answer.
+#[derive(Clone, Debug)]
+pub struct Ending {
+    /// The whole response object, as the last event says it.
+    pub response: Value,
+    before: Vec<ServerEvent>,
+    name: &'static str,
+    writer: EventWriter,
+}
+
+impl Ending {
+    /// The last events.
+    pub fn written(mut self) -> Vec<ServerEvent> {
+        self.before.push(self.writer.write((self.name, json!({ "response": self.response }))));
+        self.before
+    }
+}
+
 impl EventWriter {
     /// A writer for one answer.
     pub fn new(head: ResponseHead) -> Self {
@@ -76,10 +94,15 @@ impl EventWriter {
     }
 
     /// What comes after the last event: the ends of what is open, and the whole response.
-    pub fn end(mut self) -> Vec<ServerEvent> {
-        let mut written = self.begin();
+    pub fn end(self) -> Vec<ServerEvent> {
+        self.ending().written()
+    }
+
+    /// The same, before it is written: for servers that keep the response first.
+    pub fn ending(mut self) -> Ending {
+        let mut before = self.begin();
         self.output.close();
-        written.extend(self.written());
+        before.extend(self.written());
         let (status, reason) = self.status();
         let name = match status {
             "incomplete" => "response.incomplete",
@@ -87,8 +110,7 @@ impl EventWriter {
             _ => "response.completed",
         };
         let response = self.final_response(status, reason, Value::Null);
-        written.push(self.write((name, json!({ "response": response }))));
-        written
+        Ending { response, before, name, writer: self }
     }
 
     /// The last events of a stream that fails half-way: `error` and `response.failed`. Nothing follows them.
