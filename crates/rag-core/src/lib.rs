@@ -70,6 +70,6 @@ pub use scalar::{Scalar, ScalarKind};
 pub use search::{ChunkFilter, ChunkHit, PhraseUse, SearchQuery, SearchResults};
 pub use store::{
     ChunkEdit, ChunkIndex, ClaimedJob, CompletedDocument, DatasetTotals, DocumentSource, IngestJob,
-    JobState, MetadataStore, StoreStats, Submitted,
+    IngestStore, JobState, MetadataStore, Store, StoreStats, Submitted,
 };
 pub use store_error::{StoreError, StoreErrorKind};

@@ -82,7 +82,7 @@ pub(crate) fn forget(database: &mut Connection, most_bytes: u64) -> Result<(), S
                     OVER (ORDER BY used_at DESC, kind, hash)::bigint AS with_newer
                  FROM artifact) AS summed
              WHERE with_newer > $1)",
-        &[&most_bytes.cast_signed()],
+        &[&i64::try_from(most_bytes).unwrap_or(i64::MAX)],
     )?;
     Ok(())
 }

@@ -23,7 +23,7 @@ pub(crate) fn keep_up(database: &mut Connection, exact_chunks: u64) -> Result<()
                 AND to_regclass('{NAME}' || space) IS NULL
              ORDER BY no LIMIT 1"
         ),
-        &[&exact_chunks.cast_signed(), &i64::from(MOST_DIMENSIONS)],
+        &[&i64::try_from(exact_chunks).unwrap_or(i64::MAX), &i64::from(MOST_DIMENSIONS)],
     )?;
     let Some(row) = missing else { return Ok(()) };
     let (space, dimensions): (i64, i64) = (column(&row, 0)?, column(&row, 1)?);
