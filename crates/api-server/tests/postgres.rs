@@ -33,7 +33,7 @@ fn a_worker_ingests_and_others_answer() {
     assert!(worker.get("/api/v2/datasets").contains(" 404 "), "it answers no questions");
 
     let api = Serving::start(other.path(), &["--role", "api"]);
-    let found = api.post("/api/v2/search", r#"{"question": "how is green tea brewed?"}"#);
+    let found = api.post("/api/v2/search", r#"{"query": "how is green tea brewed?"}"#);
     assert!(found.contains(" 200 ") && found.contains("80 degrees"), "{found}");
     drop((worker, api));
 

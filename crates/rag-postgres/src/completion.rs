@@ -10,10 +10,9 @@ use rag_core::{
     DocumentStatus, EmbeddedChunk, StoreError,
 };
 
-use crate::chunks::{self, Place, Prepared};
-use crate::claims;
+use crate::chunk_writes::{self, Place, Prepared};
 use crate::connection::{Connection, column, small};
-use crate::documents;
+use crate::{chunks, claims, documents};
 
 /// Ends a held job: these are the document's chunks.
 pub(crate) fn complete(
@@ -26,9 +25,9 @@ pub(crate) fn complete(
     let document = claims::held_document(database, job)?;
     // A held job has a dataset.
     let Some(dataset) = dataset else { return Ok(()) };
-    chunks::check_vectors(&completed.chunks, dataset.dimensions)?;
+    chunk_writes::check_vectors(&completed.chunks, dataset.dimensions)?;
     let place = Place { document, dataset: dataset.no, space: dataset.space };
-    chunks::replace(database, &place, completed, prepared)?;
+    chunk_writes::replace(database, &place, completed, prepared)?;
     claims::end(database, document, &DocumentStatus::Ready)
 }
 
@@ -69,9 +68,9 @@ pub(crate) fn edit(
         metadata: documents::metadata(column(&row, 3)?)?,
         chunks: merged(current, edit),
     };
-    chunks::check_vectors(&completed.chunks, dataset.dimensions)?;
+    chunk_writes::check_vectors(&completed.chunks, dataset.dimensions)?;
     let place = Place { document: column(&row, 0)?, dataset: dataset.no, space: dataset.space };
-    chunks::replace(database, &place, &completed, &Prepared::new(&completed))?;
+    chunk_writes::replace(database, &place, &completed, &Prepared::new(&completed))?;
     Ok(true)
 }
 

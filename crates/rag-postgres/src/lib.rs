@@ -17,6 +17,7 @@
 
 mod artifacts;
 mod chores;
+mod chunk_writes;
 mod chunks;
 mod claims;
 mod completion;
@@ -34,6 +35,7 @@ mod garbage;
 mod graph;
 mod jobs;
 mod lexemes;
+mod metadata_store;
 mod options;
 mod pg_vector;
 mod pool;
