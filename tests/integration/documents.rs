@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use accounts::{KeyRequest, KeyStore};
+use accounts::{AccountStore, KeyRequest};
 use api_server::config::AuthMode;
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -218,9 +218,10 @@ async fn another_tenant_reaches_nothing_of_it() {
     let keys = |config: &mut api_server::config::Config| config.auth.mode = AuthMode::Keys;
     let site = Site::start_with(&[("tea.md", TEA)], keys).await;
     let store = &site.server.app().config.server.data_dir.join("accounts.sqlite");
-    let store = KeyStore::open(store).unwrap();
+    let store = AccountStore::open(store).unwrap();
     let key = |tenant: &str| {
-        let (_, secret) = store.create(&KeyRequest::new(tenant.parse().unwrap(), "test")).unwrap();
+        let (_, secret) =
+            store.create_key(&KeyRequest::new(tenant.parse().unwrap(), "test")).unwrap();
         format!("Bearer {}", secret.expose())
     };
     let (own, other) = (key(site.server.app().tenant().as_str()), key("elsewhere"));

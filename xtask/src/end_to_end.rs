@@ -1,10 +1,12 @@
-//! The end-to-end check: the release binary as a user runs it, asked with the official Python clients `openai`,
-//! `anthropic`, `mcp` and `ragflow-sdk`.
+//! The end-to-end check: the release binary as a user runs it, asked with clients that others wrote: the official ones of
+//! OpenAI (Python and Node), Anthropic, MCP and RAGFlow, and LangChain, LlamaIndex and LiteLLM.
+
+mod clients;
 
 use std::ffi::OsStr;
 use std::fs;
 use std::io::{BufRead, BufReader};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Child, ChildStdout, Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -12,10 +14,6 @@ use anyhow::{Context, Result, ensure};
 use testkit::{Behaviour, FakeUpstream};
 
 use crate::run;
-
-/// The clients that are checked against. Newer ones are tried when these are raised.
-const CLIENTS: [&str; 4] =
-    ["openai>=2,<4", "anthropic>=1,<3", "mcp>=1.10,<3", "ragflow-sdk>=0.22,<0.23"];
 
 /// What the made-up provider answers, speaks and hears.
 const ANSWER: &str = "Tea was first drunk in China.";
@@ -35,12 +33,15 @@ pub(crate) fn run() -> Result<()> {
         .context("starting threads for the provider")?;
     let upstream = runtime.block_on(FakeUpstream::start())?;
     upstream.always(Behaviour::text(ANSWER));
+    let multiply = Behaviour::tool_call("multiply", r#"{"a": 6, "b": 7}"#);
+    upstream.for_model("calculator", multiply.then_text("It is 42."));
+    upstream.for_model("writer", Behaviour::text(r#"{"city": "Oslo", "degrees": 7}"#));
     check(&upstream)
 }
 
 fn check(upstream: &FakeUpstream) -> Result<()> {
     run::cargo(&["build", "--release", "--locked", "--package", "api-server"])?;
-    let python = python_with_clients()?;
+    let python = clients::official()?;
     let data = run::target_dir().join("end-to-end-data");
     if data.exists() {
         fs::remove_dir_all(&data)?;
@@ -59,6 +60,12 @@ fn check(upstream: &FakeUpstream) -> Result<()> {
     run::command(Command::new(&python).args(mcp))?;
     let ragflow = ["tests/end_to_end/ragflow_client.py", &first.url];
     run::command(Command::new(&python).args(ragflow))?;
+    let frameworks = ["tests/end_to_end/frameworks_client.py", &first.url];
+    run::command(Command::new(clients::frameworks()?).args(frameworks))?;
+    match clients::node()? {
+        Some(script) => run::command(Command::new("node").arg(script).arg(&first.url))?,
+        None => println!("there is no npm: OpenAI's client for Node is not tried"),
+    }
     first.stop()?;
 
     let second = Server::start_with(&data, &settings)?;
@@ -84,19 +91,6 @@ fn configuration(upstream: &FakeUpstream) -> String {
         "[[provider]]\nname = \"fake\"\nbase_url = \"{url}\"\n\
          [defaults]\nchat = \"local/extractive\"\n"
     )
-}
-
-/// A Python with the clients, in an environment of its own below the target directory.
-fn python_with_clients() -> Result<PathBuf> {
-    let environment = run::target_dir().join("end-to-end-python");
-    let python = environment.join("bin/python");
-    if !python.exists() {
-        run::command(Command::new("python3").args(["-m", "venv"]).arg(&environment))
-            .context("the end-to-end check needs Python 3.9 or newer with venv")?;
-    }
-    let pip = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check"];
-    run::command(Command::new(&python).args(pip).args(CLIENTS))?;
-    Ok(python)
 }
 
 /// A running server; killed when dropped.

@@ -7,8 +7,9 @@ use anyhow::{Result, bail};
 
 use crate::run;
 
-/// What is registered without: pages, and what refuses whatever else is asked.
-const UNDESCRIBED: [&str; 7] = [
+/// What is registered without: pages, a protocol that describes itself, and what refuses whatever else is asked.
+const UNDESCRIBED: [&str; 8] = [
+    "\"/mcp\", any",
     "\"/\", get",
     "\"/{file}\", get",
     "\"/assets/{*file}\", get",

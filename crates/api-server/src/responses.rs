@@ -14,7 +14,7 @@ use response_store::{ResponseStore, ResponseStoreError, StoredResponse, Whose};
 use crate::config::ResponsesConfig;
 
 /// The file in the data directory.
-const FILE: &str = "responses.sqlite";
+pub(crate) const FILE: &str = "responses.sqlite";
 
 /// How long what is being written may take when everything ends.
 const LAST_JOBS: Duration = Duration::from_secs(10);

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use rag_core::TenantId;
-use rusqlite::{Connection, OptionalExtension, Row, params};
+use rusqlite::{Connection, OpenFlags, OptionalExtension, Row, params};
 
 use crate::error::ResponseStoreError;
 use crate::sweep::{Bounds, trim};
@@ -101,6 +101,20 @@ impl ResponseStore {
         let tables = format!("BEGIN IMMEDIATE; {TABLES} PRAGMA user_version = {VERSION}; COMMIT;");
         connection.execute_batch(&tables).map_err(failed)?;
         Ok(Self { file: file.to_owned(), connection: Mutex::new(connection), bounds })
+    }
+
+    /// Copies what is kept now into a new file, whether or not a process has it open.
+    ///
+    /// # Errors
+    /// A file that cannot be read, one that cannot be written, or one that is there.
+    pub fn copy(file: &Path, to: &Path) -> Result<(), ResponseStoreError> {
+        let copied = || {
+            let connection = Connection::open_with_flags(file, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
+            connection.busy_timeout(PATIENCE)?;
+            connection.execute("VACUUM INTO ?1", [to.to_string_lossy()])
+        };
+        let failed = |source| ResponseStoreError::File { file: file.to_owned(), source };
+        copied().map(drop).map_err(failed)
     }
 
     /// What is kept at most.

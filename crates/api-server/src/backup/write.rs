@@ -10,10 +10,11 @@ use anyhow::{Context, Result, ensure};
 use jiff::Timestamp;
 use llm_usage::UsageStore;
 use rag_store::EmbeddedStore;
+use response_store::ResponseStore;
 use tar::{Builder, EntryType, Header};
 
 use super::{Entry, HEAD, Hashed, Head, MANIFEST, Manifest, STORE, UPLOADS, VERSION, directory_of};
-use crate::{door, usage};
+use crate::{door, responses, usage};
 
 /// How far a backup is.
 pub(crate) enum Progress {
@@ -42,9 +43,12 @@ pub(crate) fn back_up(data_dir: &Path, file: &Path, mut watch: impl FnMut(Progre
     let work = tempfile::Builder::new().prefix(".colloquy-backup").tempdir_in(&folder)?;
     let partial = work.path().join("archive");
     let mut archive = Archive::begin(&partial, &data_dir)?;
-    for (name, copy) in
-        [(door::FILE, copy_accounts as fn(&Path, &Path) -> Result<()>), (usage::FILE, copy_usage)]
-    {
+    let databases: [(&str, Copy); 3] = [
+        (door::FILE, |from, to| Ok(AccountStore::copy(from, to)?)),
+        (usage::FILE, |from, to| Ok(UsageStore::copy(from, to)?)),
+        (responses::FILE, |from, to| Ok(ResponseStore::copy(from, to)?)),
+    ];
+    for (name, copy) in databases {
         let (from, to) = (data_dir.join(name), work.path().join(name));
         if from.exists() {
             copy(&from, &to)?;
@@ -65,13 +69,8 @@ pub(crate) fn back_up(data_dir: &Path, file: &Path, mut watch: impl FnMut(Progre
     Ok(())
 }
 
-fn copy_accounts(from: &Path, to: &Path) -> Result<()> {
-    Ok(AccountStore::copy(from, to)?)
-}
-
-fn copy_usage(from: &Path, to: &Path) -> Result<()> {
-    Ok(UsageStore::copy(from, to)?)
-}
+/// Copies a database as it is now.
+type Copy = fn(&Path, &Path) -> Result<()>;
 
 struct Archive {
     tar: Builder<File>,

@@ -43,7 +43,7 @@ use axum::extract::DefaultBodyLimit;
 use axum::http::Uri;
 use axum::middleware::{from_fn, from_fn_with_state};
 use axum::response::Response;
-use axum::routing::{any, get};
+use axum::routing::get;
 use tower_http::catch_panic::CatchPanicLayer;
 use utoipa_axum::routes;
 
@@ -65,9 +65,9 @@ pub(crate) fn router(app: Arc<Parts>) -> Router {
         .route("/assets/{*file}", get(page::hashed))
         .layer(from_fn(page::security_headers))
         .merge(openapi::pages());
-    let mcp = Router::new()
-        .route("/mcp", any(mcp::serve))
-        .layer(from_fn_with_state(app.clone(), admission::admit));
+    // It bounds its bodies itself.
+    let mcp = tools().split_for_parts().0;
+    let mcp = mcp.layer(from_fn_with_state(app.clone(), admission::admit));
     let mut all = Router::new().merge(operations().split_for_parts().0).merge(pages).merge(mcp);
     for Surface { dialect, routes } in surfaces() {
         all = all.merge(served(dialect, routes, app.clone()));
@@ -133,6 +133,11 @@ fn operations() -> Described {
         .routes(routes!(operations::metrics))
         .routes(routes!(openapi::json));
     tagged("Operations", routes)
+}
+
+/// What programs ask that speak the Model Context Protocol.
+fn tools() -> Described {
+    tagged("Model Context Protocol", Described::new().routes(routes!(mcp::serve)))
 }
 
 /// A surface with what surrounds each of its requests.

@@ -17,7 +17,9 @@ use utoipa::ToSchema;
 
 use super::answer::{parsed, read, stopping};
 use super::cache::Caching;
+use super::schemas::FileBytes;
 use super::schemas::chat::CacheHeader;
+use super::schemas::events::AnswerEvent;
 use super::schemas::refusals::ModelFailures;
 use super::{Failure, sse};
 use crate::app::App;
@@ -43,7 +45,7 @@ struct SpeechBody {
     path = "/v1/audio/speech",
     params(CacheHeader),
     request_body = SpeechBody,
-    responses((status = 200, description = "The sound, as it comes", content((Vec<u8> = "audio/mpeg"), (String = "text/event-stream"))), ModelFailures),
+    responses((status = 200, description = "The sound, as it comes", content((FileBytes = "audio/*"), (AnswerEvent = "text/event-stream"))), ModelFailures),
 )]
 pub(super) async fn create(
     app: App,

@@ -14,6 +14,7 @@ use utoipa::ToSchema;
 
 use super::cache::Caching;
 use super::schemas::chat::CacheHeader;
+use super::schemas::events::AnswerEvent;
 use super::schemas::refusals::ModelFailures;
 use super::{Failure, sse};
 use crate::app::App;
@@ -43,7 +44,7 @@ struct TranscriptionForm {
     path = "/v1/audio/transcriptions",
     params(CacheHeader),
     request_body(content = TranscriptionForm, content_type = "multipart/form-data"),
-    responses((status = 200, description = "What is said", content((Value = "application/json"), (String = "text/plain"), (String = "text/event-stream"))), ModelFailures),
+    responses((status = 200, description = "What is said", content((Value = "application/json"), (String = "text/plain"), (AnswerEvent = "text/event-stream"))), ModelFailures),
 )]
 pub(super) async fn transcribe(
     app: App,
@@ -59,7 +60,7 @@ pub(super) async fn transcribe(
     path = "/v1/audio/translations",
     params(CacheHeader),
     request_body(content = TranscriptionForm, content_type = "multipart/form-data"),
-    responses((status = 200, description = "What is said", content((Value = "application/json"), (String = "text/plain"), (String = "text/event-stream"))), ModelFailures),
+    responses((status = 200, description = "What is said", content((Value = "application/json"), (String = "text/plain"), (AnswerEvent = "text/event-stream"))), ModelFailures),
 )]
 pub(super) async fn translate(
     app: App,

@@ -30,7 +30,16 @@ pub(super) fn with_headers(mut response: Response, headers: &[(String, String)])
 }
 
 /// Answers `chat/completions`.
-pub(super) async fn chat(state: Arc<Shared>, behaviour: Behaviour, request: &Value) -> Response {
+pub(super) async fn chat(
+    state: Arc<Shared>,
+    mut behaviour: Behaviour,
+    request: &Value,
+) -> Response {
+    let last = request.get("messages").and_then(|messages| messages.as_array()?.last());
+    let has_result = last.is_some_and(|message| message["role"] == "tool");
+    if let (true, Some(text)) = (has_result, &behaviour.after_tools) {
+        behaviour.answer = Answer::words(text);
+    }
     if let Answer::Status { status, body } = behaviour.answer {
         return refusal(status, body);
     }

@@ -14,6 +14,8 @@ pub struct Behaviour {
     pub(super) head_delay: Duration,
     pub(super) token_delay: Duration,
     pub(super) fault: Option<Fault>,
+    /// What is answered to a question that ends with a tool's result.
+    pub(super) after_tools: Option<String>,
     pub(super) dimensions: usize,
 }
 
@@ -22,6 +24,13 @@ pub(super) enum Answer {
     Tokens(Vec<String>),
     ToolCall { name: String, arguments: String },
     Status { status: u16, body: String },
+}
+
+impl Answer {
+    /// A text, word by word.
+    pub(super) fn words(text: &str) -> Self {
+        Self::Tokens(text.split_inclusive(' ').map(str::to_owned).collect())
+    }
 }
 
 /// What goes wrong after so many tokens.
@@ -44,7 +53,7 @@ impl Default for Behaviour {
 impl Behaviour {
     /// Answers with this text, word by word.
     pub fn text(text: &str) -> Self {
-        Self::answer(Answer::Tokens(text.split_inclusive(' ').map(str::to_owned).collect()))
+        Self::answer(Answer::words(text))
     }
 
     /// Answers with so many tokens: `t0 t1 t2 …`.
@@ -55,6 +64,12 @@ impl Behaviour {
     /// Asks for a tool; the arguments are JSON text and come in pieces.
     pub fn tool_call(name: &str, arguments: &str) -> Self {
         Self::answer(Answer::ToolCall { name: name.into(), arguments: arguments.into() })
+    }
+
+    /// Answers with this text once the question ends with a tool's result.
+    pub fn then_text(mut self, text: &str) -> Self {
+        self.after_tools = Some(text.into());
+        self
     }
 
     /// Refuses with this status and an error object that fits it.
@@ -141,6 +156,7 @@ impl Behaviour {
             head_delay: Duration::ZERO,
             token_delay: Duration::ZERO,
             fault: None,
+            after_tools: None,
             dimensions: 8,
         }
     }

@@ -39,7 +39,7 @@ impl Progress {
     /// The number of the piece that the client has to take before the next is asked for, if that is what is waited for.
     fn untaken(&self) -> Option<u64> {
         let now = self.0.load(Ordering::Relaxed);
-        (now > 0 && now % 2 == 0).then_some(now)
+        (now > 0 && now.is_multiple_of(2)).then_some(now)
     }
 }
 

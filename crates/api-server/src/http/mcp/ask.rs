@@ -39,6 +39,8 @@ pub(super) async fn ask(
         return Err(Failure::new(format!("`question` has 1 to {MOST_QUESTION} bytes")));
     }
     let mut turn = turn(app, asked).await?;
+    // What would cost calls, and has no place in a tool's result.
+    (turn.dialog.speech, turn.dialog.related, turn.dialog.mind_map) = (None, false, false);
     turn.stop = app.shutdown.cut.child_token();
     let mut recorder = Recorder::new(&turn.attachments);
     let mut progress = Progress::of(context);

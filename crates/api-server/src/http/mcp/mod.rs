@@ -25,6 +25,7 @@ use rmcp::transport::streamable_http_server::session::never::NeverSessionManager
 use rmcp::transport::streamable_http_server::{StreamableHttpServerConfig, StreamableHttpService};
 use serde::de::DeserializeOwned;
 
+use super::schemas::events::AnswerEvent;
 use crate::app::App;
 use reply::{Failure, Reply};
 
@@ -33,7 +34,21 @@ const INSTRUCTIONS: &str = "Answers questions about the documents of this server
     `search` gives passages to answer from; `read_document` gives more of a document that was found; `list_datasets` \
     tells what there is.";
 
-/// Answers one message of a client.
+/// Answers one message of a client: a request, a notification or an answer of the Model Context Protocol.
+#[utoipa::path(
+    post,
+    path = "/mcp",
+    request_body(content = Object, description = "JSON-RPC 2.0"),
+    responses(
+        (status = 200, description = "The answer, whole or as it comes", content((Object = "application/json"), (AnswerEvent = "text/event-stream"))),
+        (status = 202, description = "A notification was taken"),
+        (status = 400, description = "It is no message"),
+        (status = 406, description = "The client takes neither JSON nor events"),
+        (status = 413, description = "The body is too large"),
+        (status = 415, description = "The body is no JSON"),
+        (status = 422, description = "It is no message of the protocol"),
+    ),
+)]
 pub(super) async fn serve(app: App, request: Request) -> Response {
     let config = StreamableHttpServerConfig::default()
         .with_legacy_session_mode(false)

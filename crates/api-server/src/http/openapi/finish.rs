@@ -16,7 +16,7 @@ use crate::http::schemas::refusals::{AnthropicError, OpenAiError, Problem, Ragfl
 const METHODS: [&str; 5] = ["get", "post", "put", "patch", "delete"];
 
 /// Groups of operations, in the order in which they are shown.
-const TAGS: [(&str, &str); 17] = [
+const TAGS: [(&str, &str); 18] = [
     ("Models", "Any model, or a dialog as `dialog/NAME`, in OpenAI's dialect"),
     ("Messages", "The same in Anthropic's dialect"),
     ("Dialogs", "Dialogs, and questions to them"),
@@ -33,6 +33,7 @@ const TAGS: [(&str, &str); 17] = [
     ("RAGFlow: chats", "Chats and their answers in RAGFlow's dialect"),
     ("RAGFlow: sessions", "Sessions of chats in RAGFlow's dialect"),
     ("RAGFlow: system", "The server in RAGFlow's dialect"),
+    ("Model Context Protocol", "The documents as tools, for programs that run models"),
     ("Operations", "For orchestrators and monitoring"),
 ];
 
@@ -132,7 +133,8 @@ fn complete(path: &str, method: &str, operation: &mut Value) {
     }
     for (status, why) in COMMON {
         let is_there = operation["responses"].get(status).is_some();
-        if !is_there && !(is_open && status != "403" && status != "500") {
+        let cannot_come = is_open && status != "403" && status != "500";
+        if !is_there && !cannot_come {
             operation["responses"][status] = refusal(dialect, why);
         }
     }

@@ -54,6 +54,7 @@ fn document() -> Value {
     for Surface { routes, .. } in super::surfaces() {
         whole.merge(routes.into_openapi());
     }
+    whole.merge(super::tools().into_openapi());
     whole.merge(super::operations().into_openapi());
     finish::finish(&whole)
 }
