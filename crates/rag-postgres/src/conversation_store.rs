@@ -110,7 +110,7 @@ impl ConversationStore for PostgresStore {
     ) -> Result<bool, StoreError> {
         self.inner
             .pool
-            .write(|database| conversations::set_feedback(database, tenant, &turn, feedback))
+            .write(|database| conversations::set_feedback(database, tenant, turn, feedback))
     }
 
     /// Marks the running turns that began through this store, and those of processes that are dead. Those of others go
