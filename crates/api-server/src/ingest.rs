@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
-use rag_core::{ChunkMethod, ChunkingOptions, Dataset, DatasetSettings, DocumentId, MetadataStore};
+use rag_core::{ChunkMethod, ChunkingOptions, Dataset, DatasetSettings, DocumentId};
 use rag_ingest::{ScanOptions, SubmitOptions, WatchOptions};
 use serde::Serialize;
 
@@ -114,7 +114,7 @@ fn scan_options() -> ScanOptions {
 }
 
 /// The dataset of this name. One that is there keeps its embedding, whatever the default is by now.
-async fn dataset(app: &App, name: &str) -> Result<Dataset> {
+pub(crate) async fn dataset(app: &App, name: &str) -> Result<Dataset> {
     let (store, tenant, wanted) = (app.store.clone(), app.tenant(), name.to_owned());
     if let Some(dataset) = app.callers.run(move || store.dataset(&tenant, &wanted)).await?? {
         return Ok(dataset);

@@ -45,6 +45,7 @@ mod responses;
 mod search;
 mod server;
 mod setup;
+mod storage;
 mod tables;
 mod telemetry;
 mod tls;

@@ -1,6 +1,5 @@
 //! [`Parts`]: everything assembled.
 
-use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -11,12 +10,11 @@ use dialog_service::{Conversations, DialogService, KeptAnswers, Library};
 use futures::future::BoxFuture;
 use llm_bundle::{Bundle, CacheUse, Paces, Priority, SemanticOptions, SyncPool};
 use llm_core::{EmbeddingModel, ErrorKind, ModelError, Operation};
-use rag_core::{ConversationStore, EmbeddingIdentity, MetadataStore, StoreError, TenantId};
+use rag_core::{EmbeddingIdentity, Store, TenantId};
 use rag_ingest::{Pipeline, PipelineOptions, PipelineParts, TextsOf, VisionFor};
 use rag_parse::isolated::IsolatedParser;
 use rag_parse::{ParseLimits, StructuralChunker};
 use rag_retrieve::Retriever;
-use rag_store::{EmbeddedStore, StoreOptions};
 
 use crate::bundle::{embedders_of, only};
 use crate::config::{AuthMode, Config, Environment};
@@ -31,6 +29,7 @@ use crate::readiness::Readiness;
 use crate::records::{Calls, Told};
 use crate::responses::Responses;
 use crate::setup::{Ground, Setup};
+use crate::storage;
 use crate::tables::tables;
 use crate::usage::Usage;
 
@@ -38,7 +37,7 @@ use crate::usage::Usage;
 /// [`App`](crate::App).
 pub struct Parts {
     /// Datasets, documents, chunks.
-    pub store: Arc<EmbeddedStore>,
+    pub store: Arc<dyn Store>,
     /// Finds evidence.
     pub library: Arc<Library>,
     /// Reads files.
@@ -93,10 +92,8 @@ impl Parts {
         let callers = SyncPool::builder().name("callers").threads(threads + 2).build()?;
         let models = SyncPool::builder().name("models").threads(threads).models().build()?;
 
-        let data_dir = config.server.data_dir.clone();
-        let store = callers.run(move || open_store(&data_dir)).await?.with_context(|| {
-            format!("cannot open the data directory `{}`", config.server.data_dir.display())
-        })?;
+        let (configured, variables) = (config.clone(), environment.clone());
+        let store = callers.run(move || storage::open(&configured, &variables)).await??;
 
         let (accounts, own_providers) = open_accounts(&config, environment, &callers).await?;
         let door = match config.auth.mode {
@@ -274,27 +271,11 @@ async fn open_accounts(
 }
 
 /// Retrieval on the callers' threads. It reaches the bundle's async embedding models through `Blocking`.
-fn library(
-    store: &Arc<EmbeddedStore>,
-    current: &Arc<ArcSwap<Setup>>,
-    callers: SyncPool,
-) -> Library {
+fn library(store: &Arc<dyn Store>, current: &Arc<ArcSwap<Setup>>, callers: SyncPool) -> Library {
     let current = current.clone();
     let models = move || current.load().models_of_all.clone();
     let retriever = Retriever::new(store.clone(), store.clone(), embedders_of(models).0);
     Library::new(Arc::new(retriever), callers.clone()).with_tables(tables(store.clone(), callers))
-}
-
-/// Opens the store of this process alone. Whoever held a job or answered a turn before is dead, so all jobs are free,
-/// and no turn runs.
-fn open_store(data_dir: &Path) -> Result<Arc<EmbeddedStore>, StoreError> {
-    let store = EmbeddedStore::open(data_dir, StoreOptions::default())?;
-    store.release_leases()?;
-    let interrupted = store.interrupt_turns()?;
-    if interrupted > 0 {
-        tracing::warn!(interrupted, "turns ended when the server did last time");
-    }
-    Ok(store)
 }
 
 /// Formats whose parsers can crash are read by this same program, started again.
@@ -305,7 +286,7 @@ fn parser() -> Result<IsolatedParser> {
 
 fn pipeline(
     current: &Arc<ArcSwap<Setup>>,
-    store: &Arc<EmbeddedStore>,
+    store: &Arc<dyn Store>,
     parser: Arc<IsolatedParser>,
     pool: SyncPool,
 ) -> Pipeline {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use llm_bundle::{Blocking, Bundle};
 use llm_core::{ModelError, RerankModel};
-use rag_core::{AllowedProviders, Dataset, DocumentId, MetadataFilter, MetadataStore, PhraseUse};
+use rag_core::{AllowedProviders, Dataset, DocumentId, MetadataFilter, PhraseUse};
 use rag_retrieve::{Reranker, Retrieval, RetrieveRequest};
 use serde::de::Error;
 use serde::{Deserialize, Deserializer};

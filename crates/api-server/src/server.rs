@@ -11,6 +11,7 @@ use tokio::task::{JoinHandle, spawn_blocking};
 use tokio_util::task::AbortOnDropHandle;
 
 use crate::app::App;
+use crate::cli::ServeRole;
 use crate::config::{AuthMode, Config, Environment, ServerConfig};
 use crate::http::{self, ConnectionLimits, Endpoint};
 use crate::ingest::{Ingested, ingest};
@@ -33,6 +34,19 @@ impl Server {
     /// A public address without accounts, an address that is taken, a certificate that cannot be shown, and all of
     /// [`App::open`].
     pub async fn start(config: Config, environment: &Environment) -> Result<Self> {
+        Self::start_as(ServeRole::All, config, environment).await
+    }
+
+    /// The same for a process that does a part of a server's work: one that only ingests has nothing but its metrics and
+    /// whether it lives.
+    ///
+    /// # Errors
+    /// As [`start`](Self::start).
+    pub(crate) async fn start_as(
+        role: ServeRole,
+        config: Config,
+        environment: &Environment,
+    ) -> Result<Self> {
         refuse_open_address(&config)?;
         let (listen, metrics) = (config.server.listen, config.metrics.listen);
         let certificates = certificates(&config.server).await?;
@@ -43,7 +57,11 @@ impl Server {
             None => None,
         };
         let metrics_address = metrics.as_ref().map(|(_, address)| *address);
-        let everything = endpoint(&app, http::router(app.parts().clone()), certificates.clone());
+        let router = match role {
+            ServeRole::Worker => http::operations_router(app.parts().clone(), address),
+            ServeRole::All | ServeRole::Api => http::router(app.parts().clone()),
+        };
+        let everything = endpoint(&app, router, certificates.clone());
         let mut serving = vec![tokio::spawn(http::serve(listener, everything))];
         if let Some((listener, address)) = metrics {
             let router = http::operations_router(app.parts().clone(), address);

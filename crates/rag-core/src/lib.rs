@@ -66,10 +66,10 @@ pub use parser::{DocumentChunker, DocumentParser, ParseError, ParseErrorKind, Pa
 pub use reembedding::{
     ChunkSlot, ChunkToReembed, NewVector, Reembedding, ReembeddingProgress, ReembeddingStore,
 };
-pub use scalar::Scalar;
+pub use scalar::{Scalar, ScalarKind};
 pub use search::{ChunkFilter, ChunkHit, PhraseUse, SearchQuery, SearchResults};
 pub use store::{
     ChunkEdit, ChunkIndex, ClaimedJob, CompletedDocument, DatasetTotals, DocumentSource, IngestJob,
-    JobState, MetadataStore, StoreStats, Submitted,
+    IngestStore, JobState, MetadataStore, Store, StoreStats, Submitted,
 };
 pub use store_error::{StoreError, StoreErrorKind};

@@ -25,6 +25,15 @@ pub struct Scalar {
     text: Box<str>,
 }
 
+/// What a [`Scalar`] is compared as.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[allow(missing_docs)]
+pub enum ScalarKind {
+    Number,
+    Moment,
+    Text,
+}
+
 /// What is compared.
 #[derive(Clone, Copy, Debug)]
 enum Key {
@@ -116,6 +125,39 @@ impl Scalar {
         }
     }
 
+    /// Its kind. Values of different kinds are never equal, and none is above the other.
+    pub fn scalar_kind(&self) -> ScalarKind {
+        match self.key {
+            Key::Number(_) => ScalarKind::Number,
+            Key::Moment { .. } => ScalarKind::Moment,
+            Key::Text => ScalarKind::Text,
+        }
+    }
+
+    /// A text of ASCII letters and digits that stands for a number or a moment in engines that compare bytes: of one
+    /// kind, equal values have equal keys, and larger ones larger keys. `None` for texts, which are compared
+    /// [as they are](Self::as_str). For a day it is that of its first moment.
+    pub fn sort_key(&self) -> Option<String> {
+        const SIGN: u64 = 1 << 63;
+        match self.key {
+            Key::Number(number) => {
+                let bits = number.to_bits();
+                let ordered = if bits & SIGN == 0 { bits | SIGN } else { !bits };
+                Some(format!("{ordered:016x}"))
+            }
+            Key::Moment { at, .. } => {
+                Some(format!("{:022}", at.duration_since(DateTime::MIN).as_nanos()))
+            }
+            Key::Text => None,
+        }
+    }
+
+    /// For a day the [key](Self::sort_key) of its end: moments from its own key on, and below this one, equal it. `None`
+    /// for anything else.
+    pub fn end_key(&self) -> Option<String> {
+        self.beyond().and_then(|end| end.sort_key())
+    }
+
     /// Its kind, and whether it is a day: among scalars of one form, what is above one is above all below that.
     pub(crate) fn form(&self) -> (u8, bool) {
         (self.kind(), matches!(self.key, Key::Moment { day: true, .. }))
@@ -179,6 +221,22 @@ fn moment_in(text: &str) -> Option<Key> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn keys_are_ordered_as_the_values_are() {
+        let ascending = ["-1e300", "-2", "-0.5", "0", "1e-9", "1", "10", "1e300"];
+        let days = ["1969-12-31", "2026-11-23", "2026-11-23T00:00:01Z"];
+        for values in [&ascending[..], &days] {
+            let keys: Vec<_> =
+                values.iter().map(|text| Scalar::written(text).sort_key().expect(text)).collect();
+            assert!(keys.is_sorted_by(|left, right| left < right), "{keys:?}");
+        }
+        let key = |text: &str| Scalar::written(text).sort_key();
+        assert_eq!(key("-0"), key("0"));
+        assert_eq!(key("tea"), None);
+        assert_eq!(Scalar::written("2026-11-23").end_key(), key("2026-11-24"));
+        assert_eq!(Scalar::written("2026-11-23T00:00:00Z").end_key(), None);
+    }
 
     #[test]
     fn compares_within_a_kind() {

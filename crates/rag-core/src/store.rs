@@ -9,9 +9,10 @@ use serde::{Deserialize, Serialize};
 #[cfg(doc)]
 use crate::StoreErrorKind;
 use crate::{
-    Chunk, ChunkFilter, ChunkId, ChunkingOptions, ContentHash, Dataset, DatasetId, DatasetSettings,
-    Document, DocumentChange, DocumentId, EmbeddedChunk, EmbeddingIdentity, IngestStage,
-    KnownField, Metadata, SearchQuery, SearchResults, StoreError, TenantId,
+    ArtifactStore, Chunk, ChunkFilter, ChunkId, ChunkingOptions, ContentHash, ConversationStore,
+    Dataset, DatasetId, DatasetSettings, Document, DocumentChange, DocumentId, EmbeddedChunk,
+    EmbeddingIdentity, IngestStage, KnownField, Metadata, ReembeddingStore, SearchQuery,
+    SearchResults, StoreError, TenantId,
 };
 
 /// Datasets, documents, jobs and chunk texts: the truth. What a method acknowledged survives a crash.
@@ -329,6 +330,19 @@ pub trait ChunkIndex: Send + Sync {
         Vec::new()
     }
 }
+
+/// What ingestion needs of a store: every type that has these sides is one.
+pub trait IngestStore: MetadataStore + ChunkIndex + ArtifactStore + ReembeddingStore {}
+
+impl<S> IngestStore for S where
+    S: MetadataStore + ChunkIndex + ArtifactStore + ReembeddingStore + ?Sized
+{
+}
+
+/// All sides of a store: every type that has them is one.
+pub trait Store: IngestStore + ConversationStore {}
+
+impl<S: IngestStore + ConversationStore + ?Sized> Store for S {}
 
 /// What of a document's chunks is changed.
 #[derive(Clone, Debug, Default, PartialEq)]

@@ -9,7 +9,8 @@ use rag_core::{
     IngestJob, StoreError,
 };
 
-use crate::pipeline::{IngestStore, Pipeline, Shared, TextsOf};
+use crate::IngestStore;
+use crate::pipeline::{Pipeline, Shared, TextsOf};
 use crate::reembed::failed;
 use crate::stages::make_vectors_now;
 use crate::submit::Urgency;

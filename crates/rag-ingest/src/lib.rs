@@ -86,9 +86,10 @@ pub use error::IngestError;
 pub use event::{IngestEvent, Pause, Progress};
 pub use original::original;
 pub use pipeline::{
-    ChatFor, EmbedderFor, IngestStore, Pipeline, PipelineOptions, PipelineParts, TextsOf,
-    VisionFor, no_chat, one_embedder,
+    ChatFor, EmbedderFor, Pipeline, PipelineOptions, PipelineParts, TextsOf, VisionFor, no_chat,
+    one_embedder,
 };
+pub use rag_core::IngestStore;
 pub use scan::{FoundFile, Scan, ScanOptions, SkippedFile, scan};
 pub use submit::{Submission, SubmitOptions, Urgency};
 pub use summary::Summary;

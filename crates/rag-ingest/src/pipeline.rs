@@ -11,9 +11,8 @@ use futures::{Stream, StreamExt};
 use llm_bundle::{PoolError, Priority, SyncPool};
 use llm_core::{ChatModel, EmbeddingModel, ErrorKind, ModelError, Operation, VisionModel};
 use rag_core::{
-    AllowedProviders, ArtifactStore, ChunkIndex, ClaimedJob, Dataset, DatasetId, DocumentChunker,
-    DocumentId, DocumentParser, EmbeddingIdentity, MetadataStore, ReembeddingStore, StoreError,
-    TenantId,
+    AllowedProviders, ClaimedJob, Dataset, DatasetId, DocumentChunker, DocumentId, DocumentParser,
+    EmbeddingIdentity, StoreError, TenantId,
 };
 use tokio::sync::{Notify, broadcast, watch};
 use tokio::task::JoinHandle;
@@ -26,15 +25,7 @@ use crate::scan::{self, Scan, ScanOptions};
 use crate::submit::{self, Submission, SubmitOptions};
 use crate::watch::Seen;
 use crate::worker::{self, Until};
-use crate::{IngestError, IngestEvent, Progress, Summary};
-
-/// All sides of a store: every type that has them is one.
-pub trait IngestStore: MetadataStore + ChunkIndex + ArtifactStore + ReembeddingStore {}
-
-impl<S> IngestStore for S where
-    S: MetadataStore + ChunkIndex + ArtifactStore + ReembeddingStore + ?Sized
-{
-}
+use crate::{IngestError, IngestEvent, IngestStore, Progress, Summary};
 
 /// Whose texts a model is shown, and which providers may see them.
 #[derive(Clone, Copy, Debug)]

@@ -11,7 +11,8 @@ use rag_core::{
     StoreError, Submitted,
 };
 
-use crate::pipeline::{IngestStore, Shared};
+use crate::IngestStore;
+use crate::pipeline::Shared;
 use crate::scan::{self, FoundFile, Scan, ScanOptions, SkippedFile};
 use crate::watch::{self, Seen};
 use crate::{IngestError, IngestEvent, hash, names};

@@ -17,17 +17,13 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use rag_core::{
-    Chunk, ChunkFilter, ChunkIndex, ContentHash, Dataset, DatasetId, DatasetSettings, DocumentId,
-    DocumentSource, EmbeddedChunk, EmbeddingIdentity, IngestJob, MetadataStore, SearchQuery,
-    TenantId,
+    ChunkFilter, ChunkIndex, ContentHash, Dataset, DatasetId, DatasetSettings, DocumentId,
+    DocumentSource, EmbeddingIdentity, IngestJob, MetadataStore, SearchQuery, TenantId,
 };
 use rag_store::{EmbeddedStore, StoreOptions};
-use testkit::spell;
+use testkit::SearchCorpus;
+use testkit::search_corpus::{CHUNKS_PER_DOCUMENT, chunk_id};
 
-const CHUNKS_PER_DOCUMENT: usize = 10;
-const WORDS_PER_CHUNK: usize = 90;
-const VOCABULARY: usize = 60_000;
-const CLUSTERS: usize = 500;
 const QUESTIONS: usize = 400;
 /// Questions before these, whose times do not count: they bring the index files into memory.
 const WARM_UP: usize = 100;
@@ -42,7 +38,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     println!("{chunks} chunks × {dimensions} dimensions in {datasets} datasets");
 
     let directory = tempfile::tempdir()?;
-    let corpus = Corpus::new(dimensions);
+    let corpus = SearchCorpus::new(dimensions);
     let documents = fill(directory.path(), &corpus, chunks, datasets)?;
     report_opening(directory.path())?;
 
@@ -67,14 +63,14 @@ type Documents = Vec<(DatasetId, Vec<DocumentId>)>;
 
 fn fill(
     directory: &Path,
-    corpus: &Corpus,
+    corpus: &SearchCorpus,
     chunks: usize,
     datasets: usize,
 ) -> Result<Documents, Box<dyn Error>> {
     let store = EmbeddedStore::open(directory, StoreOptions::default())?;
     let embedding = EmbeddingIdentity {
         model: "test/model".into(),
-        dimensions: corpus.dimensions as u32,
+        dimensions: corpus.dimensions() as u32,
         ..EmbeddingIdentity::default()
     };
     let options = DatasetSettings::default();
@@ -143,7 +139,7 @@ fn report_opening(directory: &Path) -> Result<(), Box<dyn Error>> {
 
 struct Searches {
     store: Arc<EmbeddedStore>,
-    corpus: Corpus,
+    corpus: SearchCorpus,
     documents: Documents,
     chunks: usize,
 }
@@ -225,128 +221,13 @@ impl Searches {
             let found = self.store.search(&query)?.vector;
             let ids: Vec<String> = found.iter().take(10).map(|hit| hit.chunk.to_string()).collect();
             found_of_ten +=
-                exact.iter().take(10).filter(|(_, chunk)| ids.contains(&id(*chunk))).count();
+                exact.iter().take(10).filter(|(_, chunk)| ids.contains(&chunk_id(*chunk))).count();
         }
         println!(
             "recall@10 of vectors against exact {:.3}",
             found_of_ten as f64 / (SAMPLE * 10) as f64
         );
         Ok(())
-    }
-}
-
-fn id(chunk: usize) -> String {
-    format!("chunk-{chunk:09}")
-}
-
-/// Makes texts and vectors by number, the same each time.
-struct Corpus {
-    dimensions: usize,
-    clusters: Vec<Vec<f32>>,
-    /// Sums of the words' frequencies.
-    frequencies: Vec<f64>,
-}
-
-impl Corpus {
-    fn new(dimensions: usize) -> Self {
-        let clusters =
-            (0..CLUSTERS).map(|cluster| Numbers::new(cluster as u64).normals(dimensions)).collect();
-        let mut sum = 0.0;
-        let frequencies = (1..=VOCABULARY)
-            .map(|rank| {
-                sum += 1.0 / (rank as f64 + 2.7);
-                sum
-            })
-            .collect();
-        Self { dimensions, clusters, frequencies }
-    }
-
-    fn document(
-        &self,
-        number: usize,
-        dataset: &DatasetId,
-        document: &DocumentId,
-    ) -> Vec<EmbeddedChunk> {
-        (0..CHUNKS_PER_DOCUMENT)
-            .map(|ordinal| {
-                let chunk = number * CHUNKS_PER_DOCUMENT + ordinal;
-                let text = self.words(chunk).join(" ");
-                EmbeddedChunk {
-                    vector: self.vector(chunk),
-                    chunk: Chunk {
-                        ordinal: ordinal as u32,
-                        headings: vec![format!("Chapter {ordinal}")],
-                        tokens: WORDS_PER_CHUNK as u32,
-                        ..Chunk::new(
-                            id(chunk).parse().expect("an id"),
-                            dataset.clone(),
-                            document.clone(),
-                            text,
-                        )
-                    },
-                }
-            })
-            .collect()
-    }
-
-    fn words(&self, chunk: usize) -> Vec<String> {
-        let mut numbers = Numbers::new(chunk as u64 ^ 0xabcd_ef00);
-        (0..WORDS_PER_CHUNK).map(|_| self.word(&mut numbers)).collect()
-    }
-
-    fn word(&self, numbers: &mut Numbers) -> String {
-        let total = self.frequencies.last().copied().unwrap_or(1.0);
-        let point = numbers.next_share() * total;
-        let rank = self.frequencies.partition_point(|sum| *sum < point);
-        spell(rank)
-    }
-
-    fn vector(&self, chunk: usize) -> Vec<f32> {
-        let mut numbers = Numbers::new(chunk as u64 ^ 0x1234_5678);
-        let cluster = &self.clusters[chunk % CLUSTERS];
-        let own = numbers.normals(self.dimensions);
-        normalised(cluster.iter().zip(own).map(|(cluster, own)| cluster + own).collect())
-    }
-
-    fn question(&self, number: usize, chunks: usize) -> (String, Vec<f32>) {
-        let chunk = number * 7919 % chunks;
-        let words = self.words(chunk);
-        let mut asked: Vec<String> = words.iter().step_by(20).cloned().collect();
-        asked.extend([spell(0), spell(3)]);
-        let noise = Numbers::new(number as u64 ^ 0x9999).normals(self.dimensions);
-        let near = self.vector(chunk).iter().zip(noise).map(|(v, n)| v + 0.02 * n).collect();
-        (asked.join(" "), normalised(near))
-    }
-}
-
-fn normalised(vector: Vec<f32>) -> Vec<f32> {
-    let length = vector.iter().map(|number| number * number).sum::<f32>().sqrt();
-    vector.into_iter().map(|number| number / length).collect()
-}
-
-/// A small generator of numbers, the same for the same seed.
-struct Numbers(u64);
-
-impl Numbers {
-    fn new(seed: u64) -> Self {
-        Self(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ 0x5851_f42d_4c95_7f2d)
-    }
-
-    fn next_share(&mut self) -> f64 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        (self.0 >> 11) as f64 / (1_u64 << 53) as f64
-    }
-
-    /// About normally distributed; later dimensions vary less.
-    fn normals(&mut self, dimensions: usize) -> Vec<f32> {
-        (0..dimensions)
-            .map(|dimension| {
-                let sum: f64 = (0..4).map(|_| self.next_share()).sum();
-                ((sum - 2.0) / (1.0 + dimension as f64 / 32.0).sqrt()) as f32
-            })
-            .collect()
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher};
 
-use crate::prepared::{ChunkWords, TextField};
+use rag_terms::{ChunkWords, TextField};
 
 /// Which chunks of a document hold a term.
 ///

@@ -17,7 +17,6 @@ use crate::artifacts::UsedArtifacts;
 use crate::chunk_edit::EditedDocument;
 use crate::failure::{self, database};
 use crate::hidden::Hidden;
-use crate::highlight::highlight;
 use crate::key::MOST_CHUNKS;
 use crate::lock::DirectoryLock;
 use crate::maintenance::{Bell, Chores, Maintenance};
@@ -30,6 +29,7 @@ use crate::search_index::{SearchIndex, Truth};
 use crate::snapshot::Change;
 use crate::write_queue::WriteQueue;
 use crate::{catch_up, chunk_edit, chunks, claims, datasets, documents, jobs, reembedding, schema};
+use rag_terms::highlight;
 
 pub(crate) const DATABASE: &str = "store.sqlite";
 pub(crate) const INDEX_DIRECTORY: &str = "index";

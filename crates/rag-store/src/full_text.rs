@@ -16,9 +16,9 @@ use tantivy::{
     Index, IndexReader, IndexSettings, IndexWriter, ReloadPolicy, Searcher, TantivyDocument, Term,
 };
 
-use crate::analysis;
 use crate::key::ChunkKey;
-use crate::prepared::{FIELDS, PreparedDocument, SAME_PLACE, TextField};
+use crate::prepared::PreparedDocument;
+use rag_terms::{FIELDS, SAME_PLACE, TextField};
 
 /// Changes whenever an index made before can no longer be used; analysis has a revision of its own.
 const FORMAT: u32 = 2;
@@ -40,7 +40,7 @@ pub(crate) struct Manifest {
 
 impl Manifest {
     pub(crate) fn new(sequence: u64, files: Vec<String>) -> Self {
-        Self { format: FORMAT, analysis: analysis::REVISION, sequence, files }
+        Self { format: FORMAT, analysis: rag_terms::REVISION, sequence, files }
     }
 }
 
@@ -91,7 +91,7 @@ impl FullText {
             .payload
             .and_then(|payload| serde_json::from_str::<Manifest>(&payload).ok());
         let usable = manifest.filter(|manifest| {
-            manifest.format == FORMAT && manifest.analysis == analysis::REVISION
+            manifest.format == FORMAT && manifest.analysis == rag_terms::REVISION
         });
         let Some(manifest) = usable.filter(|_| index.schema() == schema().0) else {
             return Ok(None);

@@ -11,9 +11,9 @@ use tantivy::{DocId, DocSet, SegmentReader, TERMINATED};
 use crate::full_text::{Fields, key_column};
 use crate::index_text::lists_of;
 use crate::key::ChunkKey;
-use crate::prepared::TextField;
-use crate::question::Phrase;
 use crate::snapshot::Snapshot;
+use rag_terms::Phrase;
+use rag_terms::TextField;
 
 /// For each segment its entries that hold phrases and are of versions that are admitted, ascending, with how many of
 /// the phrases they hold. Takes time in proportion to how often the rarest words of the phrases occur.

@@ -16,10 +16,11 @@ use tantivy::{DocId, SegmentReader, Term};
 
 use crate::full_text::{Fields, key_column, scope_of, scoped_term, scopes_of};
 use crate::key::ChunkKey;
-use crate::prepared::{FIELDS, TextField};
 use crate::snapshot::Snapshot;
-use crate::text_search::{QueryTerm, TextSearch};
+use crate::text_search::TextSearch;
 use crate::top::Top;
+use rag_terms::QuestionTerm;
+use rag_terms::{FIELDS, TextField};
 
 /// With more datasets than this, a term is looked up once for all of them.
 const MANY_DATASETS: usize = 24;
@@ -28,7 +29,7 @@ const MANY_DATASETS: usize = 24;
 pub(crate) struct IndexTerms<'a> {
     snapshot: &'a Snapshot,
     fields: Fields,
-    terms: &'a [QueryTerm],
+    terms: &'a [QuestionTerm],
     segments: Vec<SegmentTerms<'a>>,
 }
 
@@ -42,7 +43,7 @@ impl<'a> IndexTerms<'a> {
     pub(crate) fn find(
         snapshot: &'a Snapshot,
         fields: Fields,
-        terms: &'a [QueryTerm],
+        terms: &'a [QuestionTerm],
     ) -> tantivy::Result<Self> {
         let datasets: FxHashSet<u32> = snapshot.datasets.iter().map(|dataset| dataset.no).collect();
         let mut segments = Vec::new();

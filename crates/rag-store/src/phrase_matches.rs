@@ -7,9 +7,9 @@ use tantivy::DocId;
 use crate::full_text::Fields;
 use crate::index_phrases::entries_with_phrases;
 use crate::key::ChunkKey;
-use crate::question::Phrase;
 use crate::snapshot::Snapshot;
 use crate::tail_text::chunks_with_phrases;
+use rag_terms::Phrase;
 
 /// The chunks that hold phrases and may be found.
 pub(crate) struct PhraseMatches {

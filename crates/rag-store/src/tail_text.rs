@@ -7,11 +7,13 @@ use tantivy::fieldnorm::FieldNormReader;
 
 use crate::document_terms::term_hash;
 use crate::key::ChunkKey;
-use crate::prepared::{FIELDS, FieldWords, PreparedDocument, TextField};
-use crate::question::Phrase;
+use crate::prepared::PreparedDocument;
 use crate::snapshot::Snapshot;
-use crate::text_search::{QueryTerm, TextSearch};
+use crate::text_search::TextSearch;
 use crate::top::Top;
+use rag_terms::Phrase;
+use rag_terms::QuestionTerm;
+use rag_terms::{FIELDS, FieldWords, TextField};
 
 /// The chunks of the tail that hold terms of a query.
 pub(crate) struct TailMatches {
@@ -28,7 +30,7 @@ struct TailMatch {
 
 impl TailMatches {
     /// Looks into every document of the tail, which is short.
-    pub(crate) fn find(snapshot: &Snapshot, terms: &[QueryTerm]) -> Self {
+    pub(crate) fn find(snapshot: &Snapshot, terms: &[QuestionTerm]) -> Self {
         let hashes: Vec<u64> = terms.iter().map(|term| term_hash(&term.text)).collect();
         let mut matches = Self { chunks: Vec::new(), counts: vec![[0; FIELDS]; terms.len()] };
         for document in snapshot.datasets.iter().flat_map(|dataset| dataset.tail.iter()) {

@@ -1,18 +1,14 @@
 //! Full-text search over one snapshot: BM25 over the index and over what is not in it yet.
 
-use std::collections::BTreeSet;
-
 use rag_core::PhraseUse;
+use rag_terms::{FIELDS, QuestionTerm, TextField, question_terms};
 use rustc_hash::FxHashSet;
 
-use crate::analysis;
 use crate::bm25::{self, Lengths};
 use crate::full_text::Fields;
 use crate::index_text::IndexTerms;
 use crate::key::ChunkKey;
 use crate::phrase_matches::PhraseMatches;
-use crate::prepared::{FIELDS, TextField};
-use crate::question::{self, SAME_QUESTION};
 use crate::snapshot::Snapshot;
 use crate::tail_text::TailMatches;
 use crate::top::Top;
@@ -43,14 +39,14 @@ pub(crate) fn search(
     allowed: Option<&FxHashSet<u64>>,
     limit: usize,
 ) -> tantivy::Result<TextMatches> {
-    let terms = query_terms(text);
+    let terms = question_terms(text, MOST_TERMS);
     if terms.is_empty() || limit == 0 {
         return Ok(TextMatches::default());
     }
     let tail = TailMatches::find(snapshot, &terms);
     let index = IndexTerms::find(snapshot, fields, &terms)?;
     let mut search = TextSearch::new(snapshot, &terms, &tail, &index, allowed);
-    let phrases = question::phrases(text);
+    let phrases = rag_terms::phrases(text);
     let admits = |version| search.admits(version);
     search.phrases = PhraseMatches::find(snapshot, fields, &phrases, phrase_use, admits)?;
 
@@ -63,25 +59,6 @@ pub(crate) fn search(
         ceiling: search.ceiling(),
         admitted: required.map(PhraseMatches::with_all),
     })
-}
-
-/// A term of the query, and which of the query's words it stands for.
-pub(crate) struct QueryTerm {
-    pub(crate) text: String,
-    word: usize,
-    /// What it counts, compared to words.
-    pub(crate) boost: f32,
-}
-
-/// The question as a whole stands for its first word, too, so that a passage lacks nothing without it.
-fn query_terms(text: &str) -> Vec<QueryTerm> {
-    let words = question::question_words(text, MOST_TERMS);
-    let whole = analysis::question_term(text).filter(|_| !words.is_empty());
-    let whole = whole.map(|text| QueryTerm { text, word: 0, boost: SAME_QUESTION });
-    let of_word = |(word, terms): (usize, BTreeSet<String>)| {
-        terms.into_iter().map(move |text| QueryTerm { text, word, boost: 1.0 })
-    };
-    whole.into_iter().chain(words.into_iter().enumerate().flat_map(of_word)).collect()
 }
 
 /// What scoring needs to know.
@@ -102,7 +79,7 @@ pub(crate) struct TextSearch<'a> {
 impl<'a> TextSearch<'a> {
     fn new(
         snapshot: &'a Snapshot,
-        terms: &[QueryTerm],
+        terms: &[QuestionTerm],
         tail: &TailMatches,
         index: &IndexTerms<'_>,
         allowed: Option<&'a FxHashSet<u64>>,
@@ -115,7 +92,7 @@ impl<'a> TextSearch<'a> {
             .collect();
         let corpus = Corpus::of(snapshot).at_least(&matching);
         let searched = searched(&matching);
-        let ceiling = |((term, matching), searched): ((&QueryTerm, &[u64; FIELDS]), bool)| {
+        let ceiling = |((term, matching), searched): ((&QuestionTerm, &[u64; FIELDS]), bool)| {
             TextField::ALL.map(|field| match field.of(matching) {
                 0 => 0.0,
                 _ if !searched => 0.0,
@@ -176,7 +153,7 @@ impl<'a> TextSearch<'a> {
 }
 
 /// Words that are nowhere count too: a chunk covers less of a question that asks for something else.
-fn words_ceiling(terms: &[QueryTerm], matching: &[[u64; FIELDS]], chunks: u64) -> f32 {
+fn words_ceiling(terms: &[QuestionTerm], matching: &[[u64; FIELDS]], chunks: u64) -> f32 {
     let counted: Vec<(usize, u64)> = terms
         .iter()
         .zip(matching)

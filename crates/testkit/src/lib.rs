@@ -5,11 +5,12 @@
 //! - [`unreachable`](mod@unreachable): addresses where no connection can be made.
 //! - [`ReplayServer`]: serves recorded exchanges ([`Exchange`]) over HTTP, cut into network chunks at will.
 //! - [`scripted`]: models, asynchronous and synchronous, that answer by a script.
-//! - [`RedisServer`]: a real Redis of a test's own.
+//! - [`RedisServer`], [`PostgresServer`]: a real Redis, a real PostgreSQL with pgvector, of a test's own.
 //! - [`cache_suite`]: what every store of the cache must do.
 //! - [`conversation_suite`]: what every store of conversations must do.
 //! - [`limit_suite`]: what every store of limits must do.
 //! - [`store_suite`]: what every store must do, whatever its engine.
+//! - [`SearchCorpus`]: chunks to measure searches over.
 //! - [`Numbers`], [`spell`]: numbers and words that are made up, the same each time.
 //! - [`conformance`]: compares what a client made of a recorded exchange with what an independent reader made of it.
 //!
@@ -31,9 +32,11 @@ pub mod conversation_suite;
 mod fake_upstream;
 pub mod limit_suite;
 mod made_up;
+mod postgres;
 mod redis;
 mod replay;
 pub mod scripted;
+pub mod search_corpus;
 pub mod store_suite;
 pub mod unreachable;
 
@@ -43,5 +46,7 @@ pub use llm_replay::{
     RecordedResponse, read_form, split,
 };
 pub use made_up::{Numbers, spell};
+pub use postgres::PostgresServer;
 pub use redis::RedisServer;
 pub use replay::ReplayServer;
+pub use search_corpus::SearchCorpus;

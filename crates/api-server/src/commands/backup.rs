@@ -3,7 +3,7 @@
 use std::io::Write;
 use std::process::ExitCode;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Error, Result, ensure};
 use indicatif::ProgressBar;
 use serde_json::json;
 
@@ -13,6 +13,7 @@ use crate::config::Config;
 
 /// Copies the whole data directory into one file. A server may go on serving and ingesting meanwhile.
 pub(crate) fn backup(args: BackupArgs, config: &Config) -> Result<ExitCode> {
+    refuse_database(config, "pg_dump")?;
     let bar = ProgressBar::new(0).with_message("pages");
     let mut files = 0;
     let copied = backup::back_up(&config.server.data_dir, &args.file, |progress| match progress {
@@ -36,9 +37,20 @@ pub(crate) fn backup(args: BackupArgs, config: &Config) -> Result<ExitCode> {
 
 /// Makes the data directory from a backup.
 pub(crate) fn restore(args: RestoreArgs, config: &Config) -> Result<ExitCode> {
+    refuse_database(config, "pg_restore")?;
     let directory = &config.server.data_dir;
     backup::restore(&args.file, directory, args.replace)
         .with_context(|| format!("restoring {}", args.file.display()))?;
     eprintln!("{} holds what is in {}", directory.display(), args.file.display());
     Ok(ExitCode::SUCCESS)
+}
+
+/// What is in a database is backed up by the database's own means.
+fn refuse_database(config: &Config, program: &str) -> Result<()> {
+    ensure!(
+        config.storage.postgres().map_err(Error::msg)?.is_none(),
+        "the data are in PostgreSQL: use `{program}`, and copy the data directory `{}` for accounts and files",
+        config.server.data_dir.display()
+    );
+    Ok(())
 }

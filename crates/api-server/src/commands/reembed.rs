@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use anyhow::{Context, Result};
 use indicatif::{ProgressBar, ProgressStyle};
-use rag_core::{MetadataStore, ReembeddingProgress};
+use rag_core::ReembeddingProgress;
 use serde_json::{Value, json};
 
 use crate::app::App;

@@ -11,8 +11,8 @@ use tokio::task::spawn_blocking;
 
 use super::progress::with_progress;
 use crate::cli::{ServeArgs, ServeRole};
-use crate::config::{Config, Environment, IndexEngine, MetadataEngine, StorageConfig, load};
-use crate::ingest::watch;
+use crate::config::{Config, Environment, StorageConfig, load};
+use crate::ingest::{dataset, watch};
 use crate::{Server, error_line, ingest};
 
 /// How long ingestion is left alone that failed as a whole (a full disk, say).
@@ -32,11 +32,11 @@ pub(crate) async fn serve(
     if let Some(listen) = args.listen {
         config.server.listen = listen;
     }
-    refuse_part(args.role, &config.storage)?;
+    refuse_part(&args, &config.storage)?;
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut hangup = signal(SignalKind::hangup())?;
-    let server = Server::start(config, &environment).await?;
+    let server = Server::start_as(args.role, config, &environment).await?;
 
     let work = async {
         start(&server, &args, began).await?;
@@ -60,13 +60,15 @@ pub(crate) async fn serve(
 }
 
 /// A part of a server alone needs a store that others open at the same time.
-fn refuse_part(role: ServeRole, storage: &StorageConfig) -> Result<()> {
-    let is_embedded = match (storage.metadata, storage.index) {
-        (MetadataEngine::Sqlite, IndexEngine::Embedded) => true,
-    };
+fn refuse_part(args: &ServeArgs, storage: &StorageConfig) -> Result<()> {
+    let is_shared = storage.postgres().map_err(Error::msg)?.is_some();
     ensure!(
-        role == ServeRole::All || !is_embedded,
+        args.role == ServeRole::All || is_shared,
         "with the embedded store one process does everything: leave `--role` out, or choose `--role all`"
+    );
+    ensure!(
+        args.role != ServeRole::Api || args.ingest.is_empty(),
+        "with `--role api` others ingest: give `--ingest` to a process with `--role worker`"
     );
     Ok(())
 }
@@ -85,6 +87,9 @@ async fn reload(server: &Server, args: &ServeArgs, environment: &Environment, ha
 
 /// Works off what is submitted, and what changes in watched folders.
 async fn follow(server: &Server, args: &ServeArgs) {
+    if args.role == ServeRole::Api {
+        pending::<()>().await;
+    }
     let app = server.app();
     loop {
         let ended = match args.watch {
@@ -103,6 +108,10 @@ async fn start(server: &Server, args: &ServeArgs, began: Instant) -> Result<()> 
     let app = server.app();
     app.readiness.lacks(INGEST, "documents are being ingested");
     // The dataset is there even when nothing is ingested, so that `dialog/default` is.
+    if args.role == ServeRole::Api {
+        dataset(app, "default").await?;
+        return listens(server, began);
+    }
     let ingested = with_progress(app, ingest(app, "default", &args.ingest)).await?;
     if !args.ingest.is_empty() {
         eprintln!("{ingested}");
@@ -110,6 +119,11 @@ async fn start(server: &Server, args: &ServeArgs, began: Instant) -> Result<()> 
     for (name, reason) in &ingested.failed {
         eprintln!("not ingested: {name}: {reason}");
     }
+    listens(server, began)
+}
+
+fn listens(server: &Server, began: Instant) -> Result<()> {
+    let app = server.app();
     app.readiness.has(INGEST);
     app.metrics.ready(began.elapsed());
     let mut stdout = std::io::stdout().lock();

@@ -15,6 +15,7 @@ mod responses;
 mod secret;
 mod server;
 mod sessions;
+mod storage;
 mod telemetry;
 mod usage;
 mod web;
@@ -39,6 +40,7 @@ pub use responses::ResponsesConfig;
 pub use secret::SecretRef;
 pub use server::{MetricsConfig, ServerConfig, TlsConfig};
 pub use sessions::{SessionsConfig, WhenBusyConfig};
+pub use storage::{IndexEngine, MetadataEngine, PostgresAddress, StorageConfig};
 pub use telemetry::TelemetryConfig;
 pub use usage::UsageConfig;
 pub use web::WebConfig;
@@ -112,34 +114,6 @@ pub enum AuthMode {
     Local,
     /// Whoever has an API key, from any address.
     Keys,
-}
-
-/// `[storage]`
-#[derive(Clone, Debug, Default, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct StorageConfig {
-    /// Datasets, documents, jobs.
-    pub metadata: MetadataEngine,
-    /// Full text and vectors.
-    pub index: IndexEngine,
-}
-
-/// Where datasets, documents and jobs live.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum MetadataEngine {
-    /// A file in the data directory.
-    #[default]
-    Sqlite,
-}
-
-/// Where full text and vectors live.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum IndexEngine {
-    /// Files in the data directory.
-    #[default]
-    Embedded,
 }
 
 /// `[[provider]]`

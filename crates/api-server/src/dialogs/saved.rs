@@ -4,8 +4,7 @@ use std::collections::BTreeMap;
 
 use dialog_service::Prompts;
 use llm_core::{ErrorKind, ModelError, Operation};
-use rag_core::{ConversationStore, Dataset, MetadataStore, SavedDialog, StoreError, TenantId};
-use rag_store::EmbeddedStore;
+use rag_core::{Dataset, SavedDialog, Store, StoreError, TenantId};
 
 use super::DialogSettings;
 use crate::app::App;
@@ -73,7 +72,7 @@ pub(crate) async fn find(app: &App, name: &str) -> Result<Option<Found>, ModelEr
                 prompts: None,
             }));
         };
-        resolved(&store, &tenant, read(&saved)?).map(Some)
+        resolved(&*store, &tenant, read(&saved)?).map(Some)
     });
     found.await?.map(|found| found.filter(|found| may_search(app, found)))
 }
@@ -92,12 +91,12 @@ pub(crate) async fn unnamed(app: &App, settings: DialogSettings) -> Result<Found
     if let Some(name) = settings.datasets.iter().find(|name| !app.may_search(name)) {
         return Err(no_dataset(name));
     }
-    let found = app.on_thread(Operation::Chat, move || resolved(&store, &tenant, settings));
+    let found = app.on_thread(Operation::Chat, move || resolved(&*store, &tenant, settings));
     found.await?
 }
 
 fn resolved(
-    store: &EmbeddedStore,
+    store: &dyn Store,
     tenant: &TenantId,
     settings: DialogSettings,
 ) -> Result<Found, ModelError> {

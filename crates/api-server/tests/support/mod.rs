@@ -42,6 +42,7 @@ impl Serving {
         Self { child, address: address.to_owned() }
     }
 
+    #[allow(dead_code)]
     pub(crate) fn signal(&self, name: &str) {
         let id = self.child.id().to_string();
         assert!(Command::new("kill").args([name, &id]).status().unwrap().success());
@@ -70,6 +71,7 @@ impl Serving {
     }
 
     /// Asks until the answer says this.
+    #[allow(dead_code)]
     pub(crate) fn until(&self, path: &str, expected: &str) {
         let deadline = Instant::now() + Duration::from_secs(30);
         loop {

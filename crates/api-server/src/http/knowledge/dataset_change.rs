@@ -3,7 +3,7 @@
 use axum::Json;
 use axum::extract::Path;
 use axum::extract::rejection::JsonRejection;
-use rag_core::{Dataset, DatasetSettings, MetadataStore};
+use rag_core::{Dataset, DatasetSettings};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 

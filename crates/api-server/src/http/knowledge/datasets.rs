@@ -5,8 +5,7 @@ use axum::extract::Path;
 use axum::extract::rejection::JsonRejection;
 use axum::http::StatusCode;
 use llm_core::Operation;
-use rag_core::{ChunkIndex, Dataset, DatasetSettings, EmbeddingIdentity, MetadataStore};
-use rag_store::EmbeddedStore;
+use rag_core::{Dataset, DatasetSettings, EmbeddingIdentity, Store};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -56,7 +55,7 @@ const MOST_VALUES: usize = 100;
 )]
 pub(crate) async fn fields(app: App, Path(name): Path<String>) -> Result<Json<Value>, Problem> {
     let dataset = find(&app, name).await?;
-    let told = move |store: &EmbeddedStore| store.metadata_fields(&[dataset.id], MOST_VALUES);
+    let told = move |store: &dyn Store| store.metadata_fields(&[dataset.id], MOST_VALUES);
     Ok(Json(json!({ "fields": with_store(&app, told).await? })))
 }
 

@@ -5,8 +5,7 @@ use axum::extract::Path;
 use axum::extract::rejection::JsonRejection;
 #[allow(unused_imports)]
 use rag_core::MetadataValue;
-use rag_core::{Document, DocumentChange, Metadata, MetadataStore, StoreErrorKind};
-use rag_store::EmbeddedStore;
+use rag_core::{Document, DocumentChange, Metadata, Store, StoreErrorKind};
 use serde::Deserialize;
 
 use super::super::problem::Problem;
@@ -47,7 +46,7 @@ pub(crate) async fn change(
     let disabled = change.enabled.map(|enabled| !enabled);
     let (said, metadata) =
         (DocumentChange { name, disabled, ..Default::default() }, change.metadata);
-    let change = move |store: &EmbeddedStore| {
+    let change = move |store: &dyn Store| {
         if said != DocumentChange::default() {
             store.change_document(&document.id, &said)?;
         }

@@ -3,8 +3,7 @@
 use axum::Json;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Path, Query};
-use rag_core::{Dataset, Document, DocumentId, MetadataStore};
-use rag_store::EmbeddedStore;
+use rag_core::{Dataset, Document, DocumentId, Store};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -51,7 +50,7 @@ pub(crate) async fn list(
         listing.after.as_ref().is_none_or(|after| document.name > *after)
             && listing.state.as_ref().is_none_or(|state| document.status.as_str() == state)
     };
-    let find = move |store: &EmbeddedStore| {
+    let find = move |store: &dyn Store| {
         let all = store.documents(&dataset.id)?.into_iter();
         Ok(all.filter(is_meant).take(limit + 1).collect())
     };
@@ -134,7 +133,7 @@ pub(super) async fn find(app: &App, asked: &Address) -> Result<(Dataset, Documen
     let missing = || Problem::not_found(format!("there is no document `{}`", asked.id));
     let wanted: DocumentId = asked.id.parse().map_err(|_| missing())?;
     let (tenant, name) = (app.tenant(), asked.name.clone());
-    let find = move |store: &EmbeddedStore| {
+    let find = move |store: &dyn Store| {
         let Some(document) = store.document(&wanted)? else { return Ok(None) };
         let dataset = store.dataset_by_id(&tenant, &document.dataset)?;
         let is_meant = |dataset: &Dataset| name.as_ref().is_none_or(|name| dataset.name == *name);

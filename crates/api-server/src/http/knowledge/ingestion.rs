@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use axum::Json;
 use axum::response::Response;
 use futures::{Stream, StreamExt, stream};
-use rag_core::{DatasetId, MetadataStore};
+use rag_core::DatasetId;
 use rag_ingest::{IngestEvent, Progress};
 use serde_json::json;
 use tokio::sync::watch;

@@ -9,8 +9,8 @@ mod file;
 mod ingestion;
 mod uploads;
 
+use rag_core::Store;
 use rag_core::StoreError;
-use rag_store::EmbeddedStore;
 use utoipa_axum::routes;
 
 use super::openapi::{Described, also_at, tagged};
@@ -54,7 +54,7 @@ fn of_document(address: &str) -> Described {
 /// Runs work of the store on a thread of the callers.
 async fn with_store<T: Send + 'static>(
     app: &App,
-    work: impl FnOnce(&EmbeddedStore) -> Result<T, StoreError> + Send + 'static,
+    work: impl FnOnce(&dyn Store) -> Result<T, StoreError> + Send + 'static,
 ) -> Result<T, Problem> {
     on_store(app, work).await?.map_err(Problem::store)
 }
@@ -62,9 +62,9 @@ async fn with_store<T: Send + 'static>(
 /// The same for work whose failures mean something to the caller.
 async fn on_store<T: Send + 'static>(
     app: &App,
-    work: impl FnOnce(&EmbeddedStore) -> Result<T, StoreError> + Send + 'static,
+    work: impl FnOnce(&dyn Store) -> Result<T, StoreError> + Send + 'static,
 ) -> Result<Result<T, StoreError>, Problem> {
     let store = app.store.clone();
-    let done = app.callers.run(move || work(&store)).await;
+    let done = app.callers.run(move || work(&*store)).await;
     done.map_err(|error| Problem::internal(&error.into()))
 }

@@ -8,7 +8,7 @@ use axum::extract::rejection::{BytesRejection, QueryRejection};
 use axum::extract::{Path, Query};
 use axum::http::StatusCode;
 use bytes::Bytes;
-use rag_core::{Document, DocumentParser, MetadataStore};
+use rag_core::{Document, DocumentParser};
 use rag_ingest::{FoundFile, Scan, SubmitOptions, Urgency};
 use serde::Deserialize;
 
@@ -71,7 +71,7 @@ pub(crate) async fn upload(
         return Err(Problem::invalid(reason));
     }
     let name = submission.names.into_iter().next().unwrap_or_default();
-    let find = move |store: &rag_store::EmbeddedStore| store.document_by_name(&dataset.id, &name);
+    let find = move |store: &dyn rag_core::Store| store.document_by_name(&dataset.id, &name);
     let document = with_store(&app, find).await?;
     let document = document.ok_or_else(|| Problem::conflict("the file was deleted meanwhile"))?;
     let status = if submission.queued > 0 { StatusCode::ACCEPTED } else { StatusCode::OK };

@@ -3,8 +3,7 @@
 use std::fmt::Write;
 
 use llm_core::Operation;
-use rag_core::{Chunk, Dataset, DatasetId, DatasetTotals, Document, MetadataStore, StoreError};
-use rag_store::EmbeddedStore;
+use rag_core::{Chunk, Dataset, DatasetId, DatasetTotals, Document, Store, StoreError};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -91,7 +90,7 @@ pub(super) async fn read(app: &App, asked: Asked) -> Result<Reply, Failure> {
 
 /// The document of this dataset by its id or, where none has it, by its name.
 fn document_of(
-    store: &EmbeddedStore,
+    store: &dyn Store,
     dataset: &DatasetId,
     wanted: &str,
 ) -> Result<Option<Document>, StoreError> {
@@ -147,9 +146,9 @@ pub(super) fn name_of<'a>(id: &DatasetId, datasets: &'a [Dataset]) -> Option<&'a
 /// Runs work of the store on a thread of the callers.
 async fn with_store<T: Send + 'static>(
     app: &App,
-    work: impl FnOnce(&EmbeddedStore) -> Result<T, StoreError> + Send + 'static,
+    work: impl FnOnce(&dyn Store) -> Result<T, StoreError> + Send + 'static,
 ) -> Result<T, Failure> {
     let store = app.store.clone();
-    let done = app.on_thread(Operation::Raw, move || work(&store)).await?;
+    let done = app.on_thread(Operation::Raw, move || work(&*store)).await?;
     done.map_err(|error| Failure::internal(&error))
 }

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use axum::Json;
 use axum::extract::{Path, Query};
 use axum::http::{HeaderMap, header};
-use rag_core::{ConversationStore, Dataset, MetadataStore, SessionPage};
+use rag_core::{Dataset, SessionPage};
 use serde_json::{Value, json};
 use uuid::Uuid;
 

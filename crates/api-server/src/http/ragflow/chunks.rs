@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use axum::extract::{Path, Query};
 use axum::http::HeaderMap;
-use rag_core::{Chunk, ChunkId, ChunkKind, Document, MetadataStore, Tag};
+use rag_core::{Chunk, ChunkId, ChunkKind, Document, Tag};
 use serde_json::{Value, json};
 use uuid::Uuid;
 

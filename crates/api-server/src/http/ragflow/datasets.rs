@@ -5,9 +5,7 @@ use std::collections::HashMap;
 use axum::Json;
 use axum::extract::{Path, Query};
 use axum::http::HeaderMap;
-use rag_core::{
-    ChunkIndex, Dataset, DatasetSettings, EmbeddingIdentity, MetadataStore, StoreError, TenantId,
-};
+use rag_core::{Dataset, DatasetSettings, EmbeddingIdentity, StoreError, TenantId};
 use serde_json::{Value, json};
 
 use super::caller::RagflowCaller;
@@ -202,7 +200,7 @@ fn missing(tenant: &TenantId, asked: &str) -> Refusal {
     Refusal::data(format!("User '{tenant}' lacks permission for dataset '{asked}'"))
 }
 
-fn count(store: &rag_store::EmbeddedStore) -> impl Fn(Dataset) -> Result<Counted, StoreError> {
+fn count(store: &dyn rag_core::Store) -> impl Fn(Dataset) -> Result<Counted, StoreError> {
     |dataset| Ok(Counted { totals: store.dataset_totals(&dataset.id)?, dataset })
 }
 

@@ -6,8 +6,7 @@ use axum::extract::{Path, Query};
 use axum::http::{HeaderMap, HeaderValue, header};
 use axum::response::{IntoResponse, Response};
 use rag_core::{
-    ChunkIndex, Dataset, Document, DocumentChange, DocumentId, DocumentSource, Metadata,
-    MetadataFilter, MetadataStore,
+    Dataset, Document, DocumentChange, DocumentId, DocumentSource, Metadata, MetadataFilter,
 };
 use rag_parse::ParseLimits;
 use serde_json::{Value, json};

@@ -39,8 +39,8 @@ use axum::extract::DefaultBodyLimit;
 use axum::http::Uri;
 use axum::response::{IntoResponse, Response};
 use axum::routing::any;
+use rag_core::Store;
 use rag_core::StoreError;
-use rag_store::EmbeddedStore;
 use utoipa_axum::router::UtoipaMethodRouterExt;
 use utoipa_axum::routes;
 
@@ -198,8 +198,8 @@ async fn unknown(uri: Uri) -> Refusal {
 /// Runs work of the store on a thread of the callers.
 async fn with_store<T: Send + 'static>(
     app: &App,
-    work: impl FnOnce(&EmbeddedStore) -> Result<T, StoreError> + Send + 'static,
+    work: impl FnOnce(&dyn Store) -> Result<T, StoreError> + Send + 'static,
 ) -> Result<T, Refusal> {
     let store = app.store.clone();
-    Ok(app.callers.run(move || work(&store)).await??)
+    Ok(app.callers.run(move || work(&*store)).await??)
 }

@@ -2,7 +2,7 @@
 
 use axum::http::HeaderMap;
 use dialog_service::Dialog;
-use rag_core::{Dataset, DocumentId, MetadataStore};
+use rag_core::{Dataset, DocumentId};
 use rag_retrieve::{Retrieval, RetrieveRequest, RetrievedChunk};
 use serde_json::{Value, json};
 

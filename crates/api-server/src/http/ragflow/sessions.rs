@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use axum::extract::{Path, Query};
 use axum::http::HeaderMap;
 use dialog_service::TurnRecord;
-use rag_core::{ConversationStore, Feedback, SavedTurn, Session, SessionId, SessionPage, TurnId};
+use rag_core::{Feedback, SavedTurn, Session, SessionId, SessionPage, TurnId};
 use serde_json::{Value, json};
 
 use super::caller::RagflowCaller;

@@ -3,7 +3,6 @@
 use axum::Json;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
-use rag_core::MetadataStore;
 use serde_json::{Value, json};
 
 use super::envelope::{Reply, data};

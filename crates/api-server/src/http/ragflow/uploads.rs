@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use axum::extract::multipart::{Field, MultipartRejection};
 use axum::extract::{Multipart, Path as Address};
-use rag_core::{Dataset, DatasetId, Document, DocumentId, MetadataStore};
+use rag_core::{Dataset, DatasetId, Document, DocumentId};
 use rag_parse::ParseLimits;
 use serde_json::Value;
 use tokio::fs::{self, File};

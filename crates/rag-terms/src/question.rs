@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 
 use rustc_hash::FxHashSet;
 
-use crate::analysis::{Form, Words, pairs, stem, votes};
+use crate::analysis::{Form, Words, pairs, question_term, stem, votes};
 use crate::compound::Stretches;
 use crate::language::{Language, without_asking};
 use crate::quotes::quoted;
@@ -18,23 +18,46 @@ const MOST_PHRASE_WORDS: usize = 32;
 
 /// What a question counts that stands word for word among those of a passage, compared to its words there: more than
 /// all words that another passage may have.
-pub(crate) const SAME_QUESTION: f32 = 20.0;
+pub const SAME_QUESTION: f32 = 20.0;
 
 /// Words that follow each other, each by the terms that may stand for it.
-pub(crate) type Phrase = Vec<BTreeSet<String>>;
+pub type Phrase = Vec<BTreeSet<String>>;
 
 /// The different words to look for, without those that only ask, unless there are no others. The passages may be in
 /// another language than the question, so a word comes as several terms: as the question's language stems it and as
 /// English does, and when nothing tells the question's language, as each language would. At most about `most` terms
 /// altogether.
-pub(crate) fn question_words(text: &str, most: usize) -> Vec<BTreeSet<String>> {
+pub fn question_words(text: &str, most: usize) -> Vec<BTreeSet<String>> {
     let language = votes(text).winner();
     let words = QuestionWords::collect(text, language, most, true);
     if words.is_empty() { QuestionWords::collect(text, language, most, false) } else { words }
 }
 
+/// A term of a question, and which of the question's words it stands for.
+#[derive(Clone, Debug, PartialEq)]
+pub struct QuestionTerm {
+    /// As it stands in passages.
+    pub text: String,
+    /// The word's number. A word that has several terms needs only one of them.
+    pub word: usize,
+    /// What it counts, compared to words.
+    pub boost: f32,
+}
+
+/// What to look for, at most about `most` terms: the terms of all words, and the one that stands for the question as a
+/// whole. That one stands for the first word, too, so that a passage lacks nothing without it.
+pub fn question_terms(text: &str, most: usize) -> Vec<QuestionTerm> {
+    let words = question_words(text, most);
+    let whole = question_term(text).filter(|_| !words.is_empty());
+    let whole = whole.map(|text| QuestionTerm { text, word: 0, boost: SAME_QUESTION });
+    let of_word = |(word, terms): (usize, BTreeSet<String>)| {
+        terms.into_iter().map(move |text| QuestionTerm { text, word, boost: 1.0 })
+    };
+    whole.into_iter().chain(words.into_iter().enumerate().flat_map(of_word)).collect()
+}
+
 /// The phrases that a question quotes.
-pub(crate) fn phrases(text: &str) -> Vec<Phrase> {
+pub fn phrases(text: &str) -> Vec<Phrase> {
     let parts = quoted(text);
     if parts.is_empty() {
         return Vec::new();

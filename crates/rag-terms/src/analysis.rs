@@ -15,7 +15,7 @@ use crate::language::{Language, Votes};
 use crate::script::{Runs, Script, is_apostrophe, is_han, is_part_of_term};
 
 /// Changes whenever the terms of any text change, so that an index made with other terms is rebuilt.
-pub(crate) const REVISION: u32 = 4;
+pub const REVISION: u32 = 4;
 
 /// Longer words are cut: nobody searches for them, and they bloat the dictionary.
 const MOST_TERM_CHARS: usize = 40;
@@ -48,7 +48,7 @@ pub(crate) fn passage_terms(text: &str, language: Language, mut each: impl FnMut
 
 /// A term that stands for a whole question, however it is punctuated and whichever of its letters are large; `None`
 /// when it has no words. No word is such a term.
-pub(crate) fn question_term(text: &str) -> Option<String> {
+pub fn question_term(text: &str) -> Option<String> {
     const DIGITS: usize = 16;
     let mut whole = blake3::Hasher::new();
     let mut add = |term: &str| {

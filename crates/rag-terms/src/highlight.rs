@@ -14,7 +14,7 @@ const MOST_TERMS: usize = 512;
 
 /// The bytes of `text` that are words of the question, as the full-text search sees them; in order, and apart from each
 /// other. They begin and end between characters.
-pub(crate) fn highlight(question: &str, text: &str) -> Vec<Range<usize>> {
+pub fn highlight(question: &str, text: &str) -> Vec<Range<usize>> {
     let wanted = Wanted::of(question);
     if wanted.terms.is_empty() {
         return Vec::new();
