@@ -112,6 +112,8 @@ fn what_a_server_holds_while_it_ingests_is_there_elsewhere() {
     server.until("/api/v2/ingest", "\"done\":1");
     let answer = well_asked(&server);
     let kept = kept(&server);
+    // Records of usage are written a moment after the calls.
+    server.until("/api/v2/usage?group_by=operation", "embed");
     let enough = AtomicBool::new(false);
     let sent = thread::scope(|scope| {
         let sending = scope.spawn(|| send(&server, &enough));

@@ -33,12 +33,38 @@ pub(super) fn forget(headers: &HeaderMap) -> HeaderValue {
 }
 
 fn value(text: &str, seconds: i64, headers: &HeaderMap) -> HeaderValue {
-    // Over plain HTTP a browser would not keep a cookie that is for TLS only.
-    let secure = match headers.get("x-forwarded-proto").is_some_and(|it| it == "https") {
+    // Over plain HTTP a browser would not keep a cookie that is for TLS only. It names the page's origin when it logs in.
+    let is = |name: &str, beginning: &str| {
+        headers.get(name).is_some_and(|value| value.as_bytes().starts_with(beginning.as_bytes()))
+    };
+    let secure = match is("x-forwarded-proto", "https") || is("origin", "https://") {
         true => "; Secure",
         false => "",
     };
     let cookie =
         format!("{NAME}={text}; Path=/; HttpOnly; SameSite=Strict; Max-Age={seconds}{secure}");
     HeaderValue::from_str(&cookie).unwrap_or(HeaderValue::from_static(""))
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::http::{HeaderMap, HeaderName, HeaderValue};
+
+    use super::forget;
+
+    #[test]
+    fn pages_over_tls_get_cookies_for_tls() {
+        for (name, value, is_secure) in [
+            ("origin", "https://colloquy.example", true),
+            ("origin", "http://127.0.0.1:9380", false),
+            ("x-forwarded-proto", "https", true),
+            ("x-forwarded-proto", "http", false),
+        ] {
+            let name = HeaderName::from_static(name);
+            let headers = HeaderMap::from_iter([(name, HeaderValue::from_static(value))]);
+            let cookie = forget(&headers);
+            let cookie = cookie.to_str().unwrap();
+            assert_eq!(cookie.contains("; Secure"), is_secure, "{value}: {cookie}");
+        }
+    }
 }
