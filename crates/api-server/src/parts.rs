@@ -34,7 +34,7 @@ use crate::tables::tables;
 use crate::usage::Usage;
 
 /// The parts of a running server or command, shared by all its callers. What is done on behalf of one of them goes through
-/// [`App`](crate::App).
+/// [`App`](crate::app::App).
 pub struct Parts {
     /// Datasets, documents, chunks.
     pub store: Arc<dyn Store>,

@@ -75,7 +75,7 @@ async fn let_in(
 impl FromRequestParts<Arc<Parts>> for App {
     type Rejection = Response;
 
-    /// The application as the caller sees it whom [`authenticate`] found.
+    /// The application as the caller sees it whom `authenticate` found.
     async fn from_request_parts(
         request: &mut request::Parts,
         parts: &Arc<Parts>,

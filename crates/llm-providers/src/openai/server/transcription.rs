@@ -48,7 +48,7 @@ pub struct IncomingTranscription {
     pub request: TranscriptionRequest,
     /// How to write what was heard.
     pub format: TranscriptFormat,
-    /// Whether it goes out as server-sent events ([`transcript_events`]).
+    /// Whether it goes out as server-sent events (`transcript_events`).
     pub in_events: bool,
 }
 

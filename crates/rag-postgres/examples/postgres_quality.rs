@@ -2,7 +2,7 @@
 //!
 //! ```sh
 //! cargo xtask postgres
-//! cargo run --release -p rag-postgres --example quality -- DIRECTORY...
+//! cargo run --release -p rag-postgres --example postgres_quality -- DIRECTORY...
 //! ```
 //!
 //! A directory has `corpus.jsonl` (`_id`, `title`, `text`), `queries.jsonl` (`_id`, `text`) and `qrels.tsv` (query,

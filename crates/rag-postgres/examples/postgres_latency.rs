@@ -2,7 +2,7 @@
 //!
 //! ```sh
 //! cargo xtask postgres
-//! cargo run --release -p rag-postgres --example latency -- [CHUNKS] [DIMENSIONS]
+//! cargo run --release -p rag-postgres --example postgres_latency -- [CHUNKS] [DIMENSIONS]
 //! ```
 //!
 //! The server is one of its own, on this machine, over a socket; questions and chunks are those of the same measurement
