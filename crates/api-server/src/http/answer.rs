@@ -1,5 +1,6 @@
 //! What the doors of `/v1` have in common: asking a model or a dialog, and writing events as they come.
 
+use std::pin::pin;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use async_stream::stream;
@@ -206,11 +207,12 @@ pub(super) fn written<W: EventWriter>(
     cut: CancellationToken,
 ) -> impl Stream<Item = NamedEvent> + Send {
     stream! {
+        let mut cut = pin!(cut.cancelled_owned());
         let last = loop {
             let event = tokio::select! {
                 biased;
                 event = reply.next() => event,
-                () = cut.cancelled() => Some(Err(stopping())),
+                () = &mut cut => Some(Err(stopping())),
             };
             match event {
                 Some(Ok(event)) => {

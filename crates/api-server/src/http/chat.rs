@@ -1,5 +1,7 @@
 //! `POST /v1/chat/completions`: any model, or a dialog, in the OpenAI dialect.
 
+use std::pin::pin;
+
 use async_stream::stream;
 use axum::extract::rejection::BytesRejection;
 use axum::http::HeaderMap;
@@ -57,11 +59,12 @@ fn chunks(
     cut: CancellationToken,
 ) -> impl Stream<Item = String> + Send {
     stream! {
+        let mut cut = pin!(cut.cancelled_owned());
         loop {
             let event = tokio::select! {
                 biased;
                 event = reply.next() => event,
-                () = cut.cancelled() => {
+                () = &mut cut => {
                     yield error_body(&stopping()).to_string();
                     return;
                 }

@@ -6,6 +6,7 @@ use llm_core::{
     AudioDelta, ChatEvent, Extra, FinishReason, ModelError, Reasoning, ReasoningDelta,
     ToolCallDelta, Usage,
 };
+use serde::Serialize;
 use serde_json::{Map, Value, json};
 
 use super::body::{annotation_value, media_value, reasoning_detail_value, usage_body};
@@ -14,7 +15,8 @@ use super::{ReplyHead, error_body};
 /// Writes the chunks of one streamed answer. Each text that it returns is the `data:` of one server-sent event.
 #[derive(Clone, Debug)]
 pub struct ChunkWriter {
-    head: ReplyHead,
+    /// What every chunk begins with, up to its choices.
+    opening: String,
     include_usage: bool,
     usage: Usage,
     /// Fields of the whole answer that wait for the next chunk.
@@ -28,7 +30,7 @@ impl ChunkWriter {
     /// A writer for one answer. With `include_usage` the last chunk before `[DONE]` tells the usage.
     pub fn new(head: ReplyHead, include_usage: bool) -> Self {
         Self {
-            head,
+            opening: opening(&head),
             include_usage,
             usage: Usage::default(),
             pending: Extra::new(),
@@ -44,7 +46,7 @@ impl ChunkWriter {
     pub fn chunk(&mut self, event: ChatEvent) -> Option<String> {
         match event {
             ChatEvent::Started(_) => None,
-            ChatEvent::Text { choice, text, .. } => self.delta(choice, "content", text.into()),
+            ChatEvent::Text { choice, text, .. } => Some(self.text(choice, &text)),
             ChatEvent::Reasoning(delta) => self.reasoning(delta),
             ChatEvent::Refusal { choice, text } => self.delta(choice, "refusal", text.into()),
             ChatEvent::ToolCall(delta) => self.tool_call(delta),
@@ -79,7 +81,8 @@ impl ChunkWriter {
                 Some(self.choice_chunk(choice, Map::new(), Value::Null, Some(reason)))
             }
             ChatEvent::Extra { fields } => {
-                self.pending.extend(fields.into_iter().filter(|(name, _)| name != "choices"));
+                let is_free = |name: &String| !OPENING_FIELDS.contains(&name.as_str());
+                self.pending.extend(fields.into_iter().filter(|(name, _)| is_free(name)));
                 None
             }
             _ => None,
@@ -96,7 +99,7 @@ impl ChunkWriter {
             self.pending.insert("usage".into(), usage);
         }
         if !self.pending.is_empty() {
-            texts.push(self.write(json!([])));
+            texts.push(self.write(&[] as &[Value; 0]));
         }
         texts.push("[DONE]".into());
         texts
@@ -169,26 +172,77 @@ impl ChunkWriter {
             delta.insert("role".into(), "assistant".into());
         }
         delta.extend(fields);
-        self.write(json!([{
-            "index": choice,
-            "delta": delta,
-            "logprobs": logprobs,
-            "finish_reason": finish.map(FinishReason::as_openai),
-        }]))
+        let finish_reason = finish.map(FinishReason::as_openai);
+        self.write(&[ChoiceChunk { index: choice, delta, logprobs, finish_reason }])
     }
 
-    fn write(&mut self, choices: Value) -> String {
-        let mut chunk = json!({
-            "id": self.head.id,
-            "object": "chat.completion.chunk",
-            "created": self.head.created,
-            "model": self.head.model,
-            "choices": choices,
-        });
-        if let Some(fields) = chunk.as_object_mut() {
-            fields.extend(std::mem::take(&mut self.pending));
+    /// Most chunks are this: it is written without a tree of values.
+    fn text(&mut self, choice: u32, content: &str) -> String {
+        let role = self.begun.insert(choice).then_some("assistant");
+        let delta = TextDelta { role, content };
+        self.write(&[ChoiceChunk {
+            index: choice,
+            delta,
+            logprobs: Value::Null,
+            finish_reason: None,
+        }])
+    }
+
+    fn write(&mut self, choices: &impl Serialize) -> String {
+        let mut chunk = String::with_capacity(self.opening.len() + TYPICAL_CHOICE);
+        chunk.push_str(&self.opening);
+        push_json(&mut chunk, choices);
+        for (name, value) in std::mem::take(&mut self.pending) {
+            chunk.push(',');
+            push_json(&mut chunk, &name);
+            chunk.push(':');
+            push_json(&mut chunk, &value);
         }
-        chunk.to_string()
+        chunk.push('}');
+        chunk
+    }
+}
+
+/// A chunk's choice without a long text has about so many bytes.
+const TYPICAL_CHOICE: usize = 128;
+
+/// The fields of every chunk, which a provider's own do not replace.
+const OPENING_FIELDS: [&str; 5] = ["id", "object", "created", "model", "choices"];
+
+#[derive(Serialize)]
+struct ChoiceChunk<D> {
+    index: u32,
+    delta: D,
+    logprobs: Value,
+    finish_reason: Option<&'static str>,
+}
+
+#[derive(Serialize)]
+struct TextDelta<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    role: Option<&'static str>,
+    content: &'a str,
+}
+
+/// The fields of the head, and `choices` without its value.
+fn opening(head: &ReplyHead) -> String {
+    let mut text = json!({
+        "id": head.id,
+        "object": "chat.completion.chunk",
+        "created": head.created,
+        "model": head.model,
+    })
+    .to_string();
+    text.pop();
+    text.push_str(",\"choices\":");
+    text
+}
+
+/// Writes a value, which has text as keys only, so that nothing can fail.
+fn push_json(text: &mut String, value: &impl Serialize) {
+    // JSON is UTF-8, and memory takes all of it.
+    if let Ok(json) = serde_json::to_string(value) {
+        text.push_str(&json);
     }
 }
 
