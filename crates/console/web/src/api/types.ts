@@ -274,6 +274,29 @@ export interface Model {
   prices?: Record<string, number>;
 }
 
+export interface Provider {
+  name: string;
+  /** Whether the tenant brings it, so that it can be changed here. */
+  own: boolean;
+  /** Where its key comes from, or how it ends. */
+  key: string | null;
+  default_model?: string | null;
+  like?: string | null;
+  dialect?: string | null;
+  base_url?: string | null;
+  variables?: Record<string, string>;
+  changed_at?: string;
+}
+
+/** How a provider answered when it was tried. */
+export interface Tried {
+  works: boolean;
+  milliseconds: number;
+  model?: string;
+  answer?: string;
+  error?: string;
+}
+
 export interface UsageGroup {
   by: Record<string, string | null>;
   calls: number;

@@ -1,10 +1,11 @@
-// What can be asked, and whether the server is ready.
+// What can be asked, where it comes from, and whether the server is ready.
 
 import type { ComponentChildren } from "preact";
 import { useState } from "preact/hooks";
 import type { Model } from "../api/types";
 import { useLoaded } from "../parts/load";
 import { Problem } from "../parts/Problem";
+import { Providers } from "./Providers";
 
 export function ModelsPage(): ComponentChildren {
   const models = useLoaded<{ data: Model[] }>("/v1/models");
@@ -37,6 +38,7 @@ export function ModelsPage(): ComponentChildren {
         </table>
       </div>
       {found.length > 500 && <p class="note">{found.length - 500} more: write a part of the name above.</p>}
+      <Providers onChange={models.again} />
     </div>
   );
 }
